@@ -1,0 +1,20 @@
+/**
+ * All suites, by the names under which `deno task check` knows them.
+ *
+ * @module
+ */
+import chat from "./chat.ts";
+import { echoClient, replyClient } from "./clients.ts";
+import echo from "./echo.ts";
+import reply from "./reply.ts";
+import type { Suite } from "./suite.ts";
+import threaded from "./threaded.ts";
+
+export const suites: Readonly<Record<string, Suite>> = {
+  "tcp:echo": echo,
+  "tcp:echo-client": echoClient,
+  "tcp:reply": reply,
+  "tcp:reply-client": replyClient,
+  "tcp:threaded": threaded,
+  "udp:chat": chat,
+};

@@ -1,0 +1,130 @@
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
+import { type Command, explain, Failure, place, printable, readFlags, seconds, text, toggle, whole } from "../cli.ts";
+import { clientOptions, count, within } from "../cli.ts";
+
+const options = {
+  ...clientOptions(7007),
+  "once": toggle("stop"),
+  "reply": text("hi", "what to say"),
+  "size": whole(64, "bytes", 1, 100),
+  "idle": seconds(1.5, "silence"),
+};
+const command: Command<typeof options> = {
+  name: "x",
+  about: "A test.",
+  run: "deno run x.ts",
+  args: "[WORD ...]",
+  options,
+};
+
+Deno.test("flags: values of their own types, and defaults", () => {
+  const flags = readFlags(command, [
+    "--port",
+    "80",
+    "--once",
+    "--idle=.25",
+    "a",
+    "007",
+    "--reply",
+    "a b",
+    "--",
+    "--size",
+  ]);
+  assertEquals(flags?.port, 80);
+  assertEquals(flags?.once, true);
+  assertEquals(flags?.idle, 0.25);
+  assertEquals(flags?.reply, "a b");
+  assertEquals(flags?.size, 64);
+  assertEquals(flags?.host, "127.0.0.1");
+  assertEquals(flags?.args, ["a", "007", "--size"]);
+});
+
+Deno.test("flags: --trace does not take the word after it, --trace=json is a form", () => {
+  const flags = readFlags(command, ["--trace", "hello"]);
+  assertEquals([flags?.trace, flags?.args], ["text", ["hello"]]);
+  assertEquals(readFlags(command, ["--trace=json"])?.trace, "json");
+  assertEquals(readFlags(command, ["--", "--trace"])?.args, ["--trace"]);
+  assertEquals(readFlags(command, [])?.trace, "");
+});
+
+Deno.test("flags: help", () => assertEquals(readFlags(command, ["--port", "x", "-h"]), undefined));
+
+for (
+  const [argv, says] of [
+    [["--prot", "1"], "unknown option --prot"],
+    [["-x"], "unknown option -x"],
+    [["--no-once"], "unknown option --no-once"],
+    [["--port"], "--port needs a value"],
+    [["--port", "--once"], "--port needs a value"],
+    [["--port", "0"], "--port wants a whole number from 1 to 65535, not 0"],
+    [["--port", "65536"], "--port wants a whole number from 1 to 65535, not 65536"],
+    [["--port", "1e3"], "--port wants a whole number"],
+    [["--port", "0x50"], "--port wants a whole number"],
+    [["--port", "8\x1b[2J"], "not 8\\x1b[2J"],
+    [["--size", "1.5"], "--size wants a whole number from 1 to 100"],
+    [["--idle", "-1"], "unknown option -1"],
+    [["--idle=-1"], "--idle wants a number of seconds from 0 to 86400, not -1"],
+    [["--idle=NaN"], "--idle wants a number of seconds"],
+    [["--idle=Infinity"], "--idle wants a number of seconds"],
+    [["--trace=xml"], "--trace wants text or json, not xml"],
+  ] as const
+) {
+  Deno.test(`flags: ${JSON.stringify(argv)} is wrong usage`, () => {
+    const failure = assertThrowsFailure(() => readFlags(command, [...argv]));
+    assertEquals(failure.code, 2);
+    assertStringIncludes(failure.message, says);
+    assertStringIncludes(failure.message, "usage: deno run x.ts [OPTION ...] [WORD ...]");
+  });
+}
+
+Deno.test("flags: a script without arguments takes none", () => {
+  const bare = { ...command, args: undefined };
+  assertStringIncludes(assertThrowsFailure(() => readFlags(bare, ["word"])).message, "unexpected argument word");
+  assertStringIncludes(assertThrowsFailure(() => readFlags(bare, ["--", "word"])).message, "unexpected argument word");
+});
+
+Deno.test("printable: controls, line separators, bidi overrides and broken UTF-8 are harmless", () => {
+  assertEquals(printable("plain Grüße 世界 👩‍👩‍👧"), "plain Grüße 世界 👩‍👩‍👧");
+  assertEquals(printable("a\r\n\tb"), "a\\r\\n\\tb");
+  assertEquals(printable("\x1b[31m\x07\x7f\x9b2J"), "\\x1b[31m\\x07\\x7f\\x9b2J");
+  assertEquals(printable("\u2028\u2029\u202e\u2066\ufeff"), "\\u{2028}\\u{2029}\\u{202e}\\u{2066}\\u{feff}");
+  assertEquals(printable("\u{e0041}\ud800"), "\\u{e0041}\\u{d800}");
+  assertEquals(printable(Uint8Array.of(0x41, 0xff, 0x42)), "A\ufffdB");
+});
+
+Deno.test("place: an IPv6 address stands in brackets", () => {
+  assertEquals(place({ hostname: "127.0.0.1", port: 80 }), "127.0.0.1:80");
+  assertEquals(place({ hostname: "::1", port: 80 }), "[::1]:80");
+});
+
+Deno.test("count: one and many", () => {
+  assertEquals([count(0, "byte"), count(1, "byte"), count(2, "byte")], ["0 bytes", "1 byte", "2 bytes"]);
+});
+
+Deno.test("explain: an expected error becomes one line, a bug stays what it is", () => {
+  const at = { hostname: "127.0.0.1", port: 7007 };
+  const refused = explain(new Deno.errors.ConnectionRefused("os error 111"), at);
+  assertMatch(String(refused), /127\.0\.0\.1:7007 refused the connection: is the server running\?/);
+  assertMatch(String(explain(new Deno.errors.AddrInUse("x"), at)), /127\.0\.0\.1:7007 is in use/);
+  assertMatch(String(explain(new Deno.errors.BrokenPipe("x"), at)), /reset the connection/);
+  assertMatch(String(explain(new Error("failed to lookup address information"), at)), /no address found for 127/);
+  assertMatch(String(explain(new DOMException("Signal timed out.", "TimeoutError"), at)), /did not answer in time/);
+  assertMatch(String(explain(new Deno.errors.NotCapable("x"), at)), /add -N=127\.0\.0\.1:7007/);
+  const bug = new TypeError("x is not a function");
+  assertEquals(explain(bug, at), bug);
+  const failure = new Failure("as it is");
+  assertEquals(explain(failure, at), failure);
+});
+
+Deno.test("within: passes on what comes in time, fails with the message when it is late", async () => {
+  assertEquals(await within(5, Promise.resolve(7), "late"), 7);
+  const never = new Promise<number>(() => {});
+  const error = await within(0.01, never, "too late").catch((error: unknown) => error);
+  assertEquals(error instanceof Failure && error.message, "too late");
+});
+
+function assertThrowsFailure(body: () => unknown): Failure {
+  const error: unknown = assertThrows(body);
+  if (!(error instanceof Failure)) throw error;
+  return error;
+}

@@ -1,0 +1,78 @@
+/**
+ * What the tests share: starting the project's scripts as their tasks do, and running a suite on one of them.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { Program } from "./program.ts";
+import { suites } from "./checks/suites.ts";
+import { command, root } from "./tasks.ts";
+
+/** A server of the project, started with the permissions of its task on a free port, and listening. */
+export async function serve(script: string, ...args: string[]): Promise<{ program: Program; port: number }> {
+  const port = getAvailablePort();
+  const program = new Program(command(script, port, ...args), { cwd: root });
+  await program.line(/listening on /i);
+  return { program, port };
+}
+
+/** A client of the project, told to connect to a port. */
+export function client(script: string, port: number, ...args: string[]): Program {
+  return new Program(command(script, port, ...args), { cwd: root });
+}
+
+/** Runs a client to its end. */
+export async function runClient(script: string, port: number, ...args: string[]): Promise<Program> {
+  const program = client(script, port, ...args);
+  await program.end();
+  return program;
+}
+
+/** An expected failure: this exit code, and this one line on stderr. */
+export function failedWith(program: Program, code: number, line: RegExp): void {
+  assertMatch(program.stderr, line);
+  assertEquals(program.stderr.trimEnd().split("\n").length, code === 2 ? 2 : 1, program.stderr);
+  assertEquals(program.status?.code, code);
+}
+
+/** One test a check of a server suite, on a server that `start` starts. */
+export function suiteTest(name: string, title: string, start: () => Promise<{ program: Program; port: number }>): void {
+  const suite = suites[name];
+  if (suite?.role !== "server") throw new Error(`${name} is no suite for servers`);
+  Deno.test(`${name} suite on ${title}`, async (t) => {
+    const { program, port } = await start();
+    await using _ = program;
+    for (const check of suite.checks) {
+      await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port, startsUntil: 0 }));
+    }
+    assertEquals(program.status, undefined, `still running: ${program.tail()}`);
+    if (!title.includes("--trace")) assertEquals(program.stderr, "");
+  });
+}
+
+/** Waits until `condition` holds; fails with `what` when it does not within `limit` seconds. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limit = 20): Promise<void> {
+  const end = Date.now() + limit * 1000;
+  while (!await condition()) {
+    if (Date.now() > end) throw new Error(`not within ${limit} s: ${what}`);
+    await new Promise((again) => setTimeout(again, 20));
+  }
+}
+
+/** What a command prints; the tests may not read /proc themselves, which Deno grants only with everything else. */
+export async function output(name: string, ...args: string[]): Promise<string> {
+  return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
+}
+
+/** Resident memory of a process in MiB. Linux. */
+export async function memory(pid: number): Promise<number> {
+  const kib = /VmRSS:\s+(\d+)/.exec(await output("cat", `/proc/${pid}/status`))?.[1];
+  if (kib === undefined) throw new Error(`process ${pid} is gone`);
+  return Number(kib) / 1024;
+}
+
+/** How many file descriptors a process has open. Linux. */
+export async function descriptors(pid: number): Promise<number> {
+  return (await output("ls", `/proc/${pid}/fd`)).trim().split("\n").length;
+}

@@ -1,0 +1,29 @@
+"""Echo clients: one that is correct, and one that is wrong in each way. HOST and PORT are in the environment."""
+import os
+import socket
+import sys
+
+message = b"Hello from Python!"
+way = sys.argv[1]
+
+try:
+    conn = socket.create_connection((os.environ["HOST"], int(os.environ["PORT"])), timeout=3)
+except OSError as error:
+    if way == "shows-stack-trace":
+        raise
+    sys.exit(f"cannot connect: {error}")
+
+with conn:
+    conn.sendall(message)
+    if way == "reads-once":
+        back = conn.recv(1024)
+    else:
+        back = b""
+        while len(back) < len(message):
+            data = conn.recv(1024)
+            if not data and way != "spins-at-end":
+                sys.exit("the server closed early")
+            back += data
+    print("Received:", back.decode(errors="replace"))
+    if back != message and way != "compares-nothing":
+        sys.exit("what came back differs")

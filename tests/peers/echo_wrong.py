@@ -1,0 +1,115 @@
+"""Echo servers that are wrong in one way each: PORT is in the environment, the way is the argument."""
+import os
+import socket
+import sys
+import threading
+
+
+def drops_last_byte(conn):
+    while data := conn.recv(65536):
+        conn.sendall(data[:-1] if len(data) > 1 else data)
+
+
+def decodes_as_text(conn):
+    while data := conn.recv(65536):
+        conn.sendall(data.decode("ascii", errors="ignore").encode())
+
+
+def reads_once(conn):
+    conn.sendall(conn.recv(1024))
+
+
+def waits_for_lines(conn):
+    with conn.makefile("rb") as lines:
+        for line in lines:
+            conn.sendall(line)
+
+
+def keeps_open(conn):
+    while data := conn.recv(65536):
+        conn.sendall(data)
+    threading.Event().wait()
+
+
+def drops_rest(conn):
+    """Reads all before it answers, and has no time left once the client has ended its side."""
+    conn.settimeout(0.05)
+    while True:
+        whole = b""
+        try:
+            while data := conn.recv(65536):
+                whole += data
+            return
+        except TimeoutError:
+            conn.sendall(whole)
+
+
+def correct(conn):
+    while data := conn.recv(65536):
+        conn.sendall(data)
+
+
+def one_at_a_time(server):
+    while True:
+        conn, _ = server.accept()
+        with conn:
+            try:
+                correct(conn)
+            except OSError:
+                pass
+
+
+def dies_on_reset(server):
+    def serve(conn):
+        try:
+            with conn:
+                correct(conn)
+        except OSError:
+            os._exit(1)
+
+    while True:
+        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+
+
+def blocks_on_send(server):
+    """One select loop for all, in which a client that does not read holds up everyone."""
+    import selectors
+
+    sel = selectors.DefaultSelector()
+    sel.register(server, selectors.EVENT_READ)
+    while True:
+        for key, _ in sel.select():
+            if key.fileobj is server:
+                sel.register(server.accept()[0], selectors.EVENT_READ)
+                continue
+            conn = key.fileobj
+            try:
+                data = conn.recv(65536)
+                conn.sendall(data)
+            except OSError:
+                data = b""
+            if not data:
+                sel.unregister(conn)
+                conn.close()
+
+
+def threads(handle):
+    def serve(conn):
+        with conn:
+            try:
+                handle(conn)
+            except OSError:
+                pass
+
+    def loop(server):
+        while True:
+            threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+
+    return loop
+
+
+if __name__ == "__main__":
+    way = globals()[sys.argv[1].replace("-", "_")]
+    loop = way if way in (one_at_a_time, dies_on_reset, blocks_on_send) else threads(way)
+    with socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=1024) as server:
+        loop(server)

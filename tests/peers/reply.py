@@ -1,0 +1,62 @@
+"""The first lab's server as courses teach it, and wrong in one way each: PORT is in the environment, the way an argument."""
+import os
+import socket
+import sys
+
+
+def classic(server):
+    while True:
+        conn, addr = server.accept()
+        with conn:
+            try:
+                data = conn.recv(1024)
+                print("Received from client:", data.decode(errors="replace"))
+                if data:
+                    conn.send(b"Hello from the server!")
+            except OSError:
+                pass
+
+
+def serves_one_client(server):
+    conn, addr = server.accept()
+    with conn:
+        if conn.recv(1024):
+            conn.send(b"Hello from the server!")
+
+
+def decodes_strictly(server):
+    while True:
+        conn, addr = server.accept()
+        with conn:
+            try:
+                data = conn.recv(1024)
+                if data:
+                    print("Received from client:", data.decode())
+                    conn.send(b"Hello from the server!")
+            except OSError:
+                pass
+
+
+def never_replies(server):
+    while True:
+        conn, addr = server.accept()
+        with conn:
+            try:
+                while conn.recv(1024):
+                    pass
+            except OSError:
+                pass
+
+
+def dies_on_reset(server):
+    while True:
+        conn, addr = server.accept()
+        with conn:
+            while conn.recv(10):
+                conn.send(b"Hello from the server!")
+
+
+if __name__ == "__main__":
+    with socket.create_server((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"]))) as server:
+        print("listening on %s:%d" % server.getsockname(), flush=True)
+        globals()[sys.argv[1].replace("-", "_")](server)

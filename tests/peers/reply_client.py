@@ -1,0 +1,7 @@
+"""The first lab's client as courses teach it."""
+import os
+import socket
+
+with socket.create_connection((os.environ["HOST"], int(os.environ["PORT"]))) as conn:
+    conn.sendall(b"Hello from the client!")
+    print("Received from server:", conn.recv(1024).decode())

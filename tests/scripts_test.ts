@@ -1,0 +1,122 @@
+/** What holds for every script: help, wrong usage, a port in use, a host that is not there, the form of its header. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { client, failedWith, runClient, serve } from "./helpers.ts";
+import { Program } from "./program.ts";
+import { pairs, root } from "./tasks.ts";
+
+const scripts = [...new Set(pairs().flatMap(([, task]) => task.match(/\w+\/\w+\.ts/g) ?? []))];
+const servers = scripts.filter((script) => script.includes("server"));
+const clients = scripts.filter((script) => !script.includes("server"));
+
+for (const script of scripts) {
+  const name = script.replace(/.*\/|\.ts$/g, "");
+
+  Deno.test(`${script}: --help tells every option and exits 0`, async () => {
+    // No permission at all: help opens nothing.
+    const program = new Program(["deno", "run", script, "--help"], { cwd: root });
+    const { code } = await program.end();
+    assertEquals(code, 0, program.stderr);
+    for (const option of ["--host HOST", "--port PORT", "--trace[=json]"]) assertStringIncludes(program.stdout, option);
+    assertStringIncludes(program.stdout, servers.includes(script) ? "--once" : "--wait S");
+    assertStringIncludes(program.stdout, "usage: deno run -N=127.0.0.1 ");
+  });
+
+  Deno.test(`${script}: wrong usage is exit code 2 with the usage line, and nothing is opened`, async () => {
+    for (
+      const argv of [["--nonsense"], ["--port"], ["--port", "70000"], ["--port=x"], ["--trace=xml"], [
+        servers.includes(script) && !script.startsWith("udp") ? "--timeout=-1" : "--host=",
+      ]]
+    ) {
+      const program = new Program(["deno", "run", "--no-prompt", script, ...argv], { cwd: root });
+      await program.end();
+      failedWith(program, 2, new RegExp(`^${name}: .*\nusage: deno run -N`));
+      assertEquals(program.stdout, "");
+    }
+  });
+
+  Deno.test(`${script}: without permission it says which one it needs`, async () => {
+    const program = new Program(["deno", "run", "--no-prompt", script, "--timeout=1", "hi"].slice(0, 4), { cwd: root });
+    await program.end();
+    failedWith(
+      program,
+      1,
+      new RegExp(`^${name}: no permission to use 127.0.0.1:\\d+: add -N=127.0.0.1:\\d+ to deno run$`, "m"),
+    );
+  });
+
+  Deno.test(`${script}: the header tells how to run it, and its partner`, () => {
+    const text = Deno.readTextFileSync(new URL(`../${script}`, import.meta.url));
+    const header = text.slice(0, text.indexOf("*/"));
+    assert(text.startsWith("/**"));
+    assertMatch(header, new RegExp(`deno run -N=127\\.0\\.0\\.1.* ${script}`));
+    assertMatch(header, /`deno task \w+:\w+`/);
+    assertMatch(header, /API: Deno\.|API: Worker/);
+    if (/listenDatagram\(|reusePort/.test(text)) assertStringIncludes(header, "--unstable-net");
+  });
+}
+
+for (const script of servers) {
+  Deno.test(`${script}: a port in use is one line and exit code 1`, async () => {
+    const first = await serve(script);
+    await using _ = first.program;
+    const program = await runClient(script, first.port);
+    failedWith(program, 1, /: 127\.0\.0\.1:\d+ is in use: stop the other program, or choose another --port$/m);
+    assertEquals(program.stdout, "");
+  });
+
+  Deno.test(`${script}: an address that is not this machine's, and a name that is nobody's`, async () => {
+    for (
+      const [host, line] of [["192.0.2.77", /is not an address of this machine/], [
+        "no.such.invalid",
+        /no address found/,
+      ]] as const
+    ) {
+      const program = new Program(["deno", "run", "-N", "-R", script, "--host", host], { cwd: root });
+      await program.end();
+      failedWith(program, 1, line);
+    }
+  });
+
+  Deno.test(`${script}: --port 0 takes a free port and says which; SIGTERM and Ctrl-C end it with exit code 0`, async () => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      const program = new Program(["deno", "run", "-N=127.0.0.1", "-R", script, "--port", "0"], { cwd: root });
+      const [, port] = await program.line(/listening on 127\.0\.0\.1:(\d+)$/i);
+      assert(Number(port) > 0);
+      program.signal(signal);
+      assertEquals((await program.end()).code, 0, program.stderr);
+      assertEquals(program.stderr, "");
+    }
+  });
+}
+
+for (const script of clients) {
+  Deno.test(`${script}: a server that is not there, and a host that is not`, async () => {
+    const udp = script.startsWith("udp");
+    const args = ["--timeout", "0.3", ...udp ? ["--message", "hi"] : []];
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    listener.close(); // now nobody listens on this port
+    failedWith(
+      await runClient(script, listener.addr.port, ...args),
+      1,
+      udp
+        ? /: no answer from 127\.0\.0\.1:\d+ in 0\.3 s: is the server running/
+        : /: 127\.0\.0\.1:\d+ refused the connection: is the server running\?$/m,
+    );
+    const program = new Program(["deno", "run", "-N", script, "--host", "no.such.invalid", ...args], { cwd: root });
+    await program.end();
+    failedWith(program, 1, /: no address found for no\.such\.invalid: check the name$/m);
+  });
+}
+
+for (const [name, task] of pairs()) {
+  Deno.test(`${name}: with --wait the client may be started before the server`, async () => {
+    const [serverScript = "", clientScript = ""] = task.match(/\w+\/\w+\.ts/g) ?? [];
+    const port = getAvailablePort();
+    const message = clientScript.includes("many") ? [] : clientScript.includes("chat") ? ["--message", "hi"] : ["hi"];
+    const first = client(clientScript, port, "--wait", "20", ...message);
+    await using server = client(serverScript, port);
+    await server.line(/listening on/);
+    assertEquals((await first.end()).code, 0, first.stderr);
+  });
+}

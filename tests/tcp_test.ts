@@ -1,0 +1,447 @@
+/** The TCP scripts: the suites on them, what they print, foreign peers, and bad days. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { limits, Peer, reset } from "./checks/suite.ts";
+import { client, descriptors, failedWith, memory, runClient, serve, suiteTest, until } from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { command, root } from "./tasks.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const at = (port: number) => ({ hostname: "127.0.0.1", port, startsUntil: 0 });
+const python = await has("python3", "--version");
+if (!python) console.log("no python3: the tests with Python peers are ignored");
+const linux = Deno.build.os === "linux";
+
+suiteTest("tcp:echo", "echo_server.ts", () => serve("tcp/echo_server.ts"));
+suiteTest("tcp:echo", "echo_server.ts --trace=json", () => serve("tcp/echo_server.ts", "--trace=json"));
+suiteTest("tcp:echo", "threaded_server.ts", () => serve("tcp/threaded_server.ts"));
+suiteTest("tcp:threaded", "threaded_server.ts", () => serve("tcp/threaded_server.ts"));
+suiteTest("tcp:threaded", "echo_server.ts", () => serve("tcp/echo_server.ts"));
+suiteTest("tcp:reply", "reply_server.ts", () => serve("tcp/reply_server.ts"));
+
+/** A peer played by the test: one connection is accepted and handed to `talk`. */
+async function play(talk: (peer: Peer) => Promise<void>, script: string, ...args: string[]): Promise<Program> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const program = client(script, listener.addr.port, ...args);
+  using peer = new Peer(await listener.accept());
+  await talk(peer);
+  await program.end();
+  return program;
+}
+
+Deno.test("echo_client: the arguments are one message; it prints it and the round-trip time", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts", "--once");
+  const client = await runClient("tcp/echo_client.ts", port, "two", "words");
+  assertMatch(client.stdout, /^Received: two words \(9 bytes, \d+\.\d\d ms\)\n$/);
+  assertEquals([client.status?.code, (await program.end()).code], [0, 0]);
+  assertMatch(program.stdout, /Connected by 127\.0\.0\.1:\d+\n127\.0\.0\.1:\d+ is done: 9 bytes echoed\n$/);
+});
+
+Deno.test("echo_client: each line of stdin is a message; control characters are shown escaped", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts");
+  await using _ = program;
+  const piped = new Program(command("tcp/echo_client.ts", port), { cwd: root, stdin: true });
+  await piped.input("one\n\nzwei \x1b[31mröt\nlast");
+  assertEquals((await piped.end()).code, 0, piped.stderr);
+  const lines = piped.stdout.trim().split("\n").map((line) => line.replace(/, \d.*/, ""));
+  assertEquals(lines, [
+    "Received: one (3 bytes",
+    "Received: zwei \\x1b[31mröt (14 bytes",
+    "Received: last (4 bytes",
+  ]);
+});
+
+Deno.test("echo_client --binary: stdin's bytes come out of stdout as they went in", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts");
+  await using _ = program;
+  const bytes = Uint8Array.from({ length: 1_000_003 }, (_, i) => i * 31 + (i >> 7));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...command("tcp/echo_client.ts", port, "--binary").slice(1)],
+    cwd: root,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const writing = writer.write(bytes).then(() => writer.close());
+  const [{ code, stdout, stderr }] = await Promise.all([child.output(), writing]);
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  assertEquals(stdout, bytes);
+  assertMatch(new TextDecoder().decode(stderr), /^1000003 bytes came back as sent, in [\d.]+ ms\n$/);
+});
+
+Deno.test("echo_client: a byte that differs, a byte too many, an early end, a silent server", async () => {
+  const wrong = await play(
+    async (peer) => {
+      await peer.upTo(5);
+      await peer.send("heLlo");
+    },
+    "tcp/echo_client.ts",
+    "hello",
+  );
+  failedWith(wrong, 1, /^echo_client: byte 2 of 5 differs: sent 108, received 76$/m);
+
+  const more = await play(
+    async (peer) => {
+      await peer.upTo(5);
+      await peer.send("hello!!");
+    },
+    "tcp/echo_client.ts",
+    "hello",
+  );
+  failedWith(more, 1, /^echo_client: 127.0.0.1:\d+ sent 2 bytes more than it received$/m);
+
+  const early = await play(
+    async (peer) => {
+      await peer.upTo(5);
+      await peer.send("hel");
+      await peer.end();
+    },
+    "tcp/echo_client.ts",
+    "hello",
+  );
+  failedWith(early, 1, /^echo_client: 127.0.0.1:\d+ closed after 3 of 5 bytes$/m);
+
+  const silent = await play(async (peer) => void await peer.upTo(5), "tcp/echo_client.ts", "--timeout", "0.2", "hello");
+  failedWith(silent, 1, /^echo_client: no echo from 127.0.0.1:\d+ in 0.2 s$/m);
+});
+
+Deno.test("clients: a reset in the middle of the exchange, and a server that is killed, are one line", async () => {
+  for (const script of ["tcp/echo_client.ts", "tcp/reply_client.ts"]) {
+    const { createServer } = await import("node:net");
+    const server = createServer((socket) => void socket.once("data", () => socket.resetAndDestroy()));
+    await new Promise<void>((up) => server.listen(0, "127.0.0.1", up));
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    const program = await runClient(script, address.port, "hello");
+    await new Promise<void>((down) => server.close(() => down()));
+    failedWith(program, 1, /: 127\.0\.0\.1:\d+ reset the connection in the middle of the exchange$/m);
+  }
+  const { program, port } = await serve("tcp/threaded_server.ts");
+  const many = client("tcp/many_clients.ts", port, "--messages", "100000", "--clients", "5");
+  await many.line(/connected/);
+  program.signal("SIGKILL");
+  assertEquals((await many.end()).code, 1);
+  assertMatch(many.stderr, /many_clients: \d+ of 500000 messages lost, 5 clients failed$/m);
+});
+
+Deno.test("many_clients: verifies every byte, and says what was lost", async () => {
+  const { program, port } = await serve("tcp/threaded_server.ts", "--once");
+  const many = await runClient("tcp/many_clients.ts", port, "--clients", "50", "--messages", "20", "--size", "3000");
+  assertEquals([many.status?.code, (await program.end()).code], [0, 0], many.stderr + program.stderr);
+  assertMatch(
+    many.stdout,
+    /1000 messages in [\d.]+ s: \d+ messages\/s\nround trip in ms: p50 [\d.]+ {2}p95 [\d.]+ {2}p99 /,
+  );
+  assertStringIncludes(many.stdout, "all 1000 messages came back, every byte the same");
+  // What the client counted is what the workers counted.
+  const served = (text: string) => text.match(/^worker \d+ served \d+ clients?$/gm);
+  const sum = served(many.stdout)?.reduce((sum, line) => sum + Number(/served (\d+)/.exec(line)?.[1]), 0);
+  assertEquals(sum, 50);
+  for (const line of served(many.stdout) ?? []) assertStringIncludes(program.stdout, line);
+  assertEquals(program.stdout.match(/^worker \d+: Connected by /gm)?.length, 50);
+
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const liar = client("tcp/many_clients.ts", listener.addr.port, "--clients", "1", "--messages", "3", "--size", "8");
+  using peer = new Peer(await listener.accept());
+  await peer.send(await peer.upTo(1)); // the ENQ comes back: a plain echo server
+  await peer.send(await peer.upTo(8));
+  const message = await peer.upTo(8);
+  message[7] = (message[7] ?? 0) ^ 0x80;
+  await peer.send(message);
+  await liar.end();
+  assertEquals(liar.status?.code, 1);
+  assertMatch(
+    liar.stderr,
+    /^client 1: byte 7 differs: sent \d+, received \d+\nmany_clients: 2 of 3 messages lost, 1 client failed$/m,
+  );
+});
+
+Deno.test("threaded_server: ENQ as the first byte asks for the worker, later it is a byte like any other", async () => {
+  const { program, port } = await serve("tcp/threaded_server.ts", "--threads", "1");
+  await using _ = program;
+  using peer = await Peer.connect(at(port));
+  await peer.send("\x05ab\x05");
+  assertEquals(await peer.upTo(12), encode("worker 1\nab\x05"));
+});
+
+Deno.test("threaded_server: every worker serves, and all stop", { ignore: !linux }, async () => {
+  const { program, port } = await serve("tcp/threaded_server.ts", "--threads", "3");
+  await using _ = program;
+  assertMatch(program.stdout, /^Threaded server \(3 threads\) listening on 127\.0\.0\.1:\d+$/m);
+  const names = new Set<string>();
+  for (let i = 0; i < 200 && names.size < 3; i++) {
+    using peer = await Peer.connect(at(port));
+    await peer.send("\x05");
+    names.add(new TextDecoder().decode(await peer.upTo(9)));
+  }
+  assertEquals([...names].sort(), ["worker 1\n", "worker 2\n", "worker 3\n"]);
+  program.signal("SIGINT");
+  assertEquals((await program.end()).code, 0);
+});
+
+Deno.test("reply: the classic dialogue, word for word", async () => {
+  const { program, port } = await serve("tcp/reply_server.ts", "--once");
+  const asked = await runClient("tcp/reply_client.ts", port);
+  assertEquals(asked.stdout, "Received from server: Hello from the server!\n");
+  assertEquals((await program.end()).code, 0);
+  assertMatch(
+    program.stdout,
+    /^Server listening on 127\.0\.0\.1:\d+\nConnected by 127\.0\.0\.1:\d+\nReceived from client: Hello from the client!\n/,
+  );
+});
+
+Deno.test("reply_server: --reply, --close, and hostile bytes shown escaped", async () => {
+  const { program, port } = await serve("tcp/reply_server.ts", "--reply", "Grüße", "--close");
+  await using _ = program;
+  using peer = await Peer.connect(at(port));
+  await peer.send("\x1b]0;pwned\x07\r\nConnected by admin");
+  assertEquals(await peer.upTo(100), encode("Grüße"));
+  assertEquals(await peer.upTo(1), new Uint8Array());
+  await program.line(/^Received from client: \\x1b\]0;pwned\\x07\\r\\nConnected by admin$/);
+});
+
+Deno.test("reply_client: a server that closes without a reply, and one that says nothing", async () => {
+  const closed = await play(async (peer) => {
+    await peer.some("");
+    await peer.end();
+  }, "tcp/reply_client.ts");
+  failedWith(closed, 1, /^reply_client: 127\.0\.0\.1:\d+ closed the connection without a reply$/m);
+  const silent = await play(async (peer) => void await peer.some(""), "tcp/reply_client.ts", "--timeout", "0.2");
+  failedWith(silent, 1, /^reply_client: no reply from 127\.0\.0\.1:\d+ in 0\.2 s$/m);
+});
+
+Deno.test("reply: bound to every address, it prints those for other machines, or how to see them", async () => {
+  for (const sys of [true, false]) {
+    const flags = ["deno", "run", "--no-prompt", "-N", ...sys ? ["-S=networkInterfaces"] : []];
+    await using program = new Program([...flags, "tcp/reply_server.ts", "--host", "0.0.0.0", "--port", "0"], {
+      cwd: root,
+    });
+    const [, port] = await program.line(/^Server listening on 0\.0\.0\.0:(\d+)$/);
+    if (!sys) await program.line(/add -S=networkInterfaces to deno run/);
+    else {
+      using peer = await Peer.connect(at(Number(port))); // by now the addresses, if there are any, are printed
+      await peer.send("hi");
+      await peer.some("");
+      for (const { address, family } of Deno.networkInterfaces()) {
+        const shown = program.stdout.includes(`from other machines: ${address}:${port} (`);
+        assertEquals(shown, family === "IPv4" && !address.startsWith("127."), address);
+      }
+    }
+  }
+});
+
+Deno.test("reply: interoperates with the Python server and client of the first lab", { ignore: !python }, async () => {
+  const { program, port } = await serve("tcp/reply_server.ts");
+  await using _ = program;
+  await using snake = new Program(["python3", "tests/peers/reply_client.py"], {
+    cwd: root,
+    env: { HOST: "127.0.0.1", PORT: `${port}` },
+  });
+  await snake.end();
+  assertEquals(snake.stdout, "Received from server: Hello from the server!\n");
+  await program.line(/^Received from client: Hello from the client!$/);
+
+  const own = getAvailablePort();
+  await using server = new Program(["python3", "tests/peers/reply.py", "classic"], {
+    cwd: root,
+    env: { PORT: `${own}` },
+  });
+  await server.line(/listening/);
+  const asked = await runClient("tcp/reply_client.ts", own, "Grüße");
+  assertEquals(asked.stdout, "Received from server: Hello from the server!\n");
+  await server.line(/^Received from client: Grüße$/);
+});
+
+Deno.test("--trace=json: every message with its bytes, and the ends of the stream", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts", "--once", "--trace=json");
+  await runClient("tcp/echo_client.ts", port, "héllo");
+  await program.end();
+  const records = program.stderr.trim().split("\n").map((line) => JSON.parse(line));
+  const server = `127.0.0.1:${port}`;
+  const data = encode("héllo").toBase64();
+  assertEquals(
+    records.map((
+      { from, to, bytes, data, note },
+    ) => [from === server ? "→" : "←", from === server || to === server, bytes, data, note]),
+    [
+      ["→", true, 0, "", "connected"],
+      ["←", true, 6, data, ""],
+      ["→", true, 6, data, ""],
+      ["←", true, 0, "", "end of stream (FIN)"],
+      ["→", true, 0, "", "closed"],
+    ],
+  );
+  for (const { t } of records) assert(!Number.isNaN(Date.parse(t)));
+});
+
+Deno.test("--trace: text in quotes, other bytes as a hex dump", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts", "--trace");
+  await using _ = program;
+  using peer = await Peer.connect(at(port));
+  await peer.send("line\r\n");
+  await peer.upTo(6);
+  await program.line(/^ {4}"line\\r\\n"$/);
+  await peer.send(Uint8Array.of(0, 1, 0x41, 0xff));
+  await program.line(/^ {4}0000 {2}00 01 41 ff {38}\.\.A\.$/);
+});
+
+Deno.test("Ctrl-C: an exchange in flight is finished, then exit code 0", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts");
+  await using _ = program;
+  using peer = await Peer.connect(at(port));
+  await peer.send("before");
+  await peer.upTo(6);
+  program.signal("SIGINT");
+  await program.line(/^stopping: up to 5 s for 1 client to finish/);
+  await peer.send("after");
+  assertEquals(await peer.upTo(5), encode("after"));
+  const late = await Peer.connect(at(port)).then((peer) => peer.close(), (error: Error) => error.message);
+  assertMatch(String(late), /refused/i);
+  await peer.end();
+  assertEquals((await program.end()).code, 0);
+});
+
+Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
+  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts"]) {
+    const { program, port } = await serve(script);
+    using peer = await Peer.connect(at(port));
+    await peer.send("here");
+    await peer.some("");
+    program.signal("SIGINT");
+    await program.line(/stopping: up to 5 s/);
+    program.signal("SIGINT");
+    assertEquals((await program.end()).code, 1, script);
+  }
+});
+
+Deno.test("a client that does not leave is cut off 5 s after Ctrl-C: exit code 0", async () => {
+  const { program, port } = await serve("tcp/reply_server.ts");
+  using peer = await Peer.connect(at(port));
+  await peer.send("here");
+  await peer.some("");
+  program.signal("SIGTERM");
+  await program.line(/^127\.0\.0\.1:\d+ was cut off$/);
+  assertEquals((await program.end()).code, 0);
+});
+
+Deno.test("a client that is silent for --timeout is closed, one that is not stays", async () => {
+  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts"]) {
+    const { program, port } = await serve(script, "--timeout", "0.4");
+    await using _ = program;
+    using silent = await Peer.connect(at(port));
+    using alive = await Peer.connect(at(port));
+    const ended = silent.upTo(1);
+    let over = false;
+    ended.then(() => over = true);
+    while (!over) {
+      await alive.send("x");
+      assert((await alive.some("")).length > 0, `${script} closed a client that was not silent`);
+      await new Promise((again) => setTimeout(again, 20));
+    }
+    assertEquals(await ended, new Uint8Array());
+    await program.line(/127\.0\.0\.1:\d+ was silent for 0\.4 s: closed$/);
+  }
+});
+
+Deno.test("at --max-clients the next one waits for a place, and gets it", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts", "--max-clients", "2");
+  await using _ = program;
+  const [one, two] = [await Peer.connect(at(port)), await Peer.connect(at(port))];
+  for (const peer of [one, two]) {
+    await peer.send("in");
+    await peer.upTo(2);
+  }
+  using three = await Peer.connect(at(port));
+  await three.send("me too");
+  const answer = three.upTo(6);
+  await two.send("still served");
+  assertEquals(await two.upTo(12), encode("still served"));
+  assertEquals(program.stdout.match(/Connected by/g)?.length, 2);
+  one.close();
+  assertEquals(await answer, encode("me too"));
+  two.close();
+});
+
+Deno.test("a client that resets is one line in the log", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts");
+  await using _ = program;
+  await reset(at(port)); // two connections: the first only sees whether the server is up
+  await program.line(/^127\.0\.0\.1:\d+ reset the connection$/);
+});
+
+Deno.test("--once: the exit code tells how the first client's exchange ended", async () => {
+  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts"]) {
+    const { program, port } = await serve(script, "--once");
+    const { connect } = await import("node:net");
+    const socket = connect(port, "127.0.0.1", () => socket.write("hi"));
+    socket.once("data", () => socket.resetAndDestroy());
+    assertEquals((await program.end()).code, 1, script);
+    assertMatch(program.stdout, /reset the connection\n$/);
+  }
+});
+
+Deno.test("10,000 connections opened and dropped leave nothing behind", { ignore: !linux }, async () => {
+  const { program, port } = await serve("tcp/echo_server.ts");
+  await using _ = program;
+  const before = await descriptors(program.pid);
+  for (let batch = 0; batch < 100; batch++) {
+    const conns = await Promise.all(Array.from({ length: 100 }, () => Deno.connect({ port, hostname: "127.0.0.1" })));
+    for (const conn of conns) conn.close();
+  }
+  using peer = await Peer.connect(at(port));
+  await peer.send("still there?");
+  assertEquals(await peer.upTo(12), encode("still there?"));
+  await until(async () => await descriptors(program.pid) <= before + 1, `as few descriptors as before, ${before}`);
+  const size = await memory(program.pid);
+  assert(size < 300, `${size} MiB resident`);
+});
+
+Deno.test(
+  "a client that never reads does not fill the server's memory, and is closed",
+  { ignore: !linux },
+  async () => {
+    const { program, port } = await serve("tcp/echo_server.ts", "--timeout", "1");
+    await using _ = program;
+    const before = await memory(program.pid);
+    using deaf = await Deno.connect({ port, hostname: "127.0.0.1" });
+    const chunk = new Uint8Array(1 << 20);
+    let error: unknown;
+    try {
+      for (let i = 0; i < 1000; i++) await deaf.write(chunk); // stuck long before this, until the server closes
+    } catch (caught) {
+      error = caught;
+    }
+    assert(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe, String(error));
+    await program.line(/was silent for 1 s: closed/);
+    const after = await memory(program.pid);
+    assert(after - before < 50, `${before} MiB before, ${after} MiB after`);
+  },
+);
+
+Deno.test(
+  "out of file descriptors: those inside are served, and later ones when there is room",
+  { ignore: !linux },
+  async () => {
+    for (const script of ["tcp/echo_server.ts", "tcp/threaded_server.ts"]) {
+      const port = getAvailablePort();
+      const argv = command(script, port).map((word) => `'${word === "deno" ? Deno.execPath() : word}'`);
+      await using program = new Program(["sh", "-c", `ulimit -n 64; exec ${argv.join(" ")}`], { cwd: root });
+      await program.line(/listening on/);
+      const peers = await Promise.all(Array.from({ length: 80 }, () => Peer.connect(at(port))));
+      await program.line(/out of file descriptors with \d+ clients: new ones wait \(raise ulimit -n\)$/);
+      const answers = peers.map(async (peer, i) => {
+        await peer.send(`client ${i}`);
+        return new TextDecoder().decode(await peer.upTo(`client ${i}`.length));
+      });
+      // Whoever is inside is answered and leaves, so everyone gets in at last.
+      await Promise.all(answers.map(async (answer, i) => {
+        assertEquals(await answer, `client ${i}`);
+        peers[i]?.close();
+      }));
+      assertEquals(program.status, undefined);
+    }
+  },
+);
+
+limits.patience = 20_000; // a machine under load is no failure of the scripts
