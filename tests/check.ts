@@ -100,16 +100,17 @@ async function runSuite(
 
   const at = flags.at ? parsePlace(flags.at) : { hostname: "127.0.0.1", port: flags.port || getAvailablePort() };
   let program: Program | undefined;
-  let startsUntil = 0;
+  let starting: (() => boolean) | undefined;
   for (const check of suite.checks) {
     // A server that has ended, by a crash or because it serves just one client, starts anew: a check is about itself.
     // It is given a moment to end.
     if (program) await inTime(program.ended, 100);
     if (words.length > 0 && (!program || program.status)) {
       program = start(at.hostname, at.port);
-      startsUntil = Date.now() + 10_000;
+      const [started, until] = [program, Date.now() + 10_000];
+      starting = () => started.status === undefined && Date.now() < until;
     }
-    done({ check, problem: await attempt(check, { ...at, startsUntil }, () => program) });
+    done({ check, problem: await attempt(check, { ...at, starting }, () => program) });
   }
 }
 

@@ -36,6 +36,11 @@ export function failedWith(program: Program, code: number, line: RegExp): void {
   assertEquals(program.status?.code, code);
 }
 
+/** A test that needs something of the machine: where that is missing it is ignored, and its name says why. */
+export function testWith(present: boolean, what: string, name: string, body: () => Promise<void>): void {
+  Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
+}
+
 /** One test a check of a server suite, on a server that `start` starts. */
 export function suiteTest(name: string, title: string, start: () => Promise<{ program: Program; port: number }>): void {
   const suite = suites[name];
@@ -44,7 +49,7 @@ export function suiteTest(name: string, title: string, start: () => Promise<{ pr
     const { program, port } = await start();
     await using _ = program;
     for (const check of suite.checks) {
-      await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port, startsUntil: 0 }));
+      await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port }));
     }
     assertEquals(program.status, undefined, `still running: ${program.tail()}`);
     if (!title.includes("--trace")) assertEquals(program.stderr, "");

@@ -2,14 +2,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { limits, Peer, reset } from "./checks/suite.ts";
-import { client, descriptors, failedWith, memory, runClient, serve, suiteTest, until } from "./helpers.ts";
+import { client, descriptors, failedWith, memory, runClient, serve, suiteTest, testWith, until } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { command, root } from "./tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
-const at = (port: number) => ({ hostname: "127.0.0.1", port, startsUntil: 0 });
+const at = (port: number) => ({ hostname: "127.0.0.1", port });
 const python = await has("python3", "--version");
-if (!python) console.log("no python3: the tests with Python peers are ignored");
 const linux = Deno.build.os === "linux";
 
 suiteTest("tcp:echo", "echo_server.ts", () => serve("tcp/echo_server.ts"));
@@ -165,7 +164,7 @@ Deno.test("threaded_server: ENQ as the first byte asks for the worker, later it 
   assertEquals(await peer.upTo(12), encode("worker 1\nab\x05"));
 });
 
-Deno.test("threaded_server: every worker serves, and all stop", { ignore: !linux }, async () => {
+testWith(linux, "Linux", "threaded_server: every worker serves, and all stop", async () => {
   const { program, port } = await serve("tcp/threaded_server.ts", "--threads", "3");
   await using _ = program;
   assertMatch(program.stdout, /^Threaded server \(3 threads\) listening on 127\.0\.0\.1:\d+$/m);
@@ -231,7 +230,7 @@ Deno.test("reply: bound to every address, it prints those for other machines, or
   }
 });
 
-Deno.test("reply: interoperates with the Python server and client of the first lab", { ignore: !python }, async () => {
+testWith(python, "python3", "reply: interoperates with the Python server and client of the first lab", async () => {
   const { program, port } = await serve("tcp/reply_server.ts");
   await using _ = program;
   await using snake = new Program(["python3", "tests/peers/reply_client.py"], {
@@ -381,7 +380,7 @@ Deno.test("--once: the exit code tells how the first client's exchange ended", a
   }
 });
 
-Deno.test("10,000 connections opened and dropped leave nothing behind", { ignore: !linux }, async () => {
+testWith(linux, "Linux", "10,000 connections opened and dropped leave nothing behind", async () => {
   const { program, port } = await serve("tcp/echo_server.ts");
   await using _ = program;
   const before = await descriptors(program.pid);

@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { bind, clientOptions, explain, Failure, onStop, place, printable, run, seconds, text, within } from "../cli.ts";
+import { bind, clientOptions, explain, Failure, onStop, place, run, seconds, text, within } from "../cli.ts";
 import { badName, textOf } from "./message.ts";
 import { traced } from "./trace.ts";
 
@@ -27,15 +27,19 @@ const command = {
   run: "deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts",
   options: {
     ...clientOptions(9999),
-    "name": text("", "your nickname; without one you are known by your address", "NICK"),
+    "name": {
+      ...text("", "your nickname; without one you are known by your address", "NICK"),
+      parse(raw: string) {
+        if (badName(raw, 64)) throw new RangeError("a letter, then letters, digits, - _ or .");
+        return raw;
+      },
+    },
     "message": text("", "send this one message, wait for its echo, and leave"),
     "keepalive": seconds(60, "tell the server this often that you are still here"),
   },
 };
 
 await run(command, async (flags) => {
-  const wrong = flags.name && badName(flags.name, 64);
-  if (wrong) throw new Failure(`--name ${printable(flags.name)}: ${wrong}`, 2);
   const server: Deno.NetAddr = { transport: "udp", hostname: flags.host, port: flags.port };
   const hostname = localFor(flags.host);
   const opened = bind({ hostname, port: 0 }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
@@ -123,6 +127,7 @@ await run(command, async (flags) => {
         console.log(line);
         input.prompt(true);
       };
+      input.prompt();
     }
     for await (const line of input) {
       if (line === "/quit") break;

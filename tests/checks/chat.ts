@@ -23,11 +23,11 @@ class Chatter {
   /** A chatter that the server has answered: it is up, and knows this one. */
   static async enter(server: Server, name?: string): Promise<Chatter> {
     const chatter = new Chatter(server);
-    const until = Math.max(server.startsUntil, Date.now() + limits.patience);
+    const until = Date.now() + limits.patience;
     while (chatter.lines.length === 0) {
       await chatter.send(name ? `/name ${name}` : "/who");
       await inTime(chatter.#changed.promise, 250);
-      if (Date.now() > until) {
+      if (Date.now() > until && !server.starting?.()) {
         chatter.close();
         fail(`an answer to /${name ? "name" : "who"}`, "nothing", "send something back to the address of recvfrom");
       }
@@ -106,7 +106,7 @@ const suite: Suite = {
         await using carl = await Chatter.enter(server);
         const said = word();
         await bob.send(said);
-        for (const each of [anna, bob, carl]) await each.hears(new RegExp(said), "keep the addresses of all senders");
+        for (const each of [anna, carl]) await each.hears(new RegExp(said), "keep the addresses of all senders");
       },
     },
     {
@@ -130,11 +130,12 @@ const suite: Suite = {
         const name = nick("anna");
         await using _anna = await Chatter.enter(server, name);
         await using bob = await Chatter.enter(server);
+        await using carl = await Chatter.enter(server);
         await bob.send(`/name ${name.toUpperCase()}`);
         await bob.hears(/taken/i, "compare names without case, and say that the name is taken");
         const said = word();
         await bob.send(said);
-        const line = await bob.hears(new RegExp(said), "a client without a name is known by its address");
+        const line = await carl.hears(new RegExp(said), "a client without a name is known by its address");
         if (line.toLowerCase().startsWith(`${name.toLowerCase()}:`)) fail("another name", line, "refuse the name");
       },
     },
@@ -207,6 +208,7 @@ const suite: Suite = {
       points: 2,
       async run(server) {
         await using anna = await Chatter.enter(server);
+        await using bob = await Chatter.enter(server);
         const stranger = new Chatter(server);
         for (const size of [0, 1, 1400, 9000, 60_000]) await stranger.send(new Uint8Array(size).fill(0xff));
         for (const text of ["/", "/name", "/name \0", "/say", "/say 99999999999 x", "/say -1 x", "/nonsense"]) {
@@ -215,7 +217,7 @@ const suite: Suite = {
         stranger.close();
         const said = word();
         await anna.send(said);
-        await anna.hears(new RegExp(said), "catch decoding errors, and set a limit to what one datagram may hold");
+        await bob.hears(new RegExp(said), "catch decoding errors, and set a limit to what one datagram may hold");
       },
     },
   ],

@@ -12,8 +12,8 @@ import type { Program } from "../program.ts";
 export interface Server {
   readonly hostname: string;
   readonly port: number;
-  /** Until this time (ms since the epoch) a refused connection means that it is still starting. */
-  readonly startsUntil: number;
+  /** Whether it is just starting, so that a refused connection is to be tried again. */
+  readonly starting?: () => boolean;
 }
 
 /** A client that is checked: each start is a new process, told to connect to a port of 127.0.0.1. */
@@ -75,12 +75,12 @@ export class Peer {
   }
 
   /** Connects; while the server may still be starting, a refusal is tried again. */
-  static async connect({ hostname, port, startsUntil }: Server): Promise<Peer> {
+  static async connect({ hostname, port, starting }: Server): Promise<Peer> {
     while (true) {
       try {
         return new Peer(await Deno.connect({ hostname, port, signal: AbortSignal.timeout(limits.patience) }));
       } catch (error) {
-        if (error instanceof Deno.errors.ConnectionRefused && Date.now() < startsUntil) {
+        if (error instanceof Deno.errors.ConnectionRefused && starting?.()) {
           await new Promise((again) => setTimeout(again, 50));
           continue;
         }

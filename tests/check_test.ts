@@ -1,0 +1,209 @@
+/** `deno task check`: each wrong peer is caught by the right checks, and nothing that was started is left behind. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { suites } from "./checks/suites.ts";
+import { output, serve, testWith, until } from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { root } from "./tasks.ts";
+
+const python = await has("python3", "--version");
+const linux = Deno.build.os === "linux";
+
+/** Runs `deno task check` to its end. */
+async function check(...args: string[]): Promise<Program> {
+  const program = new Program(["deno", "task", "--quiet", "check", ...args], { cwd: root });
+  await program.end(100);
+  return program;
+}
+
+const failed = (program: Program) => [...program.stdout.matchAll(/^✗ (.*) \(0\/\d+\)$/gm)].map(([, name]) => name);
+
+/** Every peer, the suite it is put to, and just those checks that must catch it. */
+const peers: [suite: string, peer: string, caught: string[]][] = [
+  ["tcp:echo", "echo_threads.py", []],
+  ["tcp:echo", "echo_wrong.py correct", []],
+  ["tcp:echo", "echo_wrong.py decodes-as-text", ["binary 0–255"]],
+  ["tcp:echo", "echo_wrong.py reads-once", ["1 MiB", "one byte at a time", "many small writes", "half-close"]],
+  ["tcp:echo", "echo_wrong.py keeps-open", ["half-close"]],
+  ["tcp:echo", "echo_wrong.py one-at-a-time", ["fifty at once, one of them silent"]],
+  ["tcp:echo", "echo_wrong.py dies-on-reset", ["a client that resets"]],
+  ["tcp:echo", "echo_wrong.py waits-for-lines", [
+    "binary 0–255",
+    "1 MiB",
+    "one byte at a time",
+    "many small writes",
+    "ten clients in turn",
+    "fifty at once, one of them silent",
+    "a client that resets",
+  ]],
+  ["tcp:echo", "echo_wrong.py drops-last-byte", [
+    "exact bytes",
+    "binary 0–255",
+    "1 MiB",
+    "many small writes",
+    "half-close",
+    "ten clients in turn",
+    "fifty at once, one of them silent",
+    "a client that resets",
+  ]],
+  ["tcp:threaded", "echo_threads.py", []],
+  ["tcp:threaded", "echo_wrong.py blocks-on-send", ["a client that never reads"]],
+  ["tcp:threaded", "echo_wrong.py one-at-a-time", suites["tcp:threaded"]?.checks.map(({ name }) => name) ?? []],
+  ["tcp:reply", "reply.py classic", ["a conversation", "a silent client beside"]],
+  ["tcp:reply", "reply.py never-replies", suites["tcp:reply"]?.checks.map(({ name }) => name) ?? []],
+  ["tcp:reply", "reply.py decodes-strictly", ["bytes that are not text", "a conversation", "a silent client beside"]],
+  ["tcp:reply", "reply.py serves-one-client", [
+    "the next client",
+    "bytes that are not text",
+    "a client that says nothing",
+    "a client that resets",
+    "a conversation",
+    "a silent client beside",
+  ]],
+  ["tcp:echo-client", "echo_client.py correct", []],
+  ["tcp:echo-client", "echo_client.py reads-once", ["an echo in pieces"]],
+  ["tcp:echo-client", "echo_client.py compares-nothing", ["a wrong byte"]],
+  ["tcp:echo-client", "echo_client.py spins-at-end", ["the server closes early"]],
+  ["tcp:echo-client", "echo_client.py shows-stack-trace", ["no server"]],
+  ["tcp:reply-client", "reply_client.py", ["the server closes without a reply", "no server"]],
+  ["udp:chat", "chat.py correct", []],
+  ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
+  ["udp:chat", "chat.py raw-lines", ["no line in another's name"]],
+  ["udp:chat", "chat.py raw-controls", ["no line in another's name", "no terminal controls"]],
+  ["udp:chat", "chat.py shares-names", ["a name that is taken"]],
+  ["udp:chat", "chat.py keeps-who-left", ["/quit"]],
+  ["udp:chat", "chat.py no-echo", ["alone you are echoed"]],
+];
+
+for (const [suite, peer, caught] of peers) {
+  testWith(python, "python3", `check ${suite} on ${peer}: ${caught.join(", ") || "nothing to catch"}`, async () => {
+    // A correct program is given time, should the machine be busy; a wrong one that does not answer is not waited for.
+    const program = await check(
+      suite,
+      "--timeout",
+      caught.length > 0 ? "0.6" : "10",
+      "--",
+      "python3",
+      ...`tests/peers/${peer}`.split(" "),
+    );
+    assertEquals(failed(program), caught, program.stdout + program.stderr);
+    assertEquals(program.status?.code, caught.length > 0 ? 1 : 0);
+  });
+}
+
+Deno.test("check: the project's own clients pass, their flags and {host} {port} filled in", async () => {
+  for (const [suite, script] of [["tcp:echo-client", "echo_client"], ["tcp:reply-client", "reply_client"]] as const) {
+    const program = await check(
+      ...[suite, "--timeout", "10", "--", "deno", "run", "-N=127.0.0.1", `tcp/${script}.ts`],
+      ...["--host", "{host}", "--port={port}", "--timeout=3", "hello"],
+    );
+    assertEquals([failed(program), program.status?.code], [[], 0], program.stdout + program.stderr);
+  }
+});
+
+Deno.test("check --at: a server that runs; --json: what Gradescope reads", async () => {
+  const { program: server, port } = await serve("tcp/reply_server.ts", "--close");
+  await using _ = server;
+  const file = await Deno.makeTempFile({ suffix: ".json" });
+  const program = await check("tcp:reply", "--at", `127.0.0.1:${port}`, "--timeout", "1", "--json", file);
+  assertEquals(failed(program), ["a conversation"], program.stdout + program.stderr);
+  assertMatch(program.stdout, /^tcp:reply: 7 of 8 checks passed, 12 of 14 points$/m);
+  assertMatch(
+    program.stdout,
+    /^✗ a conversation \(0\/2\)\n {4}A connection .*\n {4}expected .*, got .*\n {4}hint: loop/m,
+  );
+  const { tests } = JSON.parse(await Deno.readTextFile(file));
+  await Deno.remove(file);
+  assertEquals(tests.length, 8);
+  assertEquals(Object.keys(tests[0]), ["name", "score", "max_score", "status", "output"]);
+  const wrong = tests.find(({ name }: { name: string }) => name === "a conversation");
+  assertEquals([wrong.score, wrong.max_score, wrong.status], [0, 2, "failed"]);
+  assertStringIncludes(wrong.output, "hint:");
+  assertEquals(tests.filter(({ status }: { status: string }) => status === "passed").length, 7);
+});
+
+testWith(
+  linux && await has("pgrep", "-V"),
+  "pgrep of Linux",
+  "check: what it started is stopped, its children too, even by Ctrl-C",
+  async () => {
+    // A shell that starts the server as its child, and a child that ignores SIGTERM.
+    const mark = `mark${crypto.randomUUID()}`;
+    const shell =
+      `sh -c 'trap "" TERM; while :; do sleep 0.1; done' ${mark} & python3 tests/peers/echo_threads.py ${mark}; :`;
+    const alive = async () =>
+      (await output("pgrep", "-f", `^(python3|sh) .*${mark}`)).trim().split("\n").filter((pid) => pid);
+    const program = await check("tcp:echo", "--timeout", "10", "--", "sh", "-c", shell);
+    if (python) assertEquals(failed(program), [], program.stdout);
+    await until(async () => (await alive()).length === 0, "nothing left");
+
+    const flags = ["-N", "--allow-run", "-E", "-R", "-W"];
+    const client = ["tests/check.ts", "tcp:echo-client", "--", "sh", "-c", shell];
+    const waiting = new Program(["deno", "run", ...flags, ...client], { cwd: root });
+    await until(async () => (await alive()).length > 0, "it started");
+    waiting.signal("SIGINT");
+    assertEquals((await waiting.end()).code, 1, waiting.stderr);
+    await until(async () => (await alive()).length === 0, "nothing left after Ctrl-C");
+  },
+);
+
+Deno.test("check: wrong usage is one line and exit code 2, a missing program exit code 3", async () => {
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  for (
+    const [args, code, line] of [
+      [[], 2, /which suite\? choose one of tcp:echo, tcp:echo-client/],
+      [["tcp:ecko"], 2, /there is no suite tcp:ecko: choose one of/],
+      [["tcp:echo"], 2, /tcp:echo checks a TCP echo server: tell which, by --at/],
+      [["tcp:echo", "--at", "7007"], 2, /--at wants HOST:PORT, as 127.0.0.1:7007, not 7007/],
+      [["tcp:echo", "--at", "127.0.0.1:0"], 2, /--at wants HOST:PORT/],
+      [["tcp:echo", "--at", "127.0.0.1:7007", "--", "x"], 2, /leave out the command/],
+      [["tcp:echo-client", "--at", "127.0.0.1:7007"], 2, /checks a client: give its command after --/],
+      [["tcp:echo", "--", "no-such-program-here"], 3, /there is no program no-such-program-here on this machine/],
+    ] as const
+  ) {
+    const program = await check(...args);
+    assertMatch(program.stderr, line);
+    assertEquals([program.status?.code, program.stderr.trimEnd().split("\n").length], [code, 1], program.stderr);
+  }
+  const nobody = await check("tcp:echo", "--at", `127.0.0.1:${closed.addr.port}`);
+  assertEquals([nobody.status?.code, failed(nobody).length], [1, suites["tcp:echo"]?.checks.length]);
+  assertStringIncludes(nobody.stdout, "expected a connection to 127.0.0.1:");
+});
+
+Deno.test("check: every check says why it matters, and counts", () => {
+  for (const [name, { checks }] of Object.entries(suites)) {
+    assertEquals(new Set(checks.map(({ name }) => name)).size, checks.length, name);
+    for (const check of checks) {
+      assert(check.points > 0, check.name);
+      assertMatch(check.why, /^[A-Z].*\.$/);
+    }
+  }
+});
+
+Deno.test("demo: a pair that works is ✓, one that does not is ✗ with its reason and exit code 1", async () => {
+  const demo = async (...args: string[]) => {
+    const program = new Program(["deno", "task", "--quiet", "demo", ...args], { cwd: root });
+    await program.end(100);
+    return program;
+  };
+  // The pairs have fixed ports: whoever holds one here makes that pair fail, as it should.
+  const port = 7007;
+  let held: Deno.Listener | undefined;
+  try {
+    held = Deno.listen({ hostname: "127.0.0.1", port });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+  }
+  const fails = await demo("tcp:echo");
+  held?.close();
+  assertEquals(fails.status?.code, 1);
+  assertMatch(fails.stdout, /^tcp:echo +✗ +[\d.]+ +.+$/m);
+  assertMatch(fails.stderr, /echo_server: 127\.0\.0\.1:7007 is in use/);
+
+  const works = await demo("udp");
+  assertMatch(works.stdout, /^── udp:chat ─+\nChat server listening on 127\.0\.0\.1:9999$/m);
+  assertMatch(works.stdout, /^udp:chat +✓ +[\d.]+$/m);
+  assertMatch(works.stdout, /^1 pair worked, 0 failed, 0 skipped$/m);
+  assertEquals(works.status?.code, 0);
+  assertEquals((await demo("no:such")).status?.code, 1);
+});
