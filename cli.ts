@@ -273,6 +273,7 @@ const named: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 /** Text that may go to a terminal: control characters escaped, bytes that are not UTF-8 shown as U+FFFD. */
 export function printable(data: Uint8Array | string): string {
   const plain = typeof data === "string" ? data : new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
+  if (/^[ -~]*$/.test(plain)) return plain; // most text is, and this test is quick
   return plain.replace(unsafe, (char) => {
     const code = char.codePointAt(0) ?? 0;
     return named[char] ?? (code < 256 ? `\\x${hex(code)}` : `\\u{${code.toString(16)}}`);

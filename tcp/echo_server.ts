@@ -26,7 +26,7 @@ const command = {
   run: "deno run -N=127.0.0.1 tcp/echo_server.ts",
   options: {
     ...serverOptions(7007, "close a client that is silent for this long; 0: never"),
-    "chunk": whole(16384, "bytes to read at a time", 1, 1 << 20),
+    "chunk": whole(65536, "bytes to read at a time, at most", 1, 1 << 20),
     "max-clients": whole(10_000, "clients at one time; more wait for their turn", 1, 1_000_000),
   },
 };
@@ -56,12 +56,14 @@ await run(command, async (flags) => {
     console.log(`Connected by ${name}`);
     // Without this, Nagle's algorithm holds back a small chunk until the one before it is acknowledged (RFC 1122 §4.2.3.4).
     conn.setNoDelay(true);
-    const buffer = new Uint8Array(flags.chunk);
+    let buffer = new Uint8Array(Math.min(4096, flags.chunk));
     let total = 0;
     for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
       await writeAll(conn, buffer.subarray(0, n));
       client.quiet = 0;
       total += n;
+      // A client that fills the buffer has much to say: a larger one saves it system calls, and the others memory.
+      if (n === buffer.length && n < flags.chunk) buffer = new Uint8Array(Math.min(2 * n, flags.chunk));
     }
     console.log(`${name} is done: ${count(total, "byte")} echoed`);
   }

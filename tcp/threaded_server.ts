@@ -26,7 +26,7 @@ const command = {
   options: {
     ...serverOptions(7008, "close a client that is silent for this long; 0: never"),
     "threads": whole(navigator.hardwareConcurrency, "workers that accept clients", 1, 256),
-    "chunk": whole(16384, "bytes to read at a time", 1, 1 << 20),
+    "chunk": whole(65536, "bytes to read at a time", 1, 1 << 20),
     "max-clients": whole(10_000, "clients of one worker at one time; more wait for their turn", 1, 1_000_000),
   },
 };

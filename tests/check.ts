@@ -127,7 +127,7 @@ async function attempt<T>(
     if (!(error instanceof Error && error instanceof AssertionError)) throw error;
     const { status } = program() ?? {};
     const ended = status ? `\nyour program ended with exit code ${status.code}` : "";
-    const tail = program()?.tail(3).split("\n").map((line) => `\n  | ${printable(line)}`).join("") ?? "";
+    const tail = program()?.tail(3).split("\n").map((line) => `\n  | ${printable(line.slice(0, 120))}`).join("") ?? "";
     return `${error.message}${ended}${tail.trim() === "|" ? "" : tail}`;
   }
 }

@@ -18,7 +18,7 @@
  * @module
  */
 import { announce, bind, onStop, place, run, seconds, serverOptions, toggle, whole } from "../cli.ts";
-import { badName, parseRequest } from "./message.ts";
+import { badName, parseRequest, type Request } from "./message.ts";
 import { traced } from "./trace.ts";
 
 const { timeout: _, ...options } = serverOptions(9999, "");
@@ -58,14 +58,22 @@ await run(command, async (flags) => {
   const over = Promise.withResolvers<void>();
 
   /** A datagram that cannot be sent is a datagram lost, which UDP allows at any time; the rest still get theirs. */
-  const send = (line: string, to: Deno.NetAddr): Promise<unknown> =>
-    socket.send(encoder.encode(line), to).catch((error) => console.error(`to ${place(to)}: ${error.message}`));
+  const lost = (error: unknown, to: Deno.NetAddr) =>
+    console.error(`to ${place(to)}: ${error instanceof Error ? error.message : error}`);
+
+  async function send(line: string, to: Deno.NetAddr): Promise<void> {
+    await socket.send(encoder.encode(line), to).catch((error) => lost(error, to));
+  }
 
   async function relay(line: string, except?: Member): Promise<void> {
     const datagram = encoder.encode(line);
     for (const member of members.values()) {
       if (member === except) continue;
-      await socket.send(datagram, member.addr).catch((error) => console.error(`to ${member.place}: ${error.message}`));
+      try {
+        await socket.send(datagram, member.addr);
+      } catch (error) {
+        lost(error, member.addr);
+      }
     }
   }
 
@@ -84,7 +92,7 @@ await run(command, async (flags) => {
     const same = name.toLowerCase();
     const taken = [...members.values()].some((other) => other !== member && other.name.toLowerCase() === same);
     const wrong = badName(name, flags["name-length"]) ?? (taken ? `the name ${name} is taken` : undefined);
-    if (wrong) return void await send(`* ${wrong}`, member.addr);
+    if (wrong) return await send(`* ${wrong}`, member.addr);
     const before = member.name;
     member.name = name;
     member.id = 0; // a client that starts anew counts anew
@@ -104,46 +112,46 @@ await run(command, async (flags) => {
     return `* here: ${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
   }
 
-  async function hear(datagram: Uint8Array, addr: Deno.NetAddr): Promise<void> {
+  /** Someone who is not here yet: remembered from this datagram on, if there is room. */
+  async function enter(addr: Deno.NetAddr, request: Request): Promise<Member | undefined> {
     const from = place(addr);
-    const request = parseRequest(datagram);
-    let member = members.get(from);
-    if (!member) {
-      // Whoever is not here cannot leave: its answer was lost, and it asks again.
-      if (request.kind === "quit") return void await send("* bye", addr);
-      if (members.size >= flags["max-clients"]) {
-        return void await send(`* the chat is full (${flags["max-clients"]} clients): try again later`, addr);
-      }
-      member = { addr, place: from, name: from, seen: 0, id: 0 };
+    if (request.kind === "quit") await send("* bye", addr); // it has left, but the answer was lost and it asks again
+    else if (members.size >= flags["max-clients"]) {
+      await send(`* the chat is full (${flags["max-clients"]} clients): try again later`, addr);
+    } else {
+      const member = { addr, place: from, name: from, seen: 0, id: 0 };
       members.set(from, member);
       await notice(`${from} joined`, member);
+      return member;
     }
-    member.seen = Date.now();
-    if (datagram.length > flags.size) return void await send(`* too long: at most ${flags.size} bytes`, addr);
+  }
 
+  function answer(member: Member, request: Request): Promise<void> {
     switch (request.kind) {
-      case "message": {
-        const line = `${member.name}: ${request.text}`;
-        const again = request.id !== undefined && request.id <= member.id;
-        if (request.id !== undefined) await send(`#${request.id} ${line}`, addr);
-        if (again) break;
-        member.id = request.id ?? member.id;
-        if (!flags.quiet) console.log(member.name === from ? line : `${member.name} (${from}): ${request.text}`);
-        await relay(line, request.id === undefined ? undefined : member);
-        break;
-      }
+      case "message":
+        return message(member, request.text, request.id);
       case "name":
         return rename(member, request.name);
       case "who":
-        return void await send(who(), addr);
-      case "quit":
-        await send("* bye", addr);
-        return leave(member, "left");
-      case "unknown":
-        return void await send(`* unknown command ${request.command}: /name NICK, /who and /quit are known`, addr);
       case "hello":
-        return void await send(who(), addr);
+        return send(who(), member.addr);
+      case "quit":
+        return send("* bye", member.addr).then(() => leave(member, "left"));
+      case "unknown":
+        return send(`* unknown command ${request.command}: /name NICK, /who and /quit are known`, member.addr);
     }
+  }
+
+  function message(member: Member, text: string, id?: number): Promise<void> {
+    const line = `${member.name}: ${text}`;
+    const again = id !== undefined && id <= member.id;
+    if (!again && !flags.quiet) {
+      console.log(member.name === member.place ? line : `${member.name} (${member.place}): ${text}`);
+    }
+    if (id === undefined) return relay(line);
+    member.id = Math.max(member.id, id);
+    const echo = send(`#${id} ${line}`, member.addr);
+    return again ? echo : echo.then(() => relay(line, member));
   }
 
   const sweeper = setInterval(async () => {
@@ -163,7 +171,13 @@ await run(command, async (flags) => {
     while (true) {
       try {
         const [datagram, addr] = await socket.receive(buffer);
-        if (addr.transport === "udp") await hear(datagram, addr);
+        if (addr.transport !== "udp") continue;
+        const request = parseRequest(datagram);
+        const member = members.get(place(addr)) ?? await enter(addr, request);
+        if (!member) continue;
+        member.seen = Date.now();
+        if (datagram.length > flags.size) await send(`* too long: at most ${flags.size} bytes`, addr);
+        else await answer(member, request);
       } catch (error) {
         // Windows reports here that an earlier datagram was refused (ICMP port unreachable): that is not our end.
         if (!(error instanceof Deno.errors.ConnectionReset)) throw error;

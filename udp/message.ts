@@ -29,7 +29,10 @@ export type Request =
 const decoder = new TextDecoder();
 
 /** The text of a datagram: its line end left off, everything that could harm a terminal escaped. */
-export const textOf = (datagram: Uint8Array): string => printable(decoder.decode(datagram).replace(/\r?\n$/, ""));
+export function textOf(datagram: Uint8Array): string {
+  const text = decoder.decode(datagram);
+  return printable(text.endsWith("\n") ? text.slice(0, text.endsWith("\r\n") ? -2 : -1) : text);
+}
 
 /**
  * Reads a client's datagram; any bytes are a request of some kind.

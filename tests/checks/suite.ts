@@ -108,12 +108,12 @@ export class Peer {
     return buffer.subarray(0, n ?? 0);
   }
 
-  /** Exactly `size` bytes, or fewer when the stream ends or nothing comes for `patience`. */
+  /** Exactly `size` bytes, or fewer when the stream ends, is reset, or nothing comes for `patience`. */
   async upTo(size: number): Promise<Uint8Array> {
     const buffer = new Uint8Array(size);
     let got = 0;
     while (got < size) {
-      const n = await inTime(this.#try(this.conn.read(buffer.subarray(got)), `after ${got} of ${size} bytes`));
+      const n = await inTime(this.conn.read(buffer.subarray(got)).catch(() => null));
       if (!n) break;
       got += n;
     }
@@ -151,7 +151,7 @@ export class Peer {
 export async function reset(server: Server): Promise<void> {
   (await Peer.connect(server)).close(); // it is up
   const closed = Promise.withResolvers<void>();
-  const socket = connect(server.port, server.hostname, () => socket.write("x".repeat(1000)));
+  const socket = connect(server.port, server.hostname, () => socket.write("about to vanish"));
   socket.once("data", () => socket.resetAndDestroy());
   socket.once("error", () => closed.resolve());
   socket.once("close", () => closed.resolve());
