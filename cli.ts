@@ -191,6 +191,7 @@ export function explain(error: unknown, addr: { hostname: string; port: number }
   if (says(/lookup address|no addresses|empty host|invalid IPv6/i)) {
     return new Failure(`no address found for ${printable(addr.hostname)}: check the name`);
   }
+  if (says(/too many open files/i)) return new Failure("this process is out of file descriptors: raise ulimit -n");
   if (says(/TimeoutError|TimedOut/)) return new Failure(`${at} did not answer in time: is it the right host?`);
   if (says(/unreachable/i)) return new Failure(`${at} cannot be reached from this machine: is it the right host?`);
   return error;

@@ -443,4 +443,13 @@ Deno.test(
   },
 );
 
+testWith(linux, "Linux", "many_clients: more clients than file descriptors is one line and exit code 1", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts");
+  await using _ = program;
+  const argv = command("tcp/many_clients.ts", port).map((word) => `'${word === "deno" ? Deno.execPath() : word}'`);
+  const many = new Program(["sh", "-c", `ulimit -n 64; exec ${argv.join(" ")}`], { cwd: root });
+  await many.end();
+  failedWith(many, 1, /^many_clients: this process is out of file descriptors: raise ulimit -n$/m);
+});
+
 limits.patience = 20_000; // a machine under load is no failure of the scripts
