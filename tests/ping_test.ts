@@ -1,0 +1,470 @@
+/** Ping: the outputs of each system, ICMP messages by their bytes, the real programs, and a network that loses packets. */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { checksum, echoRequest, parseMessage, withoutHeader } from "../ping/icmp.ts";
+import { reader } from "../ping/output.ts";
+import { parseAddress } from "../ping/socket.ts";
+import { plot, statistics, summary } from "../ping/statistics.ts";
+import { descriptors, failedWith, memory, testWith } from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { root } from "./tasks.ts";
+
+/** What the reader makes of an output: one character a line that counts, and the times. */
+function read(output: string, windows = false): { kinds: string; times: number[]; sequences: (number | undefined)[] } {
+  const next = reader(windows);
+  const said = output.split("\n").map((line) => next(line)).filter(({ kind }) => kind !== "other");
+  return {
+    kinds: said.map((line) => line.kind === "reply" ? (line.duplicate ? "d" : "r") : line.kind[0]).join(""),
+    times: said.flatMap((line) => line.kind === "reply" ? [line.time] : []),
+    sequences: said.map((line) => "sequence" in line ? line.sequence : undefined),
+  };
+}
+
+Deno.test("output: iputils", () => {
+  const { kinds, times, sequences } = read(`PING 192.0.2.1 (192.0.2.1) 56(84) bytes of data.
+64 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=10.3 ms
+no answer yet for icmp_seq=2
+64 bytes from 192.0.2.1: icmp_seq=3 ttl=57 time=1041 ms
+64 bytes from 192.0.2.1: icmp_seq=3 ttl=57 time=1042 ms (DUP!)
+From 198.51.100.9 icmp_seq=4 Destination Host Unreachable
+From 198.51.100.1 icmp_seq=5 Time to live exceeded
+
+--- 192.0.2.1 ping statistics ---
+5 packets transmitted, 2 received, +1 duplicates, 60% packet loss, time 4005ms
+rtt min/avg/max/mdev = 10.300/525.650/1041.000/515.350 ms, pipe 2`);
+  assertEquals(kinds, "rlrdee");
+  assertEquals(times, [10.3, 1041, 1042]);
+  assertEquals(sequences, [1, 2, 3, 3, 4, 5]);
+});
+
+Deno.test("output: iputils in German, with a decimal comma, and IPv6", () => {
+  assertEquals(read("64 Bytes von 127.0.0.1: icmp_seq=1 ttl=64 Zeit=0,034 ms").times, [0.034]);
+  assertEquals(read("64 octets de ::1: icmp_seq=2 ttl=64 temps=0.05 ms").times, [0.05]);
+  const line = reader(false)("64 bytes from 2001:db8::1: icmp_seq=7 ttl=55 time=8.12 ms");
+  assertEquals(line, { kind: "reply", from: "2001:db8::1", time: 8.12, ttl: 55, sequence: 7, duplicate: false });
+});
+
+Deno.test("output: busybox and macOS", () => {
+  assertEquals(
+    read(`PING 127.0.0.1 (127.0.0.1): 56 data bytes
+64 bytes from 127.0.0.1: seq=0 ttl=64 time=0.053 ms
+64 bytes from 127.0.0.1: seq=1 ttl=64 time=0.104 ms
+
+--- 127.0.0.1 ping statistics ---
+2 packets transmitted, 2 packets received, 0% packet loss
+round-trip min/avg/max = 0.053/0.078/0.104 ms`),
+    { kinds: "rr", times: [0.053, 0.104], sequences: [0, 1] },
+  );
+  assertEquals(
+    read(`PING 192.0.2.1 (192.0.2.1): 56 data bytes
+Request timeout for icmp_seq 0
+64 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=12.345 ms
+
+--- 192.0.2.1 ping statistics ---
+2 packets transmitted, 1 packets received, 50.0% packet loss
+round-trip min/avg/max/stddev = 12.345/12.345/12.345/0.000 ms`),
+    { kinds: "lr", times: [12.345], sequences: [0, 1] },
+  );
+  assertEquals(read("16 bytes from ::1, icmp_seq=0 hlim=64 time=0.070 ms").times, [0.07]);
+});
+
+Deno.test("output: Windows, in several languages", () => {
+  const of = (...lines: string[]) => read(["", ...lines, "", "x: 127.0.0.1:", "a = 4, b = 3"].join("\r\n"), true);
+  const wanted = { kinds: "rlre", times: [1, 14], sequences: [undefined, undefined, undefined, undefined] };
+  const strip = ({ kinds, times }: { kinds: string; times: number[] }) => ({ kinds, times });
+  for (
+    const lines of [
+      [
+        "Pinging 192.0.2.1 with 32 bytes of data:",
+        "Reply from 192.0.2.1: bytes=32 time<1ms TTL=128",
+        "Request timed out.",
+        "Reply from 192.0.2.1: bytes=32 time=14ms TTL=57",
+        "Reply from 198.51.100.1: Destination host unreachable.",
+      ],
+      [
+        "Ping wird ausgeführt für 192.0.2.1 mit 32 Bytes Daten:",
+        "Antwort von 192.0.2.1: Bytes=32 Zeit<1ms TTL=128",
+        "Zeitüberschreitung der Anforderung.",
+        "Antwort von 192.0.2.1: Bytes=32 Zeit=14ms TTL=57",
+        "Antwort von 198.51.100.1: Zielhost nicht erreichbar.",
+      ],
+      [
+        "Envoi d’une requête 'Ping'  192.0.2.1 avec 32 octets de données :",
+        "Réponse de 192.0.2.1 : octets=32 temps<1ms TTL=128",
+        "Délai d’attente de la demande dépassé.",
+        "Réponse de 192.0.2.1 : octets=32 temps=14 ms TTL=57",
+        "Réponse de 198.51.100.1 : Impossible de joindre l’hôte de destination.",
+      ],
+      [
+        "192.0.2.1 に ping を送信しています 32 バイトのデータ:",
+        "192.0.2.1 からの応答: バイト数 =32 時間 <1ms TTL=128",
+        "要求がタイムアウトしました。",
+        "192.0.2.1 からの応答: バイト数 =32 時間 =14ms TTL=57",
+        "198.51.100.1 からの応答: 宛先ホストに到達できません。",
+      ],
+      [
+        "Обмен пакетами с 192.0.2.1 по с 32 байтами данных:",
+        "Ответ от 192.0.2.1: число байт=32 время<1мс TTL=128",
+        "Превышен интервал ожидания для запроса.",
+        "Ответ от 192.0.2.1: число байт=32 время=14мс TTL=57",
+        "Ответ от 198.51.100.1: Заданный узел недоступен.",
+      ],
+    ]
+  ) assertEquals(strip(of(...lines)), strip(wanted), lines[0]);
+  assertEquals(strip(of("Pinging ::1 with 32 bytes of data:", "Reply from ::1: time<1ms ")), {
+    kinds: "r",
+    times: [1],
+  });
+});
+
+Deno.test("statistics: figures and plot", () => {
+  const figures = statistics([1, undefined, 3]);
+  assertEquals([figures.sent, figures.received, figures.min, figures.avg, figures.max, figures.mdev], [
+    3,
+    2,
+    1,
+    2,
+    3,
+    1,
+  ]);
+  assertEquals(
+    summary(figures),
+    "3 sent, 2 received, 33.3 % lost\nround trip min/avg/max/mdev 1.000/2.000/3.000/1.000 ms",
+  );
+  assertEquals(summary(statistics([undefined])), "1 sent, 0 received, 100 % lost");
+  assertEquals(statistics([]).loss, 0);
+  assertEquals(plot([1, undefined, 8]), "▂×█");
+  assertEquals(plot([undefined, undefined]), "××");
+  assertEquals(plot(Array(130).fill(1)).split("\n").map((row) => row.length), [60, 60, 10]);
+});
+
+Deno.test("checksum: the example of RFC 1071 §3, odd lengths, and a message with its own", () => {
+  const data = Uint8Array.of(0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7);
+  assertEquals(checksum(data), ~0xddf2 & 0xffff);
+  assertEquals(checksum(Uint8Array.of(1)), ~0x0100 & 0xffff);
+  assertEquals(checksum(new Uint8Array(0)), 0xffff);
+  assertEquals(checksum(echoRequest(4, { identifier: 77, sequence: 3, payload: Uint8Array.of(1, 2, 3) })), 0);
+});
+
+Deno.test("icmp: an echo request, byte by byte", () => {
+  const echo = { identifier: 0x1234, sequence: 0x0102, payload: Uint8Array.of(0xaa, 0xbb) };
+  assertEquals([...echoRequest(4, echo)], [8, 0, 0x3a, 0x0e, 0x12, 0x34, 1, 2, 0xaa, 0xbb]);
+  assertEquals([...echoRequest(6, echo)], [128, 0, 0, 0, 0x12, 0x34, 1, 2, 0xaa, 0xbb]);
+});
+
+/** An IPv4 packet with ICMP in it, and as many words of options. */
+function packet(message: Uint8Array, options = 0): Uint8Array {
+  const bytes = new Uint8Array(20 + options * 4 + message.length);
+  bytes.set([0x40 | (5 + options), 0, 0, bytes.length, 0, 0, 0, 0, 61, 1]);
+  bytes.set(message, 20 + options * 4);
+  return bytes;
+}
+
+Deno.test("icmp: replies, errors, IP options, and what is not ours to read", () => {
+  const echo = { identifier: 7, sequence: 9, payload: Uint8Array.of(1, 2, 3, 4) };
+  const request = echoRequest(4, echo);
+  const reply = Uint8Array.from(request);
+  reply[0] = 0;
+  reply.set([0, 0], 2);
+  const sum = checksum(reply);
+  reply.set([sum >> 8, sum & 255], 2);
+  assertEquals(parseMessage(4, reply), { kind: "reply", echo });
+  for (const options of [0, 1, 10]) {
+    const read = withoutHeader(packet(reply, options));
+    assertEquals([read?.ttl, read && parseMessage(4, read.message)], [61, { kind: "reply", echo }]);
+  }
+  const damaged = Uint8Array.from(reply);
+  damaged[10] = 99;
+  assertEquals(parseMessage(4, damaged), { kind: "other" });
+  assertEquals(parseMessage(4, request), { kind: "other" }); // on loopback one hears one's own request
+
+  const error = (type: number, code: number, quoted: Uint8Array) => {
+    const bytes = new Uint8Array(8 + quoted.length);
+    bytes.set([type, code]);
+    bytes.set(quoted, 8);
+    const sum = checksum(bytes);
+    bytes.set([sum >> 8, sum & 255], 2);
+    return bytes;
+  };
+  const about = (type: number, code: number) => {
+    const read = parseMessage(4, error(type, code, packet(request, 2)));
+    return read.kind === "error" ? [read.text, read.exceeded, read.echo.identifier, read.echo.sequence] : read.kind;
+  };
+  assertEquals(about(11, 0), ["time to live exceeded", true, 7, 9]);
+  assertEquals(about(3, 1), ["destination unreachable: host", false, 7, 9]);
+  assertEquals(about(3, 13), ["destination unreachable: code 13", false, 7, 9]);
+  // RFC 792 lets an error quote no more than the header and 8 bytes: no payload, but identifier and sequence.
+  assertEquals(parseMessage(4, error(11, 0, packet(request).subarray(0, 28))).kind, "error");
+  assertEquals(parseMessage(4, error(11, 0, packet(request).subarray(0, 27))).kind, "other");
+  assertEquals(parseMessage(4, error(11, 0, new Uint8Array(0))).kind, "other");
+
+  // Any bytes at all are read without harm.
+  let seed = 7;
+  for (let i = 0; i < 3000; i++) {
+    const bytes = Uint8Array.from({ length: i % 70 }, () => (seed = seed * 48271 % 0x7fffffff) & 0xff);
+    for (const version of [4, 6] as const) parseMessage(version, bytes);
+    withoutHeader(bytes);
+  }
+});
+
+Deno.test("socket: addresses in numbers", () => {
+  const bytes = (text: string) => parseAddress(text)?.bytes.toHex();
+  assertEquals(bytes("127.0.0.1"), "7f000001");
+  assertEquals(bytes("::1"), "00000000000000000000000000000001");
+  assertEquals(bytes("2001:db8::ff00:42:8329"), "20010db8000000000000ff0000428329");
+  assertEquals(bytes("::ffff:192.0.2.1"), "00000000000000000000ffffc0000201");
+  for (const text of ["", "256.0.0.1", "1.2.3", "localhost", "::1::", "1:2", ":"]) {
+    assertEquals(parseAddress(text), undefined);
+  }
+});
+
+async function ping(script: "ping" | "icmp_ping", args: string[], prefix: string[] = [], env = {}): Promise<Program> {
+  const flags = script === "ping" ? ["--allow-run=ping"] : ["-N=127.0.0.1", "--allow-ffi"];
+  const command = [...prefix, Deno.execPath(), "run", "--no-prompt", ...flags, `ping/${script}.ts`, ...args];
+  const program = new Program(command, { cwd: root, env });
+  await program.end();
+  return program;
+}
+
+const systemPing = (await has("ping", "-c", "1", "127.0.0.1")) && Deno.build.os === "linux";
+const probe = await ping("icmp_ping", ["--count", "1"]);
+const socket = probe.status?.code === 0;
+const ipv6 = (await ping("icmp_ping", ["--count", "1", "--ipv6"])).status?.code === 0;
+const drop = await has("setpriv", "--bounding-set=-net_raw", "true");
+
+for (
+  const [script, present, what] of [["ping", systemPing, "ping"], [
+    "icmp_ping",
+    socket,
+    "right to open ICMP sockets",
+  ]] as const
+) {
+  testWith(present, what, `${script}: 127.0.0.1 answers, and --json tells the same`, async () => {
+    const program = await ping(script, ["--count", "3", "--interval", "0.2"]);
+    assertEquals(program.status?.code, 0, program.stderr);
+    assertEquals(program.stdout.match(/^64 bytes from 127\.0\.0\.1: .*ttl[ =]64 time[ =][\d.]+ ms$/gm)?.length, 3);
+    assertMatch(
+      program.stdout,
+      /\n127\.0\.0\.1: 3 sent, 3 received, 0 % lost\nround trip min\/avg\/max\/mdev .* ms\n[▁▂▃▄▅▆▇█]{3}\n$/,
+    );
+    const json = JSON.parse((await ping(script, ["--count", "2", "--interval", "0.2", "--json"])).stdout);
+    assertEquals([json.host, json.sent, json.received, json.loss, json.times.length], ["127.0.0.1", 2, 2, 0, 2]);
+  });
+
+  testWith(present && ipv6, `${what}, or IPv6`, `${script} --ipv6: ::1 answers`, async () => {
+    const program = await ping(script, ["--count", "1", "--ipv6"]);
+    assertEquals(program.status?.code, 0, program.stderr);
+    assertMatch(program.stdout, /64 bytes from ::1: /);
+  });
+
+  testWith(present, what, `${script}: a name that is nobody's is one line and exit code 1`, async () => {
+    const program = script === "ping"
+      ? await ping(script, ["no.such.invalid"])
+      : new Program(["deno", "run", "-N", "--allow-ffi", "ping/icmp_ping.ts", "no.such.invalid"], { cwd: root });
+    await program.end();
+    failedWith(program, 1, /^(icmp_)?ping: .*(no\.such\.invalid|not known)/);
+  });
+}
+
+Deno.test("ping: without a ping program it is exit code 3, and how to get one", async () => {
+  const program = await ping("ping", [], [], { PATH: "/nowhere" });
+  assertMatch(program.stderr, /ping: no ping program here.* apt-get install iputils-ping$/m);
+  assertEquals(program.status?.code, 3);
+});
+
+testWith(await has("sh", "-c", "true"), "sh", "ping: a fake ping that loses, answers late and twice", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(
+    `${folder}/ping`,
+    `#!/bin/sh
+[ "$1" = -V ] && { echo "ping from iputils 20221126"; exit 0; }
+echo "$@" > '${folder}/arguments'
+echo 'PING 192.0.2.1 (192.0.2.1) 56(84) bytes of data.'
+echo 'no answer yet for icmp_seq=1'
+echo '64 bytes from 192.0.2.1: icmp_seq=2 ttl=57 time=2.5 ms'
+echo '64 bytes from 192.0.2.1: icmp_seq=2 ttl=57 time=2.6 ms (DUP!)'
+printf '64 bytes from 192.0.2.1: icmp_seq=4 ttl=57 time=7.5 ms \\033[2J\\n'
+`,
+    { mode: 0o755 },
+  );
+  const program = await ping("ping", ["--count", "5", "--size", "100", "--timeout", "0.5", "192.0.2.1"], [], {
+    PATH: `${folder}:/usr/bin:/bin`,
+  });
+  const said = await Deno.readTextFile(`${folder}/arguments`);
+  await Deno.remove(folder, { recursive: true });
+  assertEquals(said, "-4 -c 5 -s 100 -n -O -i 1 -W 0.5 -- 192.0.2.1\n");
+  assertMatch(program.stdout, /time=7\.5 ms \\x1b\[2J$/m);
+  assertMatch(
+    program.stdout,
+    /5 sent, 2 received, 60 % lost\nround trip min\/avg\/max\/mdev 2\.500\/5\.000\/7\.500\/2\.500 ms\n×▃×█×\n$/,
+  );
+  assertEquals(program.status?.code, 0);
+});
+
+testWith(
+  socket && drop,
+  "setpriv, or right to open ICMP sockets",
+  "icmp_ping: without the right it is exit code 3, and what is missing",
+  async () => {
+    const program = await ping("icmp_ping", [], ["setpriv", "--bounding-set=-net_raw"]);
+    failedWith(
+      program,
+      3,
+      /^icmp_ping: this user may not open an ICMP socket; as root: sysctl -w net\.ipv4\.ping_group_range=/,
+    );
+    failedWith(
+      await ping("icmp_ping", ["localhost"]),
+      1,
+      /^icmp_ping: no permission to look up localhost: add -N=localhost to deno run$/m,
+    );
+  },
+);
+
+testWith(socket, "right to open ICMP sockets", "icmp_ping: two at once hear only their own replies", async () => {
+  const both = await Promise.all([1, 2].map(() => ping("icmp_ping", ["--count", "10", "--interval", "0.02"])));
+  for (const program of both) {
+    assertMatch(program.stdout, /10 sent, 10 received/);
+    assert(!program.stdout.includes("duplicate"));
+  }
+});
+
+testWith(
+  socket,
+  "right to open ICMP sockets",
+  "icmp_ping: 500 requests leak neither descriptors nor memory",
+  async () => {
+    const program = new Program(
+      ["deno", "run", "-N=127.0.0.1", "--allow-ffi", "ping/icmp_ping.ts", "--count", "1500", "--interval", "0.001"],
+      { cwd: root },
+    );
+    await program.line(/sequence 500 /);
+    const [size, open] = [await memory(program.pid), await descriptors(program.pid)];
+    await program.line(/sequence 1400 /);
+    const grown = await memory(program.pid) - size;
+    assertEquals(await descriptors(program.pid), open);
+    assert(grown < 60, `${grown} MiB more after 900 requests`);
+    program.signal("SIGINT");
+    assertEquals((await program.end()).code, 0);
+    assertMatch(program.stdout, /\d+ sent, \d+ received, [\d.]+ % lost/);
+  },
+);
+
+/** Runs a shell script that makes network namespaces; they are deleted afterwards. */
+async function inNamespaces(names: string[], script: string, body: () => Promise<void>): Promise<void> {
+  const sh = async (line: string) => (await new Deno.Command("sh", { args: ["-ec", line] }).output()).success;
+  const remove = names.map((name) => `ip netns del ${name} 2>/dev/null || :`).join("\n");
+  try {
+    assert(
+      await sh(`${names.map((name) => `ip netns add ${name}`).join("\n")}\n${script}`),
+      "the namespaces are set up",
+    );
+    await body();
+  } finally {
+    await sh(remove);
+  }
+}
+
+const id = `sl${Deno.pid}`;
+const namespaces = socket &&
+  await has("sh", "-c", `ip netns add ${id}p && ip netns exec ${id}p true; ok=$?; ip netns del ${id}p; exit $ok`);
+const netem = namespaces && await has(
+  "sh",
+  "-c",
+  `ip netns add ${id}q && tc -n ${id}q qdisc add dev lo root netem loss 1%; ok=$?; ip netns del ${id}q; exit $ok`,
+);
+
+testWith(
+  namespaces && systemPing,
+  "right to make network namespaces (as root: iproute2)",
+  "ping and icmp_ping: a host that stops answering, and begins again",
+  async () => {
+    const name = `${id}b`;
+    await inNamespaces([name], `ip -n ${name} link set lo up`, async () => {
+      const prefix = ["ip", "netns", "exec", name];
+      const deaf = (on: 0 | 1) =>
+        has("ip", "netns", "exec", name, "sysctl", "-qw", `net.ipv4.icmp_echo_ignore_all=${on}`);
+      assert(await deaf(1));
+      for (const script of ["ping", "icmp_ping"] as const) {
+        const program = await ping(script, ["--count", "2", "--interval", "0.2", "--timeout", "0.3"], prefix);
+        assertMatch(program.stdout, /2 sent, 0 received, 100 % lost\n××\n$/);
+        assertEquals(program.status?.code, 1);
+      }
+      for (const script of ["ping", "icmp_ping"] as const) {
+        await deaf(0);
+        const flags = script === "ping" ? ["--allow-run=ping"] : ["-N=127.0.0.1", "--allow-ffi"];
+        const args = [`ping/${script}.ts`, "--count", "6", "--interval", "0.3", "--timeout", "0.2"];
+        const program = new Program([...prefix, Deno.execPath(), "run", ...flags, ...args], { cwd: root });
+        await program.line(/(icmp_seq=|sequence )1 /);
+        await deaf(1);
+        await program.line(/(icmp_seq=|sequence )3/); // lost, and said so
+        await deaf(0);
+        assertEquals((await program.end()).code, 0, program.stderr);
+        assertMatch(program.stdout, /6 sent, [2-5] received, [\d.]+ % lost\n/);
+        assertMatch(program.stdout, /\n[▁▂▃▄▅▆▇█]×+[▁▂▃▄▅▆▇█×]*\n$/);
+      }
+    });
+  },
+);
+
+testWith(
+  netem && systemPing,
+  "right to make network namespaces, or no netem in its kernel",
+  "ping and icmp_ping: a network that loses everything, then half",
+  async () => {
+    const name = `${id}a`;
+    await inNamespaces(
+      [name],
+      `ip -n ${name} link set lo up; tc -n ${name} qdisc add dev lo root netem loss 100%`,
+      async () => {
+        const prefix = ["ip", "netns", "exec", name];
+        for (const script of ["ping", "icmp_ping"] as const) {
+          const program = await ping(script, ["--count", "2", "--interval", "0.2", "--timeout", "0.3"], prefix);
+          assertMatch(program.stdout, /2 sent, 0 received, 100 % lost\n××\n$/);
+          assertEquals(program.status?.code, 1);
+        }
+        await new Deno.Command("tc", {
+          args: ["-n", name, "qdisc", "change", "dev", "lo", "root", "netem", "loss", "30%"],
+        }).output();
+        for (const script of ["ping", "icmp_ping"] as const) {
+          const program = await ping(
+            script,
+            ["--count", "30", "--interval", "0.01", "--timeout", "0.1", "--json"],
+            prefix,
+          );
+          const { sent, received, times } = JSON.parse(program.stdout);
+          assertEquals([sent, times.length], [30, 30]);
+          assertEquals(times.filter((time: number | null) => time === null).length, 30 - received);
+          assert(received > 0 && received < 30, `${received} of 30`);
+        }
+      },
+    );
+  },
+);
+
+testWith(
+  namespaces,
+  "right to make network namespaces (as root: iproute2)",
+  "icmp_ping: time exceeded and destination unreachable, from a router",
+  async () => {
+    const [here, router, there] = [`${id}h`, `${id}r`, `${id}t`];
+    await inNamespaces(
+      [here, router, there],
+      `ip -n ${here} link add name a0 type veth peer name b0 netns ${router}
+     ip -n ${there} link add name d0 type veth peer name c0 netns ${router}
+     ip -n ${here} addr add 10.9.1.1/24 dev a0; ip -n ${router} addr add 10.9.1.2/24 dev b0
+     ip -n ${router} addr add 10.9.2.2/24 dev c0; ip -n ${there} addr add 10.9.2.1/24 dev d0
+     for at in "${here} a0" "${router} b0" "${router} c0" "${there} d0"; do set -- $at; ip -n $1 link set $2 up; done
+     ip -n ${here} route add default via 10.9.1.2; ip -n ${there} route add default via 10.9.2.2
+     ip netns exec ${router} sysctl -qw net.ipv4.ip_forward=1`,
+      async () => {
+        const prefix = ["ip", "netns", "exec", here];
+        const far = await ping("icmp_ping", ["--count", "2", "--interval", "0.2", "10.9.2.1"], prefix);
+        assertMatch(far.stdout, /64 bytes from 10\.9\.2\.1: sequence 1 ttl 63 time /);
+        const expired = await ping("icmp_ping", ["--count", "1", "--ttl", "1", "10.9.2.1"], prefix);
+        assertMatch(expired.stdout, /^sequence 1: time to live exceeded, says 10\.9\.1\.2$/m);
+        assertEquals(expired.status?.code, 1);
+        const nowhere = await ping("icmp_ping", ["--count", "1", "10.77.0.1"], prefix);
+        assertMatch(nowhere.stdout, /^sequence 1: destination unreachable: network, says 10\.9\.1\.2$/m);
+      },
+    );
+  },
+);
