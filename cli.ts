@@ -69,7 +69,8 @@ export const whole = (initial: number, help: string, min: number, max: number, v
 export const seconds = (initial: number, help: string): Option<number> =>
   number(initial, help, "S", /^\d*\.?\d+$/, 0, 86_400, "a number of seconds");
 
-const trace: Option<"" | "text" | "json"> = {
+/** `--trace`, or `--trace=json`. */
+export const traceOption: Option<"" | "text" | "json"> = {
   default: "",
   help: "show every message on stderr, as text or as json",
   value: "[=json]",
@@ -85,7 +86,7 @@ export const serverOptions = (port: number, timeout: string) => ({
   port: whole(port, "port to listen on; 0 takes a free one", 0, 65535, "PORT"),
   once: toggle("exit after the first client's exchange"),
   timeout: seconds(300, timeout),
-  trace,
+  trace: traceOption,
 });
 
 /** The options of every client: where to connect, how long to try, what to show. */
@@ -94,7 +95,7 @@ export const clientOptions = (port: number) => ({
   port: whole(port, "the server's port", 1, 65535, "PORT"),
   wait: seconds(0, "keep trying to connect for this long"),
   timeout: seconds(5, "how long one step may take"),
-  trace,
+  trace: traceOption,
 });
 
 /**
@@ -141,7 +142,7 @@ const usage = (command: Command<unknown>) =>
 
 function help(command: Command<Options>): string {
   const rows = Object.entries(command.options).map(([name, option]): [string, string] => [
-    `--${name}${option === trace ? "" : " "}${option.value ?? ""}`,
+    `--${name}${option === traceOption ? "" : " "}${option.value ?? ""}`,
     option.help + (option.value && option.default !== "" ? ` (${option.default})` : ""),
   ]);
   return [command.about, usage(command), ...rows.map(([flag, what]) => `  ${flag.padEnd(20)}  ${what}`)].join("\n");

@@ -65,6 +65,13 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["tcp:echo-client", "echo_client.py spins-at-end", ["the server closes early"]],
   ["tcp:echo-client", "echo_client.py shows-stack-trace", ["no server"]],
   ["tcp:reply-client", "reply_client.py", ["the server closes without a reply", "no server"]],
+  ["dns:client", "dns_client.py correct", []],
+  ["dns:client", "dns_client.py any-id", ["another id"]],
+  ["dns:client", "dns_client.py any-question", ["another question"]],
+  ["dns:client", "dns_client.py any-source", ["another source"]],
+  ["dns:client", "dns_client.py asks-once", ["a lost query"]],
+  ["dns:client", "dns_client.py ignores-tc", ["a truncated answer"]],
+  ["dns:client", "dns_client.py ignores-rcode", ["no such name"]],
   ["udp:chat", "chat.py correct", []],
   ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
   ["udp:chat", "chat.py raw-lines", ["no line in another's name"]],
@@ -89,6 +96,45 @@ for (const [suite, peer, caught] of peers) {
     assertEquals(program.status?.code, caught.length > 0 ? 1 : 0);
   });
 }
+
+/** The project's DNS server with something put wrong between it and the wire. */
+const wrongServers: [way: string, caught: string[]][] = [
+  ["correct", []],
+  ["not-authoritative", ["an address"]],
+  ["always-no-error", ["no such name", "other zones", "EDNS", "what is not understood"]],
+  ["no-soa", ["no such name", "no such records", "wildcards"]],
+  ["no-edns", ["EDNS"]],
+  ["no-glue", ["delegations"]],
+  ["lower-case", ["every record of the zone", "upper and lower case"]],
+  ["one-answer", ["every record of the zone", "aliases", "too big for a datagram"]],
+  ["never-truncates", ["too big for a datagram"]],
+  ["one-a-connection", ["several queries on a connection"]],
+  ["answers-answers", ["no answer to an answer"]],
+  ["dies-on-garbage", ["garbage"]],
+];
+for (const [way, caught] of wrongServers) {
+  Deno.test(`check dns:server on dns_wrong.ts ${way}: ${caught.join(", ") || "nothing to catch"}`, async () => {
+    const flags = ["-N=127.0.0.1", "-R=dns", "-E=PORT"];
+    const program = await check(
+      "dns:server",
+      "--timeout",
+      "2",
+      "--",
+      "deno",
+      "run",
+      ...flags,
+      "tests/peers/dns_wrong.ts",
+      way,
+    );
+    assertEquals(failed(program), caught, program.stdout + program.stderr);
+  });
+}
+
+Deno.test("check dns:client on query.ts: nothing to catch", async () => {
+  const query = ["deno", "run", "-N=127.0.0.1", "dns/query.ts", "--server", "{host}:{port}", "--timeout", "3"];
+  const program = await check("dns:client", "--timeout", "5", "--", ...query, "www.example.com");
+  assertEquals(failed(program), [], program.stdout + program.stderr);
+});
 
 Deno.test("check: the project's own clients pass, their flags and {host} {port} filled in", async () => {
   for (const [suite, script] of [["tcp:echo-client", "echo_client"], ["tcp:reply-client", "reply_client"]] as const) {
@@ -151,7 +197,7 @@ Deno.test("check: wrong usage is one line and exit code 2, a missing program exi
   closed.close();
   for (
     const [args, code, line] of [
-      [[], 2, /which suite\? choose one of tcp:echo, tcp:echo-client/],
+      [[], 2, /which suite\? choose one of .*tcp:echo, tcp:echo-client/],
       [["tcp:ecko"], 2, /there is no suite tcp:ecko: choose one of/],
       [["tcp:echo"], 2, /tcp:echo checks a TCP echo server: tell which, by --at/],
       [["tcp:echo", "--at", "7007"], 2, /--at wants HOST:PORT, as 127.0.0.1:7007, not 7007/],

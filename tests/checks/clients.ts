@@ -41,7 +41,11 @@ async function echo(peer: Peer, size: number, start?: Uint8Array): Promise<Uint8
   let data = start ?? await first(peer);
   while (data.length > 0) {
     all.push(...data);
-    for (let at = 0; at < data.length; at += size) await peer.send(data.subarray(at, at + size));
+    for (let at = 0; at < data.length; at += size) {
+      await peer.send(data.subarray(at, at + size));
+      // Time for the client to read the first piece alone: what comes at once can be read at once.
+      if (at === 0 && size < data.length) await new Promise((go) => setTimeout(go, 200));
+    }
     data = await peer.some("close the connection when you are done").catch(() => new Uint8Array());
   }
   await peer.end().catch(() => {}); // it may have closed both sides already

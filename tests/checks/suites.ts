@@ -5,12 +5,16 @@
  */
 import chat from "./chat.ts";
 import { echoClient, replyClient } from "./clients.ts";
+import dns from "./dns.ts";
+import dnsClient from "./dns_client.ts";
 import echo from "./echo.ts";
 import reply from "./reply.ts";
 import type { Suite } from "./suite.ts";
 import threaded from "./threaded.ts";
 
 export const suites: Readonly<Record<string, Suite>> = {
+  "dns:server": dns,
+  "dns:client": dnsClient,
   "tcp:echo": echo,
   "tcp:echo-client": echoClient,
   "tcp:reply": reply,

@@ -1,0 +1,125 @@
+/**
+ * The parameters of SVCB and HTTPS records (RFC 9460 §2.1, §14.3.2): `alpn=h2,h3 port=8443` and their bytes.
+ *
+ * @module
+ */
+import { parseAddress, printAddress } from "./address.ts";
+import type { Word } from "./record.ts";
+import { FormatError } from "./wire.ts";
+
+const keys = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];
+
+const keyName = (key: number) => keys[key] ?? `key${key}`;
+
+function keyNumber(name: string): number {
+  const at = keys.indexOf(name);
+  const generic = /^key(\d{1,5})$/.exec(name)?.[1];
+  if (at < 0 && (generic === undefined || Number(generic) > 65534)) {
+    throw new FormatError(`expected a parameter, not ${name}`);
+  }
+  return at < 0 ? Number(generic) : at;
+}
+
+const u16 = (value: number) => [value >> 8, value & 255];
+
+function encode(key: number, value: string): number[] {
+  const list = value === "" ? [] : value.split(",");
+  const wrong = (what: string) => new FormatError(`expected ${what} after ${keyName(key)}=, not ${value}`);
+  switch (keyName(key)) {
+    case "mandatory":
+      return list.map(keyNumber).sort((a, b) => a - b).flatMap(u16);
+    case "alpn":
+      if (list.length === 0 || list.some((id) => id === "" || id.length > 255)) {
+        throw wrong("protocols with commas between");
+      }
+      return list.flatMap((id) => [id.length, ...new TextEncoder().encode(id)]);
+    case "no-default-alpn":
+      if (value !== "") throw wrong("nothing");
+      return [];
+    case "port":
+      if (!/^\d{1,5}$/.test(value) || Number(value) > 65535) throw wrong("a port");
+      return u16(Number(value));
+    case "ipv4hint":
+    case "ipv6hint": {
+      const size = key === 4 ? 4 : 16;
+      const addresses = list.map(parseAddress);
+      if (list.length === 0) throw wrong("addresses");
+      return addresses.flatMap((address) => {
+        if (address?.length !== size) throw wrong("addresses of its kind");
+        return [...address];
+      });
+    }
+    case "ech":
+      try {
+        return [...Uint8Array.fromBase64(value)];
+      } catch {
+        throw wrong("base64");
+      }
+    default:
+      return [...new TextEncoder().encode(value)];
+  }
+}
+
+/** Parses parameters as a zone file has them, and puts them in the order of their keys. */
+export function parseParameters(words: readonly Word[]): Uint8Array {
+  const all = words.map(({ text }): [number, number[]] => {
+    const [, name = "", value = ""] = /^([^=]*)=?"?(.*?)"?$/.exec(text) ?? [];
+    const key = keyNumber(name);
+    return [key, encode(key, value)];
+  }).sort(([a], [b]) => a - b);
+  for (const [i, [key]] of all.entries()) {
+    if (all[i + 1]?.[0] === key) throw new FormatError(`expected ${keyName(key)} once`);
+  }
+  return Uint8Array.from(all.flatMap(([key, value]) => [...u16(key), ...u16(value.length), ...value]));
+}
+
+function chunks(value: Uint8Array, size: number): Uint8Array[] {
+  return Array.from({ length: Math.ceil(value.length / size) }, (_, i) => value.subarray(i * size, (i + 1) * size));
+}
+
+const number = (two: Uint8Array) => ((two[0] ?? 0) << 8) + (two[1] ?? 0);
+
+function decode(key: number, value: Uint8Array): string {
+  switch (keyName(key)) {
+    case "mandatory":
+      return chunks(value, 2).map((two) => keyName(number(two))).join(",");
+    case "alpn": {
+      const ids: string[] = [];
+      for (let at = 0; at < value.length; at += 1 + (value[at] ?? 0)) {
+        ids.push(ascii(value.subarray(at + 1, at + 1 + (value[at] ?? 0))));
+      }
+      return ids.join(",");
+    }
+    case "port":
+      return `${number(value)}`;
+    case "ipv4hint":
+      return chunks(value, 4).map((four) => four.join(".")).join(",");
+    case "ipv6hint":
+      return value.length % 16 === 0 ? chunks(value, 16).map(printAddress).join(",") : value.toHex();
+    case "ech":
+      return value.toBase64();
+    default:
+      return ascii(value);
+  }
+}
+
+/** Bytes as they may stand in a zone file without quotes. */
+function ascii(value: Uint8Array): string {
+  return Array.from(value, (byte) => {
+    const plain = byte > 32 && byte < 127 && byte !== 34 && byte !== 92 && byte !== 59;
+    return plain ? String.fromCharCode(byte) : `\\${byte.toString().padStart(3, "0")}`;
+  }).join("");
+}
+
+/** Prints parameters as a zone file has them. Their form was checked when they were read. */
+export function printParameters(data: Uint8Array): string {
+  const parts: string[] = [];
+  for (let at = 0; at + 4 <= data.length;) {
+    const key = number(data.subarray(at));
+    const length = number(data.subarray(at + 2));
+    const value = decode(key, data.subarray(at + 4, at + 4 + length));
+    parts.push(value === "" ? keyName(key) : `${keyName(key)}=${value}`);
+    at += 4 + length;
+  }
+  return parts.join(" ");
+}

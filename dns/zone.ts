@@ -1,0 +1,190 @@
+/**
+ * A zone and the answers from it: the algorithm of RFC 1034 §4.3.2, with RFC 2308 (negative answers), RFC 4592 (wildcards)
+ * and RFC 8482 (ANY).
+ *
+ * @module
+ */
+import { parseMasterFile, ZoneError } from "./master_file.ts";
+import { type Question, rcodes } from "./message.ts";
+import { type ResourceRecord, typeName, typeNumber } from "./record.ts";
+import { isWithin, parent, same } from "./wire.ts";
+
+const type = (name: string): number => {
+  const number = typeNumber(name);
+  if (number === undefined) throw new TypeError(`no type ${name}`);
+  return number;
+};
+const [A, AAAA, NS, CNAME, SOA, MX, SRV, HINFO, ANY, AXFR, IXFR] = //
+  ["A", "AAAA", "NS", "CNAME", "SOA", "MX", "SRV", "HINFO", "ANY", "AXFR", "IXFR"].map(type);
+
+/** All records of a name, by type. A name that only has names below it has none (an empty non-terminal). */
+type Node = Map<number, ResourceRecord[]>;
+
+/** The part of the name space that one SOA record begins. */
+export interface Zone {
+  /** As `same` has it. */
+  readonly origin: string;
+  readonly soa: ResourceRecord;
+  readonly nodes: ReadonlyMap<string, Node>;
+}
+
+/** What is to be said to a question. */
+export interface Answer {
+  readonly rcode: number;
+  readonly authoritative: boolean;
+  readonly answers: readonly ResourceRecord[];
+  readonly authority: readonly ResourceRecord[];
+  readonly additional: readonly ResourceRecord[];
+}
+
+/**
+ * Reads the zone in a master file.
+ *
+ * @throws {ZoneError} when a line is wrong, when there is not one SOA record, or when the records contradict one another.
+ */
+export function parseZone(text: string): Zone {
+  const records = parseMasterFile(text);
+  const soas = records.filter(({ record }) => record.type === SOA);
+  if (!soas[0]) throw new ZoneError(records.at(-1)?.line ?? 1, "expected an SOA record");
+  if (soas[1]) throw new ZoneError(soas[1].line, "expected only one SOA record");
+  const soa = soas[0].record;
+  const origin = same(soa.name);
+  const nodes = new Map<string, Node>();
+  for (const { record, line } of records) {
+    const name = same(record.name);
+    if (!isWithin(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`);
+    const node = nodes.get(name) ?? new Map<number, ResourceRecord[]>();
+    nodes.set(name, node);
+    const set = node.get(record.type) ?? [];
+    node.set(record.type, set);
+    // RFC 1034 §3.6.2: an alias is an alias and nothing else.
+    if (node.has(CNAME ?? 0) && (node.size > 1 || (record.type === CNAME && set.length > 0))) {
+      throw new ZoneError(line, `expected no other record beside the CNAME of ${record.name}`);
+    }
+    set.push({ ...record, ttl: set[0]?.ttl ?? record.ttl }); // RFC 2181 §5.2: one TTL a set
+    for (let above = parent(name); above !== undefined && above.length >= origin.length; above = parent(above)) {
+      if (nodes.has(above)) break;
+      nodes.set(above, new Map());
+    }
+  }
+  if (!nodes.get(origin)?.has(NS ?? 0)) throw new ZoneError(soas[0].line, `expected an NS record for ${soa.name}`);
+  return { origin, soa, nodes };
+}
+
+/** The zone of a name: the one whose origin is nearest above it. */
+export function zoneOf(zones: ReadonlyMap<string, Zone>, name: string): Zone | undefined {
+  for (let at: string | undefined = same(name); at !== undefined; at = parent(at)) {
+    const zone = zones.get(at);
+    if (zone) return zone;
+  }
+}
+
+/**
+ * Answers a question from the zones: an answer, a referral, NODATA, NXDOMAIN, or REFUSED for what is in none of them.
+ *
+ * ```ts
+ * const zone = parseZone(await Deno.readTextFile("dns/example.com.zone"));
+ * answer(new Map([[zone.origin, zone]]), { name: "www.example.com.", type: 1, class: 1 });
+ * ```
+ */
+export function answer(zones: ReadonlyMap<string, Zone>, question: Question): Answer {
+  const answers: ResourceRecord[] = [];
+  const none = { answers, authority: [], additional: [] };
+  let name = question.name;
+  let zone = zoneOf(zones, name);
+  if (!zone || question.type === AXFR || question.type === IXFR) {
+    return { rcode: rcodes.REFUSED, authoritative: false, ...none };
+  }
+  // A chain of aliases is followed as far as it stays here, and until it comes back to where it has been.
+  for (const seen = new Set<string>(); !seen.has(same(name)) && seen.size < 16;) {
+    seen.add(same(name));
+    const found = find(zone, name);
+    if (found.kind === "referral") {
+      const additional = addresses(zones, found.servers);
+      // What came before the cut is authoritative, the referral itself is not.
+      return { rcode: rcodes.NOERROR, authoritative: seen.size > 1, answers, authority: found.servers, additional };
+    }
+    const negative = { ...none, authority: [negativeSoa(zone)] };
+    if (found.kind === "none") return { rcode: rcodes.NXDOMAIN, authoritative: true, ...negative };
+    const as = (record: ResourceRecord) => ({ ...record, name });
+    const alias = found.node.get(CNAME ?? 0)?.[0];
+    if (question.type === ANY && found.node.size > 0) {
+      answers.push(as(minimal(found.node, name)));
+      return { rcode: rcodes.NOERROR, authoritative: true, ...none };
+    }
+    if (!alias || question.type === CNAME) {
+      const set = found.node.get(question.type);
+      if (!set) return { rcode: rcodes.NOERROR, authoritative: true, ...negative };
+      for (const record of set) answers.push(as(record));
+      return { rcode: rcodes.NOERROR, authoritative: true, answers, authority: [], additional: addresses(zones, set) };
+    }
+    answers.push(as(alias));
+    const target = alias.data[0];
+    if (typeof target !== "string") break;
+    name = target;
+    const next = zoneOf(zones, name);
+    if (!next) break; // the alias leads out of here: whoever asked goes on from there
+    zone = next;
+  }
+  return { rcode: rcodes.NOERROR, authoritative: true, ...none };
+}
+
+type Found =
+  | { readonly kind: "node"; readonly node: Node }
+  | { readonly kind: "referral"; readonly servers: ResourceRecord[] }
+  | { readonly kind: "none" };
+
+function find(zone: Zone, name: string): Found {
+  const wanted = same(name);
+  const node = zone.nodes.get(wanted);
+  // Any name between the origin and this one may be where another zone begins; the highest counts.
+  let servers: ResourceRecord[] | undefined;
+  let encloser: string | undefined;
+  for (let at = wanted; at !== zone.origin; at = parent(at) ?? zone.origin) {
+    const here = zone.nodes.get(at);
+    if (!here) continue;
+    encloser ??= at;
+    servers = here.get(NS ?? 0) ?? servers;
+  }
+  if (servers) return { kind: "referral", servers };
+  if (node) return { kind: "node", node };
+  // RFC 4592 §3.3.1: the wildcard of the closest encloser, and of none above it.
+  const wildcard = zone.nodes.get(star(encloser ?? zone.origin));
+  return wildcard ? { kind: "node", node: wildcard } : { kind: "none" };
+}
+
+const star = (name: string) => name === "." ? "*." : `*.${name}`;
+
+/** The SOA record of a negative answer: its TTL is how long the answer may be kept (RFC 2308 §3). */
+function negativeSoa({ soa }: Zone): ResourceRecord {
+  const minimum = soa.data[6];
+  return typeof minimum === "number" ? { ...soa, ttl: Math.min(soa.ttl, minimum) } : soa;
+}
+
+/** The answer to ANY: a record that says that there is no more to it (RFC 8482 §4.2), or the alias that is all there is. */
+function minimal(node: Node, name: string): ResourceRecord {
+  const alias = node.get(CNAME ?? 0)?.[0];
+  const data = [new TextEncoder().encode("RFC8482"), new Uint8Array()];
+  return alias ?? { name, type: HINFO ?? 0, class: 1, ttl: 3600, data };
+}
+
+/** The addresses of the hosts that NS, MX and SRV records name, as far as they are known here. */
+function addresses(zones: ReadonlyMap<string, Zone>, records: readonly ResourceRecord[]): ResourceRecord[] {
+  const result: ResourceRecord[] = [];
+  for (const record of records) {
+    if (record.type !== NS && record.type !== MX && record.type !== SRV) return result;
+    const host = record.data.at(-1);
+    if (typeof host !== "string") continue;
+    const node = zoneOf(zones, host)?.nodes.get(same(host));
+    result.push(...node?.get(A ?? 0) ?? [], ...node?.get(AAAA ?? 0) ?? []);
+  }
+  return result;
+}
+
+/** One line about a zone for the log. */
+export function describe(zone: Zone): string {
+  const sets = [...zone.nodes.values()].flatMap((node) => [...node]);
+  const types = new Set(sets.map(([type]) => typeName(type)));
+  const count = sets.reduce((sum, [, records]) => sum + records.length, 0);
+  return `${zone.origin} ${count} records of ${types.size} types, serial ${zone.soa.data[2]}`;
+}

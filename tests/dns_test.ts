@@ -1,0 +1,562 @@
+/** DNS: the wire format by its bytes, zone files, the server beside others, and what forgers and floods come to. */
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { parseAddress, printAddress, reverseName } from "../dns/address.ts";
+import { ask } from "../dns/ask.ts";
+import { dissect } from "../dns/dissect.ts";
+import { parseMasterFile, ZoneError } from "../dns/master_file.ts";
+import { decode, encode, type Flags, type Message } from "../dns/message.ts";
+import { RateLimit } from "../dns/rate.ts";
+import { absolute, parseTtl, printData, type ResourceRecord, typeName, typeNumber } from "../dns/record.ts";
+import { Responder } from "../dns/responder.ts";
+import { FormatError, isWithin, labels, nameOf, parent, Reader, same, Writer } from "../dns/wire.ts";
+import { parseZone } from "../dns/zone.ts";
+import { failedWith, output, serve, suiteTest, testWith, until } from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { command, root } from "./tasks.ts";
+
+const ascii = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
+const sample = Deno.readTextFileSync(new URL("../dns/example.com.zone", import.meta.url));
+const noFlags: Flags = {
+  qr: false,
+  opcode: 0,
+  aa: false,
+  tc: false,
+  rd: true,
+  ra: false,
+  ad: false,
+  cd: false,
+  rcode: 0,
+};
+const empty: Message = { id: 7, flags: noFlags, questions: [], answers: [], authority: [], additional: [] };
+const server = (port: number): Deno.NetAddr => ({ transport: "udp", hostname: "127.0.0.1", port });
+const question = (name: string, word = "A") => ({ name, type: typeNumber(word) ?? 0, class: 1 });
+
+suiteTest("dns:server", "server.ts", () => serve("dns/server.ts"));
+
+Deno.test("wire: the compressed names of RFC 1035 §4.1.4", () => {
+  const bytes = new Uint8Array(93);
+  bytes.set(ascii("\x01F\x03ISI\x04ARPA\0"), 20);
+  bytes.set([...ascii("\x03FOO"), 0xc0, 20], 40);
+  bytes.set([0xc0, 26], 64);
+  bytes.set([0], 92);
+  const at = (offset: number) => {
+    const reader = new Reader(bytes);
+    reader.offset = offset;
+    return [reader.name(), reader.offset];
+  };
+  assertEquals(at(20), ["F.ISI.ARPA.", 32]);
+  assertEquals(at(40), ["FOO.F.ISI.ARPA.", 46]);
+  assertEquals(at(64), ["ARPA.", 66]);
+  assertEquals(at(92), [".", 93]);
+
+  const writer = new Writer();
+  for (const name of ["f.isi.arpa.", "FOO.F.ISI.ARPA.", "arpa.", "."]) writer.name(name);
+  assertEquals(writer.bytes(), Uint8Array.from([...ascii("\x01f\x03isi\x04arpa\0\x03FOO"), 0xc0, 0, 0xc0, 6, 0]));
+});
+
+Deno.test("wire: names hold any byte, and say so by escapes", () => {
+  for (
+    const [bytes, text] of [["a.b", "a\\.b."], ["\\", "\\\\."], ["\0\xff ", "\\000\\255\\032."], [
+      '";@',
+      '\\"\\;\\@.',
+    ]] as const
+  ) {
+    const label = [...ascii(bytes)];
+    assertEquals(nameOf([label]), text);
+    assertEquals(labels(text), [label]);
+  }
+  assertEquals(labels("\\097b."), [[97, 98]]);
+  assertEquals([parent("a\\.b.c."), parent("c."), parent(".")], ["c.", ".", undefined]);
+  assert(isWithin("a.example.com.", "example.com.") && isWithin("example.com.", "example.com.") && isWithin("x.", "."));
+  assert(!isWithin("anexample.com.", "example.com.") && !isWithin("a\\.example.com.", "example.com."));
+  assert(isWithin("a\\\\.example.com.", "example.com."));
+});
+
+Deno.test("wire: names that are none", () => {
+  const label = "a".repeat(63);
+  assertEquals(labels(`${label}.${label}.${label}.${"a".repeat(61)}.`).length, 4);
+  for (const name of [`${label}a.`, `${label}.${label}.${label}.${"a".repeat(62)}.`, "a..b.", ".a.", "a", "é€.", ""]) {
+    if (name !== "") assertThrows(() => labels(name), FormatError, undefined, name);
+  }
+  const read = (...bytes: number[]) => () => new Reader(Uint8Array.from(bytes)).name();
+  for (
+    const broken of [
+      read(0xc0, 0), // to itself
+      read(0xc0, 5, 0, 0, 0, 0), // forward
+      read(1, 97, 0xc0, 0), // a loop through a label
+      read(3, 97, 98), // a label over the end
+      read(0xc0), // half a pointer
+      read(0x40, 0), // a length of neither kind
+      read(1, 97), // no end
+      read(...Array(128).fill([1, 97]).flat(), 0), // 257 bytes
+      read(),
+    ]
+  ) assertThrows(broken, FormatError);
+  const reader = new Reader(Uint8Array.from([0, 0xc0, 0, 0xc0, 1, 0xc0, 3]));
+  reader.offset = 5; // a chain of pointers, each backward, is long but no loop
+  assertEquals(reader.name(), ".");
+});
+
+Deno.test("message: a query, byte by byte", () => {
+  const bytes = encode({ ...empty, id: 0x1234, questions: [question("www.example.com.", "AAAA")] });
+  assertEquals(
+    [...bytes],
+    [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...ascii("\x03www\x07example\x03com\0"), 0, 28, 0, 1],
+  );
+  const edns = encode({ ...empty, flags: { ...noFlags, rcode: 16 }, edns: { size: 1232, version: 0, dnssecOk: true } });
+  assertEquals([...edns.subarray(12)], [0, 0, 41, 4, 0xd0, 1, 0, 0x80, 0, 0, 0]);
+  assertEquals(decode(edns).flags.rcode, 16);
+  assertEquals(decode(edns).edns, { size: 1232, version: 0, dnssecOk: true });
+});
+
+Deno.test("message: what does not fit sets TC and leaves nothing half; additional records just go", () => {
+  const text = (n: number): ResourceRecord => ({
+    name: "a.example.",
+    type: 16,
+    class: 1,
+    ttl: 1,
+    data: [new Uint8Array(n)],
+  });
+  const long = encode({ ...empty, answers: [text(200), text(200), text(200)] }, 512);
+  assertEquals([decode(long).flags.tc, decode(long).answers.length, long.length], [true, 0, 12]);
+  const extra = decode(encode({ ...empty, answers: [text(200)], additional: [text(200), text(200)] }, 512));
+  assertEquals([extra.flags.tc, extra.answers.length, extra.additional.length], [false, 1, 1]);
+  const huge = Array.from({ length: 300 }, () => text(250));
+  assertEquals(decode(encode({ ...empty, answers: huge })).flags.tc, true);
+});
+
+Deno.test("message: counts that lie, records over the end, bytes too many", () => {
+  const good = encode({
+    ...empty,
+    questions: [question("example.")],
+    answers: [{ name: "example.", type: 1, class: 1, ttl: 1, data: [Uint8Array.of(1, 2, 3, 4)] }],
+  });
+  assertEquals(decode(good).answers.length, 1);
+  for (let length = 0; length < good.length; length++) {
+    assertThrows(() => decode(good.subarray(0, length)), FormatError);
+  }
+  assertThrows(() => decode(Uint8Array.from([...good, 0])), FormatError, "1 bytes after the message");
+  for (const at of [5, 7, 9, 11]) {
+    const lying = Uint8Array.from(good);
+    lying[at] = 200;
+    assertThrows(() => decode(lying), FormatError);
+  }
+  const longer = Uint8Array.from(good);
+  longer[good.length - 5] = 5; // the data says that it is 5 bytes long
+  assertThrows(() => decode(longer), FormatError);
+});
+
+Deno.test("records: RFC 9460 appendix D, and every record of the sample zone there and back", () => {
+  const svcb = parseMasterFile("example.com. 7200 SVCB 16 foo.example.com. port=53")[0]?.record;
+  assert(svcb);
+  const bytes = encode({ ...empty, answers: svcb ? [svcb] : [] });
+  assertStringIncludes(bytes.toHex(), "0010" + "03666f6f076578616d706c6503636f6d00" + "000300020035");
+  const mandatory = parseMasterFile(
+    "example.com. 1 SVCB 16 foo.example.org. (alpn=h2,h3-19 mandatory=ipv4hint,alpn ipv4hint=192.0.2.1)",
+  );
+  const wanted = "0010" + "03666f6f076578616d706c65036f726700" + "0000000400010004" + "00010009026832" +
+    "0568332d3139" + "00040004c0000201";
+  assertStringIncludes(encode({ ...empty, answers: mandatory.map(({ record }) => record) }).toHex(), wanted);
+
+  for (const { record } of parseMasterFile(sample)) {
+    const there = encode({ ...empty, answers: [record] });
+    assertEquals(decode(there).answers, [record], record.name);
+    const line = `${record.name} ${record.ttl} IN ${typeName(record.type)} ${printData(record.type, record.data)}`;
+    assertEquals(parseMasterFile(line).map(({ record }) => record), [record], line);
+  }
+});
+
+Deno.test("message: mutated packets are read or refused, and what is read is written the same (fixed seed)", () => {
+  const packets = parseMasterFile(sample).map(({ record }, i) =>
+    encode({
+      ...empty,
+      id: i,
+      questions: [{ name: record.name, type: record.type, class: 1 }],
+      answers: [record, record],
+      edns: { size: 1232, version: 0, dnssecOk: false },
+    })
+  );
+  let seed = 20260101;
+  const random = (below: number) => (seed = seed * 48271 % 0x7fffffff) % below;
+  let understood = 0;
+  for (let round = 0; round < 30_000; round++) {
+    const bytes = Uint8Array.from(packets[random(packets.length)] ?? []);
+    for (let change = random(4); change >= 0; change--) bytes[random(bytes.length)] = random(256);
+    const packet = random(4) === 0 ? bytes.subarray(0, random(bytes.length)) : bytes;
+    dissect(packet);
+    let message: Message;
+    try {
+      message = decode(packet);
+    } catch (error) {
+      assert(error instanceof FormatError, `${packet.toHex()}: ${error}`);
+      continue;
+    }
+    understood++;
+    for (const { type, data } of message.answers) printData(type, data);
+    assertEquals(decode(encode(message)), message, packet.toHex());
+  }
+  assert(understood > 5000 && understood < 29_000, `${understood} of 30000`);
+});
+
+Deno.test("addresses: as text, as bytes, in reverse", () => {
+  for (const text of ["192.0.2.1", "::", "::1", "2001:db8::ff00:42:8329"]) {
+    const bytes = parseAddress(text);
+    assertEquals(bytes && printAddress(bytes), text);
+  }
+  for (const text of ["1.2.3", "1.2.3.256", "1:2", "g::", "[::1]"]) assertEquals(parseAddress(text), undefined, text);
+  assertEquals(reverseName("192.0.2.1"), "1.2.0.192.in-addr.arpa.");
+  assertEquals(
+    reverseName("4321:0:1:2:3:4:567:89ab"), // RFC 3596 §2.5
+    "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa.",
+  );
+});
+
+Deno.test("master file: the example of RFC 1035 §5.3", () => {
+  const records = parseMasterFile(`$ORIGIN ISI.EDU.
+@   IN  SOA     VENERA      Action\\.domains (
+                                 20     ; SERIAL
+                                 7200   ; REFRESH
+                                 600    ; RETRY
+                                 3600000; EXPIRE
+                                 60)    ; MINIMUM
+
+        NS      A.ISI.EDU.
+        NS      VENERA
+        MX      10      VENERA
+        MX      20      VAXA
+
+A       A       26.3.0.103
+
+VENERA  A       10.1.0.52
+        A       128.9.0.32
+`).map(({ record }) => `${record.name} ${record.ttl} ${typeName(record.type)} ${printData(record.type, record.data)}`);
+  assertEquals(records, [
+    "ISI.EDU. 60 SOA VENERA.ISI.EDU. Action\\.domains.ISI.EDU. 20 7200 600 3600000 60",
+    "ISI.EDU. 60 NS A.ISI.EDU.",
+    "ISI.EDU. 60 NS VENERA.ISI.EDU.",
+    "ISI.EDU. 60 MX 10 VENERA.ISI.EDU.",
+    "ISI.EDU. 60 MX 20 VAXA.ISI.EDU.",
+    "A.ISI.EDU. 60 A 26.3.0.103",
+    "VENERA.ISI.EDU. 60 A 10.1.0.52",
+    "VENERA.ISI.EDU. 60 A 128.9.0.32",
+  ]);
+  assertEquals([parseTtl("1h30m"), parseTtl("90"), parseTtl("1W")], [5400, 90, 604800]);
+  assertEquals([absolute("a", "x."), absolute("a.", "x."), absolute("a\\.", "x."), absolute("@", "x.")], [
+    "a.x.",
+    "a.",
+    "a\\..x.",
+    "x.",
+  ]);
+});
+
+const soa = "$ORIGIN x.\n$TTL 60\n@ SOA a b 1 2 3 4 5\n@ NS a\n";
+for (
+  const [text, line, says] of [
+    ["a A 1.2.3.4\n", 1, "expected $ORIGIN before the name a"],
+    ["", 1, "expected an SOA record"],
+    [`${soa}\n\nb A 1.2.3\n`, 7, "expected an IPv4 address, not 1.2.3"],
+    [`${soa}b AAAA 1.2.3.4\n`, 5, "expected an IPv6 address, not 1.2.3.4"],
+    [`${soa}b MX mail\n`, 5, "expected a number below 65536, not mail"],
+    [`${soa}b MX 10\n`, 5, "expected a domain name, and the record ends"],
+    [`${soa}b A 1.2.3.4 5\n`, 5, "expected the end of the record, not 5"],
+    [`${soa}b WKS x\n`, 5, "expected a type of record, not WKS"],
+    [`${soa}b CH A 1.2.3.4\n`, 5, "expected class IN, not CH"],
+    [`${soa}b TXT "open\n`, 5, "a quoted string has no end"],
+    [`${soa}b TXT ( "a"\n\n`, 5, "a ( without a )"],
+    [`${soa}b TXT a )\n`, 5, "a ) without a ("],
+    [`${soa}$INCLUDE f\n`, 5, "expected $ORIGIN, $TTL or a record, not $INCLUDE"],
+    [`${soa}b.y. A 1.2.3.4\n`, 5, "expected a name in x., not b.y."],
+    [`${soa}b CNAME c\nb A 1.2.3.4\n`, 6, "expected no other record beside the CNAME of b.x."],
+    [`${soa}b CNAME c\nb CNAME d\n`, 6, "expected no other record beside the CNAME of b.x."],
+    [`${soa}@ SOA a b 1 2 3 4 5\n`, 5, "expected only one SOA record"],
+    ["$ORIGIN x.\n@ 1 SOA a b 1 2 3 4 5\n", 2, "expected an NS record for x."],
+    [`${soa}${"a".repeat(64)} A 1.2.3.4\n`, 5, "a label longer than 63 bytes"],
+    [`${soa}b SVCB 1 c port=x\n`, 5, "expected a port after port=, not x"],
+    [`${soa}b TYPE999 \\# 3 0102\n`, 5, "expected \\#, a length and as many bytes in hexadecimal"],
+    [`${soa}b TXT ${"a".repeat(256)}\n`, 5, "expected a character string of at most 255 bytes"],
+  ] as const
+) {
+  Deno.test(`zone file: line ${line}: ${says}`, () => {
+    const error: unknown = assertThrows(() => parseZone(text));
+    if (!(error instanceof ZoneError)) throw error;
+    assertStringIncludes(error.message, says);
+    assertEquals(error.line, line);
+  });
+}
+
+Deno.test("responder: no bytes make it fail (fixed seed), and the same query gets the same answer with its own id", () => {
+  const zone = parseZone(sample);
+  const responder = new Responder(new Map([[zone.origin, zone]]), false);
+  let seed = 99;
+  const random = (below: number) => (seed = seed * 48271 % 0x7fffffff) % below;
+  const query = encode({ ...empty, questions: [question("www.example.com.")] });
+  for (let round = 0; round < 20_000; round++) {
+    const bytes = Uint8Array.from(query);
+    for (let change = random(5); change > 0; change--) bytes[random(bytes.length)] = random(256);
+    const outcome = responder.respond(bytes.subarray(0, random(8) ? bytes.length : random(bytes.length)), true);
+    if (outcome.kind === "response") assert(outcome.bytes.length <= 1232 && outcome.bytes[0] === bytes[0]);
+  }
+  for (const id of [1, 0xabcd]) {
+    const outcome = responder.respond(encode({ ...empty, id, questions: [question("www.example.com.")] }), true);
+    assert(outcome.kind === "response");
+    if (outcome.kind === "response") {
+      assertEquals([decode(outcome.bytes).id, decode(outcome.bytes).answers.length], [id, 3]);
+    }
+  }
+});
+
+Deno.test("rate: over the limit every other response is a short one", () => {
+  const rate = new RateLimit(3);
+  const drawn = Array.from({ length: 8 }, () => rate.next("192.0.2.1")).join(" ");
+  // A second may end in between, which starts the count anew; the pattern is in there twice at the most.
+  assertMatch(drawn, /^(whole ?){1,6}((short|none) ?)*/);
+  assert(drawn.includes("short") && drawn.includes("none"), drawn);
+  assertEquals(rate.next("192.0.2.2"), "whole");
+  const any = new RateLimit(0);
+  assert(Array.from({ length: 5000 }, () => any.next("a")).every((next) => next === "whole"));
+});
+
+Deno.test("server: --rate drops a flood over UDP, and TCP still gets its answers", async () => {
+  const { program, port } = await serve("dns/server.ts", "--rate", "10");
+  await using _ = program;
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const query = encode({ ...empty, questions: [question("www.example.com.")] });
+  let [whole, short] = [0, 0];
+  const hearing = (async () => {
+    for await (const [packet] of socket) packet.length > 12 ? whole++ : short++;
+  })().catch(() => {});
+  for (let i = 0; i < 200; i++) await socket.send(query, server(port));
+  assertEquals(
+    (await ask(server(port), question("www.example.com."), { timeout: 10, tcp: true })).message.answers.length,
+    3,
+  );
+  await until(() => whole > 0 && short > 0, "some answers");
+  socket.close();
+  await hearing;
+  assert(whole <= 30 && short > 0 && whole + short < 180, `${whole} whole and ${short} short answers to 200 queries`);
+});
+
+Deno.test("server: SIGHUP reloads; a bad file leaves the old zone in service, and says where it is bad", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".zone" });
+  const zone = (address: string) => Deno.writeTextFile(file, `${soa}a A ${address}\n`);
+  await zone("192.0.2.1");
+  const port = getAvailablePort();
+  await using program = new Program(
+    ["deno", "run", "-N=127.0.0.1", `-R=${file}`, "dns/server.ts", "--port", `${port}`, file],
+    { cwd: root },
+  );
+  await program.line(/listening/);
+  const address = async () => {
+    const { message } = await ask(server(port), question("a.x."), { timeout: 5 });
+    return message.answers.map(({ type, data }) => printData(type, data)).join();
+  };
+  assertEquals(await address(), "192.0.2.1");
+  await zone("192.0.2.2");
+  program.signal("SIGHUP");
+  await until(async () => await address() === "192.0.2.2", "the new address");
+  await zone("nonsense");
+  program.signal("SIGHUP");
+  await program.line(/:5: expected an IPv4 address, not nonsense: the zones stay as they are$/);
+  assertEquals(await address(), "192.0.2.2");
+  program.signal("SIGTERM");
+  assertEquals((await program.end()).code, 0);
+  const start = new Program(["deno", "run", "-N=127.0.0.1", `-R=${file}`, "dns/server.ts", "--port", "0", file], {
+    cwd: root,
+  });
+  assertEquals((await start.end()).code, 2);
+  assertEquals(start.stderr, `server: ${file}:5: expected an IPv4 address, not nonsense\n`);
+  assertEquals(start.stdout, "");
+  await Deno.remove(file);
+});
+
+Deno.test("server --forward: asks the other resolver once while the answer lasts, which gets older; SERVFAIL when it is silent", async () => {
+  const upstream = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const at = "port" in upstream.addr ? upstream.addr.port : 0;
+  const asked: string[] = [];
+  const answering = (async () => {
+    for await (const [packet, from] of upstream) {
+      const query = decode(packet);
+      const [first] = query.questions;
+      const name = first?.name ?? "";
+      asked.push(same(name));
+      if (same(name).startsWith("silent")) continue;
+      const answers = [{ name, type: 1, class: 1, ttl: 100, data: [Uint8Array.of(192, 0, 2, 9)] }];
+      await upstream.send(encode({ ...query, flags: { ...query.flags, qr: true }, answers }), from);
+    }
+  })().catch(() => {});
+  const { program, port } = await serve("dns/server.ts", "--forward", `127.0.0.1:${at}`, "--forward-timeout", "0.6");
+  const first = await ask(server(port), question("other.example.org."), { timeout: 5 });
+  assertEquals(first.message.answers.map(({ ttl, data }) => [ttl, printData(1, data)]), [[100, "192.0.2.9"]]);
+  assertEquals([first.message.flags.ra, first.message.flags.aa], [true, false]);
+  await until(async () => {
+    const { message } = await ask(server(port), question("OTHER.example.org."), { timeout: 5 });
+    return message.answers[0]?.ttl === 99;
+  }, "a TTL that is a second less");
+  assertEquals(asked, ["other.example.org."]);
+  // Its own zone it answers itself, and what nobody asked it to find out it refuses.
+  assertEquals((await ask(server(port), question("ns1.example.com."), { timeout: 5 })).message.flags.aa, true);
+  const refused = await ask(server(port), question("other.example.org."), { timeout: 5, recurse: false });
+  assertEquals(refused.message.flags.rcode, 5);
+  const silent = await ask(server(port), question("silent.example.org."), { timeout: 10 });
+  assertEquals(silent.message.flags.rcode, 2);
+  await program.stop();
+  upstream.close();
+  await answering;
+});
+
+/** What `query.ts` or `lookup.ts` prints. */
+async function client(script: string, ...args: string[]): Promise<Program> {
+  const program = new Program(["deno", "run", "-N", `dns/${script}.ts`, ...args], { cwd: root });
+  await program.end();
+  return program;
+}
+
+Deno.test("query and lookup: what they print, and their exit codes", async () => {
+  const { program, port } = await serve("dns/server.ts");
+  await using _ = program;
+  const at = `127.0.0.1:${port}`;
+  const full = await client("query", "--server", at, "mail.example.com", "AAAA");
+  assertMatch(
+    full.stdout,
+    /^;; NOERROR, id \d+, flags qr aa rd, opcode 0\n;; EDNS version 0, UDP payload 1232\n;; question: mail\.example\.com\. AAAA\n\n;; answer\nmail\.example\.com\. +3600 +IN AAAA +2001:db8::25\n\n;; 73 bytes from 127\.0\.0\.1:\d+ over UDP in [\d.]+ ms\n$/,
+  );
+  assertEquals(
+    (await client("query", "--server", at, "--short", "example.com", "mx")).stdout,
+    "10 mail.example.com.\n20 mail.example.net.\n",
+  );
+  assertMatch((await client("query", "--server", at, "big.example.com", "TXT")).stdout, /over TCP/);
+  failedWith(
+    await client("query", "--server", at, "--short", "no.example.com"),
+    1,
+    /^query: no\.example\.com: no such name \(NXDOMAIN\)$/m,
+  );
+  failedWith(
+    await client("query", "--server", at, "--short", "example.org"),
+    1,
+    /does not answer for this name \(REFUSED\)$/m,
+  );
+  const trace = await client("query", "--server", at, "--short", "--trace", "ns2.example.com");
+  assertMatch(trace.stderr, /^ {6}12 {2}question ns2\.example\.com\.$/im);
+  assertMatch(trace.stderr, /^ +\d+ {2}data 192\.0\.2\.2$/m);
+
+  const lookup = await client("lookup", "--server", at, "www.example.com");
+  assertEquals(
+    lookup.stdout.split("\n").sort().join("\n").trim(),
+    [
+      "www.example.com  A      192.0.2.80",
+      "www.example.com  A      192.0.2.81",
+      "www.example.com  AAAA   2001:db8::80",
+    ].join("\n"),
+  );
+  failedWith(
+    await client("lookup", "--server", at, "nobody.example.com"),
+    1,
+    /^lookup: no such name: nobody\.example\.com$/m,
+  );
+  failedWith(
+    await client("lookup", "--server", at, "--type", "MX", "web.example.com"),
+    1,
+    /^lookup: web\.example\.com has no records of type MX$/m,
+  );
+  const json = JSON.parse((await client("lookup", "--server", at, "--json", "--type", "mx", "example.com")).stdout);
+  assertEquals(json[0], { name: "example.com", type: "MX", value: { preference: 10, exchange: "mail.example.com." } });
+
+  const nobody = `127.0.0.1:${getAvailablePort()}`;
+  failedWith(
+    await client("query", "--server", nobody, "--timeout", "0.3", "a"),
+    1,
+    /^query: no answer from 127\.0\.0\.1:\d+ in 0\.3 s \(3 tries\)$/m,
+  );
+  failedWith(
+    await client("lookup", "--server", nobody, "--timeout", "0.3", "a.example"),
+    1,
+    /^lookup: no answer from 127\.0\.0\.1:\d+ in 0\.3 s$/m,
+  );
+  assertEquals((await client("query", "--server", at, "a..b")).status?.code, 2);
+  assertEquals((await client("query", "--server", at, "a", "NOTYPE")).status?.code, 2);
+  assertEquals((await client("lookup", "--server", at, "--type", "NOTYPE", "a")).status?.code, 2);
+});
+
+const dig = await has("dig", "-v");
+const nsd = Deno.build.os === "linux" && await has("sh", "-c", "command -v nsd");
+
+testWith(dig, "dig", "dig: reads every record of the sample zone as it stands in the file", async () => {
+  const { program, port } = await serve("dns/server.ts");
+  await using _ = program;
+  for (const { record: { name, type, data } } of parseMasterFile(sample)) {
+    if (/^\*|sub\.example/.test(name)) continue;
+    const word = typeName(type);
+    const said = await output("dig", "+short", "+norecurse", "-p", `${port}`, "@127.0.0.1", name, word);
+    // dig writes hexadecimal in capitals, and some escapes in another way: what is compared is what it would read.
+    const parse = (text: string) => parseMasterFile(`${name} 1 ${word} ${text}`)[0]?.record.data;
+    assert(
+      said.trim().split("\n").some((line) => printData(type, parse(line) ?? []) === printData(type, data)),
+      `${name} ${word}: ${said}`,
+    );
+  }
+});
+
+testWith(nsd, "nsd", "NSD: the same file, the same answers", async () => {
+  const folder = await Deno.makeTempDir();
+  const theirs = getAvailablePort();
+  await Deno.writeTextFile(
+    `${folder}/nsd.conf`,
+    `server:
+ ip-address: 127.0.0.1@${theirs}
+ username: ""
+ chroot: ""
+ zonesdir: "${root}dns"
+ pidfile: "${folder}/nsd.pid"
+ xfrdfile: "${folder}/xfrd.state"
+ zonelistfile: "${folder}/zone.list"
+ xfrdir: "${folder}"
+ database: ""
+ server-count: 1
+ rrl-ratelimit: 0
+remote-control:
+ control-enable: no
+zone:
+ name: "example.com"
+ zonefile: "example.com.zone"
+`,
+  );
+  await using other = new Program(["nsd", "-d", "-c", `${folder}/nsd.conf`]);
+  await other.line(/nsd started/);
+  const { program, port } = await serve("dns/server.ts");
+  await using _ = program;
+  const names = new Set(parseMasterFile(sample).map(({ record }) => record.name.replace("*", "any.star")));
+  for (
+    const more of ["nobody", "x.nobody", "deep", "b.deep", "x.no.wild", "x.y.wild", "WwW", "sub", "a.b.sub", "ns.sub"]
+  ) {
+    names.add(`${more}.example.com.`);
+  }
+  const sorted = (records: readonly ResourceRecord[]) =>
+    records.map(({ name, ttl, type, data }) => same(`${name} ${ttl} ${typeName(type)} ${printData(type, data)}`))
+      .sort();
+  for (const name of names) {
+    for (const word of ["A", "AAAA", "MX", "TXT", "NS", "SOA", "CNAME", "SRV", "HTTPS", "TYPE65280"]) {
+      if (name === "loop.example.com." || name === "loop2.example.com.") continue; // where to stop is nobody's business
+      const [mine, its] = await Promise.all([port, theirs].map(async (port) => {
+        const { message: { flags, answers, authority } } = await ask(server(port), question(name, word), {
+          timeout: 10,
+          recurse: false,
+        });
+        // Beside an answer NSD names the zone's servers, which is allowed and not needed: only what must be there counts.
+        const needed = answers.length > 0 && flags.aa ? [] : sorted(authority);
+        return { rcode: flags.rcode, aa: flags.aa, answers: sorted(answers), authority: needed };
+      }));
+      assertEquals(mine, its, `${name} ${word}`);
+    }
+  }
+  await other.stop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("dns:lookup: server, lookup and query are one task", async () => {
+  const task = new Program(["deno", "task", "--quiet", "dns:lookup"], { cwd: root });
+  assertEquals((await task.end(60)).code, 0, task.stderr);
+  assertStringIncludes(task.stdout, "www.example.com  AAAA   2001:db8::80");
+  assertStringIncludes(task.stdout, ";; question: www.example.com. A");
+  assertEquals(command("dns/server.ts", 5300).includes("-R=dns"), true);
+});
