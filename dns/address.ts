@@ -6,8 +6,12 @@
 
 /** The 4 or 16 bytes of an address written in numbers; `undefined` when it is none. */
 export function parseAddress(text: string): Uint8Array | undefined {
-  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
-  if (four) return four.every((byte) => byte < 256) ? Uint8Array.from(four) : undefined;
+  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (four) {
+    const [, a, b, c, d] = four;
+    const fits = Number(a) < 256 && Number(b) < 256 && Number(c) < 256 && Number(d) < 256;
+    return fits ? Uint8Array.of(Number(a), Number(b), Number(c), Number(d)) : undefined;
+  }
   if (!text.includes(":") || !URL.canParse(`http://[${text}]/`)) return undefined;
   // The URL parser knows every way to write an IPv6 address, and turns it into groups with at most one "::".
   const [left = [], right = []] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split("::")

@@ -24,16 +24,17 @@ interface Entry {
 
 /** Splits a file into entries: a line each, or several within parentheses. */
 function* entries(text: string): Generator<Entry> {
-  // A comment, a parenthesis, a quoted string, a word (or key="value"), a line end, space; in this order.
+  // Space, then a comment, a parenthesis, a quoted string, a word (or key="value"), a line end, or none of these.
   const token =
-    /;[^\n]*|([()])|"((?:[^"\\]|\\[^])*)"|((?:[^\s;()"\\]|\\[^])+(?:"(?:[^"\\]|\\[^])*")?)|(\n)|[^\S\n]+|(.)/gs;
+    /[^\S\n]*(?:;[^\n]*|([()])|"((?:[^"\\]|\\[^])*)"|((?:[^\s;()"\\]|\\[^])+(?:"(?:[^"\\]|\\[^])*")?)|(\n)|$|(.))/gsy;
   let words: Word[] = [];
   let line = 1;
   let start = 1;
   let depth = 0;
   let indented = false;
   let fresh = true;
-  for (const [whole, parenthesis, quoted, plain, newline, wrong] of text.matchAll(token)) {
+  while (token.lastIndex < text.length) {
+    const [whole = "", parenthesis, quoted, plain, newline, wrong] = token.exec(text) ?? [];
     if (wrong !== undefined) {
       throw new ZoneError(line, wrong === '"' ? "a quoted string has no end" : `unexpected ${wrong}`);
     }
@@ -46,7 +47,8 @@ function* entries(text: string): Generator<Entry> {
     else if (parenthesis === ")" && --depth < 0) throw new ZoneError(line, "a ) without a (");
     else if (quoted !== undefined) words.push({ text: quoted, quoted: true });
     else if (plain !== undefined) words.push({ text: plain, quoted: false });
-    line += whole.split("\n").length - 1;
+    if (newline !== undefined) line++;
+    else if (quoted?.includes("\n") || plain?.includes("\n")) line += whole.split("\n").length - 1;
     if (newline === undefined || depth > 0) continue;
     if (words.length > 0) yield { words, line: start, indented };
     words = [];
@@ -70,7 +72,7 @@ export function parseMasterFile(text: string): { record: ResourceRecord; line: n
 
   for (const { words, line, indented } of entries(text)) {
     try {
-      const directive = indented || words[0]?.quoted ? undefined : words[0]?.text.toUpperCase();
+      const directive = !indented && words[0]?.text.startsWith("$") ? words[0].text.toUpperCase() : undefined;
       if (directive === "$ORIGIN") {
         origin = absolute(words[1]?.text ?? "", origin ?? ".");
         continue;
@@ -79,7 +81,7 @@ export function parseMasterFile(text: string): { record: ResourceRecord; line: n
         defaultTtl = parseTtl(words[1]?.text ?? "");
         continue;
       }
-      if (directive?.startsWith("$")) {
+      if (directive !== undefined) {
         throw new FormatError(`expected $ORIGIN, $TTL or a record, not ${words[0]?.text}`);
       }
       if (!indented) {

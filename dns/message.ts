@@ -151,6 +151,9 @@ function writeRecord(writer: Writer, { name, type, class: class_, ttl, data }: R
   writer.set16(at, writer.length - at - 2);
 }
 
+/** Where messages are written, one at a time: a new buffer for each would cost more than the writing. */
+const scratch = new Uint8Array(65535);
+
 /**
  * Writes a message of at most `limit` bytes. When it does not fit, TC is set and the answer, authority and additional
  * sections are left out: a client then asks over TCP, and takes nothing half. Additional records that do not fit are left
@@ -162,7 +165,7 @@ function writeRecord(writer: Writer, { name, type, class: class_, ttl, data }: R
  */
 export function encode(message: Message, limit = 65535): Uint8Array<ArrayBuffer> {
   const { id, flags, questions, answers, authority, additional, edns } = message;
-  const writer = new Writer();
+  const writer = new Writer(scratch);
   writer.u16(id);
   writer.u16(flagBits(flags));
   for (const section of [questions, answers, authority]) writer.u16(section.length);

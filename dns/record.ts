@@ -166,11 +166,9 @@ const fieldsOf = new Map(Object.values(layouts).map(([type, ...fields]): [number
 /** The number of a type by its name, `TYPE123` included; `undefined` when there is no such type. */
 export function typeNumber(name: string): number | undefined {
   const generic = /^TYPE(\d{1,5})$/i.exec(name)?.[1];
-  return generic === undefined
-    ? numbers.get(name.toUpperCase())
-    : Number(generic) < 65536
-    ? Number(generic)
-    : undefined;
+  const number = generic === undefined ? undefined : Number(generic);
+  return numbers.get(name) ?? numbers.get(name.toUpperCase()) ??
+    (number !== undefined && number < 65536 ? number : undefined);
 }
 
 /** The name of a type, or `TYPE123` (RFC 3597 §5). */
@@ -225,9 +223,10 @@ export function printData(type: number, data: readonly Value[]): string {
 /** A name of a zone file made absolute. @throws {FormatError} when it is none. */
 export function absolute(name: string, origin: string): string {
   if (name === "@") return origin;
-  const relative = !/(^|[^\\])(\\\\)*\.$/.test(name);
+  const relative = name.includes("\\") ? !/(^|[^\\])(\\\\)*\.$/.test(name) : !name.endsWith(".");
   const whole = relative ? `${name}.${origin === "." ? "" : origin}` : name;
-  labels(whole);
+  const plain = whole.length < 200 && /^(?:[\w*-]{1,63}\.)+$/.test(whole);
+  if (!plain) labels(whole); // which says what is wrong, if anything is
   return whole;
 }
 

@@ -58,11 +58,14 @@ export const same = (name: string): string => name.toLowerCase();
 /** The name without its first label; `undefined` for the root. */
 export function parent(name: string): string | undefined {
   if (name === ".") return undefined;
-  for (let i = 0; i < name.length; i++) {
-    if (name[i] === "\\") i++; // of "\DDD" this leaves two digits, which are no dots
-    else if (name[i] === ".") return name.slice(i + 1) || ".";
+  let dot = name.indexOf(".");
+  const escape = name.indexOf("\\");
+  if (escape >= 0 && escape < dot) {
+    for (dot = escape; dot < name.length && name[dot] !== "."; dot++) {
+      if (name[dot] === "\\") dot++; // of "\DDD" this leaves two digits, which are no dots
+    }
   }
-  return undefined;
+  return dot < 0 || dot >= name.length ? undefined : name.slice(dot + 1) || ".";
 }
 
 /** Whether `name` is `zone` or below it; both in the form of `same`. */
@@ -115,7 +118,7 @@ export class Reader {
     let at = this.offset;
     let limit = at;
     let after: number | undefined;
-    let text = "";
+    const codes: number[] = []; // of the characters: strings put together piece by piece are slow to look up later
     let total = 1;
     while (true) {
       const length = this.bytes[at];
@@ -133,20 +136,29 @@ export class Reader {
       if (length > 63) throw new FormatError(`byte ${at} is neither the length of a label nor a pointer`);
       if ((total += length + 1) > 255) throw new FormatError(`a name is longer than 255 bytes`);
       if (at + length >= this.bytes.length) throw new FormatError(`a label runs over the end of the message`);
-      for (let i = at + 1; i <= at + length; i++) text += escapes[this.bytes[i] ?? 0];
-      text += ".";
+      for (let i = at + 1; i <= at + length; i++) {
+        const byte = this.bytes[i] ?? 0;
+        const escaped = escapes[byte];
+        if (escaped?.length === 1) codes.push(byte);
+        else for (const char of escaped ?? "") codes.push(char.charCodeAt(0));
+      }
+      codes.push(46);
       at += length + 1;
     }
     this.offset = after ?? at + 1;
-    return text || ".";
+    return codes.length === 0 ? "." : String.fromCharCode.apply(null, codes);
   }
 }
 
-/** Writes a message. It grows as needed, to 65,535 bytes at most (RFC 1035 §4.2.2). */
+/** Writes a message into `buffer`, or a larger one as needed, of 65,535 bytes at most (RFC 1035 §4.2.2). */
 export class Writer {
-  #bytes = new Uint8Array(512);
+  #bytes: Uint8Array<ArrayBuffer>;
   #names = new Map<string, number>();
   length = 0;
+
+  constructor(buffer = new Uint8Array(512)) {
+    this.#bytes = buffer;
+  }
 
   /** What has been written, or its first part. */
   bytes(length = this.length): Uint8Array<ArrayBuffer> {
@@ -197,6 +209,26 @@ export class Writer {
 
   /** A name; unless `compress` is false its end may be a pointer to where the same labels stand already. */
   name(name: string, compress = true): void {
+    if (name.includes("\\") || name.length > 200) return this.#escapedName(name, compress);
+    const lower = same(name);
+    for (let start = 0; start < name.length - 1;) {
+      const rest = start === 0 ? lower : lower.slice(start);
+      const at = compress ? this.#names.get(rest) : undefined;
+      if (at !== undefined) return this.u16(0xc000 | at);
+      if (this.length < 0x4000 && !this.#names.has(rest)) this.#names.set(rest, this.length);
+      const dot = name.indexOf(".", start);
+      const length = dot - start;
+      if (length < 1 || length > 63) throw new FormatError(`${name}: not a name`);
+      this.#room(length + 1);
+      this.#bytes[this.length++] = length;
+      for (; start < dot; start++) this.#bytes[this.length++] = name.charCodeAt(start);
+      start++;
+    }
+    this.u8(0);
+  }
+
+  /** The same for a name that holds other bytes than plain ones, or is so long that it may be too long. */
+  #escapedName(name: string, compress: boolean): void {
     let rest = same(name);
     for (const label of labels(name)) {
       const at = compress ? this.#names.get(rest) : undefined;

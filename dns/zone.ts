@@ -6,7 +6,7 @@
  */
 import { parseMasterFile, ZoneError } from "./master_file.ts";
 import { type Question, rcodes } from "./message.ts";
-import { type ResourceRecord, typeName, typeNumber } from "./record.ts";
+import { type ResourceRecord, typeNumber } from "./record.ts";
 import { isWithin, parent, same } from "./wire.ts";
 
 const type = (name: string): number => {
@@ -17,8 +17,14 @@ const type = (name: string): number => {
 const [A, AAAA, NS, CNAME, SOA, MX, SRV, HINFO, ANY, AXFR, IXFR] = //
   ["A", "AAAA", "NS", "CNAME", "SOA", "MX", "SRV", "HINFO", "ANY", "AXFR", "IXFR"].map(type);
 
-/** All records of a name, by type. A name that only has names below it has none (an empty non-terminal). */
-type Node = Map<number, ResourceRecord[]>;
+/**
+ * All records of a name, those of one type together: a list, for few names have more than a few types, and a map for each
+ * would take the most of the memory. A name that only has names below it has none (an empty non-terminal).
+ */
+type Node = ResourceRecord[][];
+
+/** The records of one type. */
+const setOf = (node: Node | undefined, type = 0) => node?.find(([first]) => first?.type === type);
 
 /** The part of the name space that one SOA record begins. */
 export interface Zone {
@@ -53,21 +59,22 @@ export function parseZone(text: string): Zone {
   for (const { record, line } of records) {
     const name = same(record.name);
     if (!isWithin(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`);
-    const node = nodes.get(name) ?? new Map<number, ResourceRecord[]>();
-    nodes.set(name, node);
-    const set = node.get(record.type) ?? [];
-    node.set(record.type, set);
+    let node = nodes.get(name);
+    if (!node) nodes.set(name, node = []);
+    const set = setOf(node, record.type);
     // RFC 1034 §3.6.2: an alias is an alias and nothing else.
-    if (node.has(CNAME ?? 0) && (node.size > 1 || (record.type === CNAME && set.length > 0))) {
+    const alias = record.type === CNAME || setOf(node, CNAME) !== undefined;
+    if (alias && node.length > 0) {
       throw new ZoneError(line, `expected no other record beside the CNAME of ${record.name}`);
     }
-    set.push({ ...record, ttl: set[0]?.ttl ?? record.ttl }); // RFC 2181 §5.2: one TTL a set
+    if (!set) node.push([record]);
+    else set.push({ ...record, ttl: set[0]?.ttl ?? record.ttl }); // RFC 2181 §5.2: one TTL a set
     for (let above = parent(name); above !== undefined && above.length >= origin.length; above = parent(above)) {
       if (nodes.has(above)) break;
-      nodes.set(above, new Map());
+      nodes.set(above, []);
     }
   }
-  if (!nodes.get(origin)?.has(NS ?? 0)) throw new ZoneError(soas[0].line, `expected an NS record for ${soa.name}`);
+  if (!setOf(nodes.get(origin), NS)) throw new ZoneError(soas[0].line, `expected an NS record for ${soa.name}`);
   return { origin, soa, nodes };
 }
 
@@ -107,13 +114,13 @@ export function answer(zones: ReadonlyMap<string, Zone>, question: Question): An
     const negative = { ...none, authority: [negativeSoa(zone)] };
     if (found.kind === "none") return { rcode: rcodes.NXDOMAIN, authoritative: true, ...negative };
     const as = (record: ResourceRecord) => ({ ...record, name });
-    const alias = found.node.get(CNAME ?? 0)?.[0];
-    if (question.type === ANY && found.node.size > 0) {
+    const alias = setOf(found.node, CNAME)?.[0];
+    if (question.type === ANY && found.node.length > 0) {
       answers.push(as(minimal(found.node, name)));
       return { rcode: rcodes.NOERROR, authoritative: true, ...none };
     }
     if (!alias || question.type === CNAME) {
-      const set = found.node.get(question.type);
+      const set = setOf(found.node, question.type);
       if (!set) return { rcode: rcodes.NOERROR, authoritative: true, ...negative };
       for (const record of set) answers.push(as(record));
       return { rcode: rcodes.NOERROR, authoritative: true, answers, authority: [], additional: addresses(zones, set) };
@@ -144,7 +151,7 @@ function find(zone: Zone, name: string): Found {
     const here = zone.nodes.get(at);
     if (!here) continue;
     encloser ??= at;
-    servers = here.get(NS ?? 0) ?? servers;
+    servers = setOf(here, NS) ?? servers;
   }
   if (servers) return { kind: "referral", servers };
   if (node) return { kind: "node", node };
@@ -163,7 +170,7 @@ function negativeSoa({ soa }: Zone): ResourceRecord {
 
 /** The answer to ANY: a record that says that there is no more to it (RFC 8482 §4.2), or the alias that is all there is. */
 function minimal(node: Node, name: string): ResourceRecord {
-  const alias = node.get(CNAME ?? 0)?.[0];
+  const alias = setOf(node, CNAME)?.[0];
   const data = [new TextEncoder().encode("RFC8482"), new Uint8Array()];
   return alias ?? { name, type: HINFO ?? 0, class: 1, ttl: 3600, data };
 }
@@ -176,15 +183,20 @@ function addresses(zones: ReadonlyMap<string, Zone>, records: readonly ResourceR
     const host = record.data.at(-1);
     if (typeof host !== "string") continue;
     const node = zoneOf(zones, host)?.nodes.get(same(host));
-    result.push(...node?.get(A ?? 0) ?? [], ...node?.get(AAAA ?? 0) ?? []);
+    result.push(...setOf(node, A) ?? [], ...setOf(node, AAAA) ?? []);
   }
   return result;
 }
 
 /** One line about a zone for the log. */
 export function describe(zone: Zone): string {
-  const sets = [...zone.nodes.values()].flatMap((node) => [...node]);
-  const types = new Set(sets.map(([type]) => typeName(type)));
-  const count = sets.reduce((sum, [, records]) => sum + records.length, 0);
+  const types = new Set<number>();
+  let count = 0;
+  for (const node of zone.nodes.values()) {
+    for (const set of node) {
+      types.add(set[0]?.type ?? 0);
+      count += set.length;
+    }
+  }
   return `${zone.origin} ${count} records of ${types.size} types, serial ${zone.soa.data[2]}`;
 }
