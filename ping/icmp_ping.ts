@@ -16,11 +16,11 @@
  *
  * @module
  */
-import { lookup } from "node:dns/promises";
-import { count, Failure, onStop, printable, run, seconds, toggle, whole } from "../cli.ts";
+import { count, onStop, printable, run, seconds, toggle, whole } from "../cli.ts";
 import { hostArgument } from "./host.ts";
 import { type Echo, echoRequest, parseMessage } from "./icmp.ts";
-import { IcmpSocket, type Packet, parseAddress } from "./socket.ts";
+import { resolve } from "./resolve.ts";
+import { IcmpSocket, type Packet } from "./socket.ts";
 import { plot, statistics, summary } from "./statistics.ts";
 
 const command = {
@@ -41,9 +41,7 @@ const command = {
 
 await run(command, async (flags) => {
   const host = hostArgument(flags.args, flags.ipv6);
-  const target = parseAddress(host) ?? parseAddress(await resolve(host, flags.ipv6 ? 6 : 4));
-  if (!target) throw new Failure(`${printable(host)} is not a host name or address`, 2);
-  const { version, bytes: address } = target;
+  const { version, bytes: address } = await resolve(host, flags.ipv6 ? 6 : 4);
 
   const socket = new IcmpSocket(version, flags.ttl);
   const say = (line: string) => flags.json || console.log(line);
@@ -125,16 +123,6 @@ await run(command, async (flags) => {
   else console.log(`\n${printable(host)}: ${summary(figures)}\n${plot(times)}`);
   if (figures.received === 0) Deno.exit(1);
 });
-
-async function resolve(host: string, family: 4 | 6): Promise<string> {
-  try {
-    return (await lookup(host, { family })).address;
-  } catch (error) {
-    const denied = error instanceof Error && "code" in error && error.code === "EPERM";
-    if (denied) throw new Failure(`no permission to look up ${printable(host)}: add -N=${printable(host)} to deno run`);
-    throw new Failure(`no IPv${family} address found for ${printable(host)}: check the name`);
-  }
-}
 
 function after(limit: number): { promise: Promise<void>; cancel: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -44,11 +44,12 @@ export class IcmpSocket {
   #receiving: Promise<unknown> = Promise.resolve();
 
   /**
-   * Opens the unprivileged ICMP datagram socket or, where that is not allowed, a raw one.
+   * Opens the unprivileged ICMP datagram socket or, where that is not allowed, a raw one; `errors` is for who wants to hear
+   * the errors that requests draw, which only a raw one does.
    *
    * @throws {Failure} with code 3 when neither is allowed, naming the setting or right that is missing.
    */
-  constructor(version: Version, ttl?: number) {
+  constructor(version: Version, ttl?: number, errors = false) {
     if (Deno.build.os === "windows") throw new Failure("this needs the sockets of Linux or macOS: try ping.ts", 3);
     try {
       this.#library = Deno.dlopen(linux ? "libc.so.6" : "libSystem.dylib", symbols);
@@ -61,12 +62,14 @@ export class IcmpSocket {
     const { socket, setsockopt, close } = this.#library.symbols;
     const family = version === 4 ? AF_INET : AF_INET6;
     const protocol = version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    let fd = socket(family, SOCK_DGRAM, protocol);
+    let fd = errors ? -1 : socket(family, SOCK_DGRAM, protocol);
     this.raw = fd < 0;
     if (fd < 0) fd = socket(family, SOCK_RAW, protocol);
     if (fd < 0) {
       this.#library.close();
-      const how = linux
+      const how = errors
+        ? "run it as root (CAP_NET_RAW)"
+        : linux
         ? 'as root: sysctl -w net.ipv4.ping_group_range="0 2147483647", or run it as root (CAP_NET_RAW)'
         : "run it as root";
       throw new Failure(`this user may not open an ICMP socket; ${how}`, 3);

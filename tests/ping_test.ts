@@ -217,7 +217,12 @@ Deno.test("socket: addresses in numbers", () => {
   }
 });
 
-async function ping(script: "ping" | "icmp_ping", args: string[], prefix: string[] = [], env = {}): Promise<Program> {
+async function ping(
+  script: "ping" | "icmp_ping" | "traceroute",
+  args: string[],
+  prefix: string[] = [],
+  env = {},
+): Promise<Program> {
   const flags = script === "ping" ? ["--allow-run=ping"] : ["-N=127.0.0.1", "--allow-ffi"];
   const command = [...prefix, Deno.execPath(), "run", "--no-prompt", ...flags, `ping/${script}.ts`, ...args];
   const program = new Program(command, { cwd: root, env });
@@ -316,6 +321,17 @@ testWith(
       1,
       /^icmp_ping: no permission to look up localhost: add -N=localhost to deno run$/m,
     );
+  },
+);
+
+testWith(
+  socket && probe.stdout.includes("raw"),
+  "right to open raw sockets",
+  "traceroute: this machine is one hop away",
+  async () => {
+    const way = await ping("traceroute", []);
+    assertMatch(way.stdout, /^to 127\.0\.0\.1, 30 hops at most\n {2}1 {2}127\.0\.0\.1 {2}([\d.]+ ms ? ?){3}\n$/);
+    assertEquals(way.status?.code, 0, way.stderr);
   },
 );
 
@@ -464,6 +480,14 @@ testWith(
         assertEquals(expired.status?.code, 1);
         const nowhere = await ping("icmp_ping", ["--count", "1", "10.77.0.1"], prefix);
         assertMatch(nowhere.stdout, /^sequence 1: destination unreachable: network, says 10\.9\.1\.2$/m);
+        const way = await ping("traceroute", ["--timeout", "0.5", "10.9.2.1"], prefix);
+        assertMatch(
+          way.stdout,
+          /^to 10\.9\.2\.1, 30 hops at most\n {2}1 {2}10\.9\.1\.2 {2}(\S+ ms {2}){2}\S+ ms\n {2}2 {2}10\.9\.2\.1 .*ms\n$/,
+        );
+        assertEquals(way.status?.code, 0, way.stderr);
+        const short = await ping("traceroute", ["--timeout", "0.5", "--hops", "1", "--count", "1", "10.9.2.1"], prefix);
+        failedWith(short, 1, /^traceroute: 10\.9\.2\.1 was not reached in 1 hops$/m);
       },
     );
   },
