@@ -79,7 +79,10 @@ await run(command, async (flags) => {
   const problem = ((await errors).trim().split("\n").at(-1) ?? "").replace(/^\S*ping6?: /, "");
   // Requests after the last reply left no line of their own: they were sent all the same, unless it was stopped.
   const sent = stopped ? highest + 1 : highest < 0 && problem ? 0 : flags.count;
-  if (sent === 0) throw new Failure(printable(problem) || `the system's ping ended with exit code ${code}`);
+  if (sent === 0) {
+    const right = /not permitted|permission denied/i.test(problem) ? 3 : 1;
+    throw new Failure(printable(problem) || `the system's ping ended with exit code ${code}`, right);
+  }
   const all = Array.from({ length: sent }, (_, i) => times[i]);
   const figures = statistics(all);
   if (flags.json) console.log(JSON.stringify({ host, times: all.map((time) => time ?? null), ...figures }));
@@ -92,12 +95,13 @@ function start(program: string, args: string[]): Deno.ChildProcess {
     return new Deno.Command(program, { args, env: { LC_ALL: "C" }, stdin: "null", stdout: "piped", stderr: "piped" })
       .spawn();
   } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new Failure("this user may not run the system's ping (it wants CAP_NET_RAW): run it as root", 3);
+    }
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
     // With --allow-run=ping a program that does not exist is one that may not be run.
-    throw new Failure(
-      "no ping program here, or no permission to run it (--allow-run=ping); on Debian: apt-get install iputils-ping",
-      3,
-    );
+    const how = "on Debian: apt-get install iputils-ping";
+    throw new Failure(`no ping program here, or no permission to run it (--allow-run=ping); ${how}`, 3);
   }
 }
 

@@ -270,6 +270,17 @@ for (
   });
 }
 
+testWith(
+  systemPing && drop,
+  "ping, or no setpriv",
+  "ping: without the right to send ICMP it is exit code 3",
+  async () => {
+    const program = await ping("ping", ["--count", "1"], ["setpriv", "--bounding-set=-net_raw"]);
+    // Where the system lets everyone ping, or ping asks for another right, there is nothing that is missing.
+    if (program.status?.code !== 0) failedWith(program, 3, /^ping: .*(may not run|not permitted|denied)/i);
+  },
+);
+
 Deno.test("ping: without a ping program it is exit code 3, and how to get one", async () => {
   const program = await ping("ping", [], [], { PATH: "/nowhere" });
   assertMatch(program.stderr, /ping: no ping program here.* apt-get install iputils-ping$/m);
