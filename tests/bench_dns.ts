@@ -11,7 +11,7 @@ import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Failure } from "../cli.ts";
 import { parseMasterFile } from "../dns/master_file.ts";
 import { printData } from "../dns/record.ts";
-import { memory } from "./helpers.ts";
+import { memory, nsdCommand } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { root } from "./tasks.ts";
 
@@ -80,30 +80,7 @@ export async function benchDns(folder: string, tools: Tools): Promise<void> {
   ]);
   if (await has("sh", "-c", "command -v nsd")) {
     await start("NSD", /nsd started/, async (port) => {
-      await Deno.writeTextFile(
-        `${folder}/nsd.conf`,
-        `server:
- ip-address: 127.0.0.1@${port}
- username: ""
- chroot: ""
- pidfile: "${folder}/nsd.pid"
- xfrdfile: "${folder}/xfrd.state"
- zonelistfile: "${folder}/zone.list"
- xfrdir: "${folder}"
- database: ""
- server-count: 1
- rrl-ratelimit: 0
-remote-control:
- control-enable: no
-zone:
- name: "example.com"
- zonefile: "${sample}"
-zone:
- name: "big.example"
- zonefile: "${zone}"
-`,
-      );
-      return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
+      return await nsdCommand(folder, port, { "example.com": sample, "big.example": zone });
     });
   }
   if (await has("dnsmasq", "--version")) {

@@ -11,7 +11,7 @@ import { absolute, parseTtl, printData, type ResourceRecord, typeName, typeNumbe
 import { Responder } from "../dns/responder.ts";
 import { FormatError, isWithin, labels, nameOf, parent, Reader, same, Writer } from "../dns/wire.ts";
 import { parseZone } from "../dns/zone.ts";
-import { failedWith, output, serve, suiteTest, testWith, until } from "./helpers.ts";
+import { failedWith, nsdCommand, output, serve, suiteTest, testWith, until } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { command, root } from "./tasks.ts";
 
@@ -500,28 +500,7 @@ testWith(dig, "dig", "dig: reads every record of the sample zone as it stands in
 testWith(nsd, "nsd", "NSD: the same file, the same answers", async () => {
   const folder = await Deno.makeTempDir();
   const theirs = getAvailablePort();
-  await Deno.writeTextFile(
-    `${folder}/nsd.conf`,
-    `server:
- ip-address: 127.0.0.1@${theirs}
- username: ""
- chroot: ""
- zonesdir: "${root}dns"
- pidfile: "${folder}/nsd.pid"
- xfrdfile: "${folder}/xfrd.state"
- zonelistfile: "${folder}/zone.list"
- xfrdir: "${folder}"
- database: ""
- server-count: 1
- rrl-ratelimit: 0
-remote-control:
- control-enable: no
-zone:
- name: "example.com"
- zonefile: "example.com.zone"
-`,
-  );
-  await using other = new Program(["nsd", "-d", "-c", `${folder}/nsd.conf`]);
+  await using other = new Program(await nsdCommand(folder, theirs, { "example.com": `${root}dns/example.com.zone` }));
   await other.line(/nsd started/);
   const { program, port } = await serve("dns/server.ts");
   await using _ = program;

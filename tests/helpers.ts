@@ -81,3 +81,19 @@ export async function memory(pid: number): Promise<number> {
 export async function descriptors(pid: number): Promise<number> {
   return (await output("ls", `/proc/${pid}/fd`)).trim().split("\n").length;
 }
+
+/** The command that starts NSD on a port of 127.0.0.1, with its configuration and state in `folder`; zones by their origins. */
+export async function nsdCommand(folder: string, port: number, zones: Record<string, string>): Promise<string[]> {
+  const state = { pidfile: "nsd.pid", xfrdfile: "xfrd.state", zonelistfile: "zone.list", xfrdir: "." };
+  const lines = [
+    "server:",
+    `  ip-address: 127.0.0.1@${port}`,
+    ...['username: ""', 'chroot: ""', 'database: ""', "server-count: 1", "rrl-ratelimit: 0"].map((line) => `  ${line}`),
+    ...Object.entries(state).map(([key, file]) => `  ${key}: "${folder}/${file}"`),
+    "remote-control:",
+    "  control-enable: no",
+    ...Object.entries(zones).flatMap(([name, file]) => ["zone:", `  name: "${name}"`, `  zonefile: "${file}"`]),
+  ];
+  await Deno.writeTextFile(`${folder}/nsd.conf`, lines.join("\n") + "\n");
+  return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
+}
