@@ -1,7 +1,7 @@
 /** `deno task check`: each wrong peer is caught by the right checks, and nothing that was started is left behind. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { suites } from "./checks/suites.ts";
-import { output, serve, testWith, until } from "./helpers.ts";
+import { output, portsFree, serve, testWith, until } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { root } from "./tasks.ts";
 
@@ -226,30 +226,28 @@ Deno.test("check: every check says why it matters, and counts", () => {
   }
 });
 
-Deno.test("demo: a pair that works is ✓, one that does not is ✗ with its reason and exit code 1", async () => {
-  const demo = async (...args: string[]) => {
-    const program = new Program(["deno", "task", "--quiet", "demo", ...args], { cwd: root });
-    await program.end(100);
-    return program;
-  };
-  // The pairs have fixed ports: whoever holds one here makes that pair fail, as it should.
-  const port = 7007;
-  let held: Deno.Listener | undefined;
-  try {
-    held = Deno.listen({ hostname: "127.0.0.1", port });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-  }
-  const fails = await demo("tcp:echo");
-  held?.close();
-  assertEquals(fails.status?.code, 1);
-  assertMatch(fails.stdout, /^tcp:echo +✗ +[\d.]+ +.+$/m);
-  assertMatch(fails.stderr, /echo_server: 127\.0\.0\.1:7007 is in use/);
+testWith(
+  portsFree(7007, 9999),
+  "ports 7007 and 9999 free",
+  "demo: a pair that works is ✓, one that does not ✗ with its reason and exit code 1",
+  async () => {
+    const demo = async (...args: string[]) => {
+      const program = new Program(["deno", "task", "--quiet", "demo", ...args], { cwd: root });
+      await program.end(100);
+      return program;
+    };
+    const held = Deno.listen({ hostname: "127.0.0.1", port: 7007 });
+    const fails = await demo("tcp:echo");
+    held.close();
+    assertEquals(fails.status?.code, 1);
+    assertMatch(fails.stdout, /^tcp:echo +✗ +[\d.]+ +.+$/m);
+    assertMatch(fails.stderr, /echo_server: 127\.0\.0\.1:7007 is in use/);
 
-  const works = await demo("udp");
-  assertMatch(works.stdout, /^── udp:chat ─+\nChat server listening on 127\.0\.0\.1:9999$/m);
-  assertMatch(works.stdout, /^udp:chat +✓ +[\d.]+$/m);
-  assertMatch(works.stdout, /^1 pair worked, 0 failed, 0 skipped$/m);
-  assertEquals(works.status?.code, 0);
-  assertEquals((await demo("no:such")).status?.code, 1);
-});
+    const works = await demo("udp");
+    assertMatch(works.stdout, /^── udp:chat ─+\nChat server listening on 127\.0\.0\.1:9999$/m);
+    assertMatch(works.stdout, /^udp:chat +✓ +[\d.]+$/m);
+    assertMatch(works.stdout, /^1 pair worked, 0 failed, 0 skipped$/m);
+    assertEquals(works.status?.code, 0);
+    assertEquals((await demo("no:such")).status?.code, 1);
+  },
+);

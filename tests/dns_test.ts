@@ -11,7 +11,7 @@ import { absolute, parseTtl, printData, type ResourceRecord, typeName, typeNumbe
 import { Responder } from "../dns/responder.ts";
 import { FormatError, isWithin, labels, nameOf, parent, Reader, same, Writer } from "../dns/wire.ts";
 import { parseZone } from "../dns/zone.ts";
-import { failedWith, nsdCommand, output, serve, suiteTest, testWith, until } from "./helpers.ts";
+import { failedWith, nsdCommand, output, portsFree, serve, suiteTest, testWith, until } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { command, root } from "./tasks.ts";
 
@@ -532,7 +532,7 @@ testWith(nsd, "nsd", "NSD: the same file, the same answers", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("dns:lookup: server, lookup and query are one task", async () => {
+testWith(portsFree(5300), "port 5300 free", "dns:lookup: server, lookup and query are one task", async () => {
   const task = new Program(["deno", "task", "--quiet", "dns:lookup"], { cwd: root });
   assertEquals((await task.end(60)).code, 0, task.stderr);
   assertStringIncludes(task.stdout, "www.example.com  AAAA   2001:db8::80");

@@ -41,6 +41,20 @@ export function testWith(present: boolean, what: string, name: string, body: () 
   Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
 }
 
+/** Whether the ports of a task, which are fixed, are free here. */
+export function portsFree(...ports: number[]): boolean {
+  try {
+    for (const port of ports) {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
+}
+
 /** One test a check of a server suite, on a server that `start` starts. */
 export function suiteTest(name: string, title: string, start: () => Promise<{ program: Program; port: number }>): void {
   const suite = suites[name];
