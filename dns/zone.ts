@@ -113,7 +113,7 @@ export function answer(zones: ReadonlyMap<string, Zone>, question: Question): An
     }
     const negative = { ...none, authority: [negativeSoa(zone)] };
     if (found.kind === "none") return { rcode: rcodes.NXDOMAIN, authoritative: true, ...negative };
-    const as = (record: ResourceRecord) => ({ ...record, name });
+    const as = (record: ResourceRecord) => record.name === name ? record : { ...record, name };
     const alias = setOf(found.node, CNAME)?.[0];
     if (question.type === ANY && found.node.length > 0) {
       answers.push(as(minimal(found.node, name)));
