@@ -6,9 +6,10 @@
 import { explain, Failure, place, show, within } from "../cli.ts";
 import { traced as tracedTcp } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
+import { localAddress } from "../udp/local_address.ts";
 import { traced as tracedUdp } from "../udp/trace.ts";
 import { dissect } from "./dissect.ts";
-import { decode, encode, type Message, type Question, rcodes } from "./message.ts";
+import { decode, encode, type Message, type Question, rcodes, UDP_PAYLOAD, withLength } from "./message.ts";
 import { FormatError, Reader, same } from "./wire.ts";
 
 /** How to ask. Times in seconds. */
@@ -31,9 +32,6 @@ export interface Asked {
 
 const tries = 3;
 
-/** The largest answer over UDP that is asked for: what passes everywhere in one piece (RFC 9715). */
-const payload = 1232;
-
 /**
  * Asks, over UDP up to three times, and over TCP when the answer says that it was cut short.
  *
@@ -52,7 +50,7 @@ export async function ask(server: Deno.NetAddr, question: Question, manner: Mann
 function query(question: Question, recurse: boolean): { id: number; asked: Question; bytes: Uint8Array<ArrayBuffer> } {
   const id = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
   const flags = { qr: false, opcode: 0, aa: false, tc: false, rd: recurse, ra: false, ad: false, cd: false, rcode: 0 };
-  const edns = { size: payload, version: 0, dnssecOk: false };
+  const edns = { size: UDP_PAYLOAD, version: 0, dnssecOk: false };
   const message = { id, flags, questions: [question], answers: [], authority: [], additional: [], edns };
   return { id, asked: question, bytes: encode(message) };
 }
@@ -76,14 +74,7 @@ export function mismatch(message: Message, id: number, asked: Question): string 
 }
 
 async function askUdp(server: Deno.NetAddr, question: Question, manner: Manner): Promise<Asked> {
-  const six = server.hostname.includes(":");
-  const hostname = server.hostname.startsWith("127.")
-    ? "127.0.0.1"
-    : server.hostname === "::1"
-    ? "::1"
-    : six
-    ? "::"
-    : "0.0.0.0";
+  const hostname = localAddress(server.hostname);
   // A port that the system chooses anew for every question: 16 more bits that a forger must guess.
   const opened = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
   const socket = manner.trace ? tracedUdp(opened, manner.trace) : opened;
@@ -92,6 +83,19 @@ async function askUdp(server: Deno.NetAddr, question: Question, manner: Manner):
       show(manner.trace, place(from), "", new Uint8Array(), `ignored: ${why}`);
     }
   };
+  /** The next datagram, if one comes within so many milliseconds. */
+  let receiving: Promise<[Uint8Array, Deno.Addr]> | undefined;
+  async function received(limit: number): Promise<[Uint8Array, Deno.Addr] | undefined> {
+    // A receive that nothing has come for goes on waiting: the next call takes it up.
+    receiving ??= socket.receive(new Uint8Array(65535));
+    receiving.catch(() => {}); // the socket is closed while it waits
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), limit));
+    const got = await Promise.race([receiving, late]).finally(() => clearTimeout(timer));
+    if (got) receiving = undefined;
+    return got;
+  }
+
   let ignored = "";
   const plain = query(question, false);
   try {
@@ -104,7 +108,7 @@ async function askUdp(server: Deno.NetAddr, question: Question, manner: Manner):
       if (manner.trace === "text") console.error(dissect(bytes));
       const until = start + manner.timeout * 1000 / tries;
       while (true) {
-        const got = await received(socket, until - performance.now());
+        const got = await received(until - performance.now());
         if (!got) break;
         const [packet, from] = got;
         const here = from.transport === "udp" && from.port === server.port && from.hostname === server.hostname;
@@ -143,20 +147,6 @@ function nameLength(bytes: Uint8Array): number {
   return reader.offset - 12;
 }
 
-/** The next datagram, if one comes within so many milliseconds. */
-const waiting = new WeakMap<Deno.DatagramConn, Promise<[Uint8Array, Deno.Addr]>>();
-async function received(socket: Deno.DatagramConn, limit: number): Promise<[Uint8Array, Deno.Addr] | undefined> {
-  // A receive that nothing has come for goes on waiting: the next call takes it up.
-  const receive = waiting.get(socket) ?? socket.receive(new Uint8Array(65535));
-  waiting.set(socket, receive);
-  receive.catch(() => {}); // the socket is closed while it waits
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), limit));
-  const got = await Promise.race([receive, late]).finally(() => clearTimeout(timer));
-  if (got) waiting.delete(socket);
-  return got;
-}
-
 async function askTcp(server: Deno.NetAddr, question: Question, manner: Manner): Promise<Asked> {
   const { hostname, port } = server;
   const connected = await Deno.connect({ hostname, port, signal: AbortSignal.timeout(manner.timeout * 1000) });
@@ -164,14 +154,15 @@ async function askTcp(server: Deno.NetAddr, question: Question, manner: Manner):
   try {
     const { id, asked, bytes } = query(question, manner.recurse ?? true);
     const start = performance.now();
-    await writeAll(conn, Uint8Array.of(bytes.length >> 8, bytes.length & 255, ...bytes)); // RFC 1035 §4.2.2: the length first
+    await writeAll(conn, withLength(bytes));
     if (manner.trace === "text") console.error(dissect(bytes));
     const late = `no answer from ${place(server)} over TCP in ${manner.timeout} s`;
     const packet = await within(manner.timeout, framed(conn), late);
-    const why = mismatch(decode(packet), id, asked);
+    const message = decode(packet);
+    const why = mismatch(message, id, asked);
     if (why !== undefined) throw new Failure(`${place(server)} answered over TCP with ${why}`);
     if (manner.trace === "text") console.error(dissect(packet));
-    return { message: decode(packet), size: packet.length, time: performance.now() - start, transport: "TCP" };
+    return { message, size: packet.length, time: performance.now() - start, transport: "TCP" };
   } catch (error) {
     if (error instanceof FormatError) {
       throw new Failure(`${place(server)} answered over TCP, but not with a DNS message: ${error.message}`);

@@ -5,7 +5,7 @@
  */
 import { Failure } from "../cli.ts";
 import { ask } from "./ask.ts";
-import { encode, type Message, rcodes } from "./message.ts";
+import { encode, type Message, rcodes, UDP_PAYLOAD } from "./message.ts";
 import type { ResourceRecord } from "./record.ts";
 import { responseFlags } from "./responder.ts";
 import { same } from "./wire.ts";
@@ -37,7 +37,7 @@ export class Forwarder {
   async respond(query: Message, limit: number): Promise<Uint8Array> {
     const [question] = query.questions;
     const said = question && await this.#ask(question);
-    const edns = query.edns && { edns: { size: 1232, version: 0, dnssecOk: false } };
+    const edns = query.edns && { edns: { size: UDP_PAYLOAD, version: 0, dnssecOk: false } };
     const { answers = [], authority = [] } = said ?? {};
     const flags = { ...responseFlags(query.flags, said?.flags.rcode ?? rcodes.SERVFAIL), ra: true };
     return encode(

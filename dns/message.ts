@@ -61,6 +61,8 @@ export function rcodeName(rcode: number): string {
 
 /** The Internet. */
 export const IN = 1;
+/** The largest UDP payload that passes everywhere in one piece (RFC 9715): what is asked for, and the most that is sent. */
+export const UDP_PAYLOAD = 1232;
 const OPT = 41;
 
 function readFlags(bits: number, upper: number): Flags {
@@ -216,4 +218,12 @@ function fits(writer: Writer, records: readonly ResourceRecord[], limit: number)
     if (error instanceof TooLong) return false;
     throw error;
   }
+}
+
+/** A message as it goes over TCP: behind its length in two bytes (RFC 1035 §4.2.2), to be sent with one write. */
+export function withLength(message: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(2 + message.length);
+  whole.set([message.length >> 8, message.length & 255]);
+  whole.set(message, 2);
+  return whole;
 }

@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { decode, encode, type Flags, IN, type Message, rcodes } from "./message.ts";
+import { decode, encode, type Flags, IN, type Message, rcodes, UDP_PAYLOAD } from "./message.ts";
 import { answer, type Zone, zoneOf } from "./zone.ts";
 import { FormatError } from "./wire.ts";
 
-/** The largest UDP payload that is not cut into fragments on its way anywhere (RFC 9715). */
-const UDP_LIMIT = 1232;
 /** The largest UDP payload of a client that does not say (RFC 1035 §4.2.1). */
 const PLAIN_LIMIT = 512;
 const REMEMBERED = 10_000;
@@ -79,7 +77,7 @@ export class Responder {
       return { kind: "response", bytes: refusal(packet, rcodes.FORMERR) };
     }
     const { id, flags, questions, edns } = query;
-    const limit = udp ? Math.min(Math.max(edns?.size ?? 0, PLAIN_LIMIT), UDP_LIMIT) : 65535;
+    const limit = udp ? Math.min(Math.max(edns?.size ?? 0, PLAIN_LIMIT), UDP_PAYLOAD) : 65535;
     const reply = (
       rcode: number,
       sections: Omit<Message, "id" | "flags" | "questions" | "edns"> = none,
@@ -90,7 +88,7 @@ export class Responder {
         flags: { ...responseFlags(flags, rcode), aa },
         questions,
         ...sections,
-        ...edns && { edns: { size: UDP_LIMIT, version: 0, dnssecOk: edns.dnssecOk } },
+        ...edns && { edns: { size: UDP_PAYLOAD, version: 0, dnssecOk: edns.dnssecOk } },
       };
       return { kind: "response", bytes: encode(message, limit) };
     };

@@ -23,6 +23,7 @@ import { writeAll } from "../tcp/write_all.ts";
 import { traced as tracedUdp } from "../udp/trace.ts";
 import { Forwarder } from "./forward.ts";
 import { ZoneError } from "./master_file.ts";
+import { withLength } from "./message.ts";
 import { RateLimit } from "./rate.ts";
 import { Responder } from "./responder.ts";
 import { parseServer } from "./server_address.ts";
@@ -124,23 +125,19 @@ await run(command, async (flags) => {
         heard();
         const outcome = responder.respond(buffer.subarray(at + 2, at + 2 + size), false);
         if (outcome.kind === "nothing") return;
-        const bytes = outcome.kind === "response"
-          ? outcome.bytes
-          : await forwarder?.respond(outcome.query, 65535) ?? outcome.query;
-        if (bytes instanceof Uint8Array) await writeAll(client.conn, withLength(bytes));
+        const { bytes } = outcome.kind === "response"
+          ? outcome
+          : { bytes: await forwarder?.respond(outcome.query, outcome.limit) };
+        if (bytes) await writeAll(client.conn, withLength(bytes));
         client.quiet = 0;
         at += 2 + size;
       }
       buffer.copyWithin(0, at, filled);
       filled -= at;
-      const needed = sizeAt(buffer, 0, filled) + 2;
-      if (filled === buffer.length || (Number.isFinite(needed) && needed > buffer.length)) {
-        const larger = new Uint8Array(
-          Math.min(65537, Math.max(2 * buffer.length, Number.isFinite(needed) ? needed : 0)),
-        );
-        larger.set(buffer.subarray(0, filled));
-        buffer = larger;
-      }
+      if (filled < buffer.length) continue;
+      const larger = new Uint8Array(Math.min(65537, 2 * buffer.length));
+      larger.set(buffer);
+      buffer = larger;
     }
   }
 
@@ -151,13 +148,6 @@ await run(command, async (flags) => {
 /** The length that a message over TCP begins with; infinite when there is not so much as that. */
 function sizeAt(buffer: Uint8Array, at: number, filled: number): number {
   return at + 2 <= filled ? (buffer[at] ?? 0) << 8 | (buffer[at + 1] ?? 0) : Infinity;
-}
-
-function withLength(bytes: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(2 + bytes.length);
-  whole.set([bytes.length >> 8, bytes.length & 255]);
-  whole.set(bytes, 2);
-  return whole;
 }
 
 /** The query as a response that says nothing but "truncated". */

@@ -17,8 +17,19 @@
  *
  * @module
  */
-import { clientOptions, count, explain, Failure, place, progress, reach, run, whole, within } from "../cli.ts";
-import { printable } from "../cli.ts";
+import {
+  clientOptions,
+  count,
+  explain,
+  Failure,
+  place,
+  printable,
+  progress,
+  reach,
+  run,
+  whole,
+  within,
+} from "../cli.ts";
 import { traced } from "./trace.ts";
 import { writeAll } from "./write_all.ts";
 

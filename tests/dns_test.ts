@@ -5,12 +5,13 @@ import { parseAddress, printAddress, reverseName } from "../dns/address.ts";
 import { ask } from "../dns/ask.ts";
 import { dissect } from "../dns/dissect.ts";
 import { parseMasterFile, ZoneError } from "../dns/master_file.ts";
-import { decode, encode, type Flags, type Message } from "../dns/message.ts";
+import { decode, encode, type Flags, type Message, withLength } from "../dns/message.ts";
 import { RateLimit } from "../dns/rate.ts";
 import { absolute, parseTtl, printData, type ResourceRecord, typeName, typeNumber } from "../dns/record.ts";
 import { Responder } from "../dns/responder.ts";
 import { FormatError, isWithin, labels, nameOf, parent, Reader, same, Writer } from "../dns/wire.ts";
 import { parseZone } from "../dns/zone.ts";
+import { Peer } from "./checks/suite.ts";
 import { failedWith, nsdCommand, output, portsFree, serve, suiteTest, testWith, until } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { command, root } from "./tasks.ts";
@@ -570,4 +571,20 @@ Deno.test("Deno.resolveDns: the same records as in the sample zone, of every typ
     );
   }
   assert(sets.size > 20, `${sets.size}`);
+});
+
+Deno.test("server: a query over TCP may be as long as a length can say, and the next one follows it", async () => {
+  const { program, port } = await serve("dns/server.ts");
+  await using _ = program;
+  using peer = await Peer.connect({ hostname: "127.0.0.1", port });
+  const query = encode({ ...empty, questions: [question("ns2.example.com.")] });
+  for (const size of [600, 5000, 65535]) {
+    const long = new Uint8Array(size);
+    long.set(query); // the rest is bytes after the message: FORMERR, in a header
+    await peer.send(withLength(long));
+    assertEquals([...await peer.upTo(14)], [0, 12, 0, 7, 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    await peer.send(withLength(query));
+    const [high = 0, low = 0] = await peer.upTo(2);
+    assertEquals(decode(await peer.upTo(high << 8 | low)).answers.length, 1);
+  }
 });

@@ -18,6 +18,7 @@
  * @module
  */
 import { bind, clientOptions, explain, Failure, onStop, place, run, seconds, text, within } from "../cli.ts";
+import { localAddress } from "./local_address.ts";
 import { badName, textOf } from "./message.ts";
 import { traced } from "./trace.ts";
 
@@ -41,7 +42,7 @@ const command = {
 
 await run(command, async (flags) => {
   const server: Deno.NetAddr = { transport: "udp", hostname: flags.host, port: flags.port };
-  const hostname = localFor(flags.host);
+  const hostname = localAddress(flags.host);
   const opened = bind({ hostname, port: 0 }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
   const socket = flags.trace ? traced(opened, flags.trace) : opened;
   const encoder = new TextEncoder();
@@ -141,10 +142,3 @@ await run(command, async (flags) => {
     }
   }
 });
-
-/** The local address to send from: as near as the server's, so that a server on this machine needs no wider permission. */
-function localFor(host: string): string {
-  if (/^(127\.|localhost$)/.test(host)) return "127.0.0.1";
-  if (!host.includes(":")) return "0.0.0.0";
-  return host === "::1" ? "::1" : "::";
-}

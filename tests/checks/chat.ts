@@ -4,6 +4,7 @@
  * @module
  */
 import { printable } from "../../cli.ts";
+import { localAddress } from "../../udp/local_address.ts";
 import { fail, inTime, limits, type Server, type Suite } from "./suite.ts";
 
 /** One chatter: a socket of its own, and the lines that have come. */
@@ -14,8 +15,7 @@ class Chatter {
   #changed = Promise.withResolvers<void>();
 
   constructor({ hostname, port }: Server) {
-    const local = hostname.includes(":") ? "::" : hostname.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";
-    this.#socket = Deno.listenDatagram({ transport: "udp", hostname: local, port: 0 });
+    this.#socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(hostname), port: 0 });
     this.#server = { transport: "udp", hostname, port };
     this.#hear();
   }
