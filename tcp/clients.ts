@@ -20,6 +20,8 @@ export interface Limits {
   /** Seconds in which a client must send, or take, at least one byte. 0: no limit. */
   readonly idle: number;
   readonly log: (line: string) => void;
+  /** Says a last word to a client that was silent for too long; it is closed afterwards. */
+  readonly late?: (client: Client) => Promise<void>;
 }
 
 /** The clients being served. One object a server; see `echo_server.ts` for its use. */
@@ -61,7 +63,8 @@ export class Clients {
         return conn;
       } catch (error) {
         if (this.stopping) return undefined;
-        if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.ConnectionAborted) continue;
+        const { ConnectionReset, ConnectionAborted, NotConnected } = Deno.errors;
+        if ([ConnectionReset, ConnectionAborted, NotConnected].some((kind) => error instanceof kind)) continue;
         if (!(error instanceof Error && /^E[MN]FILE$/.test(String(Reflect.get(error, "code"))))) throw error;
         if (!this.#starved) {
           this.#limits.log(
@@ -99,7 +102,7 @@ export class Clients {
       } else if (!closedHere) console.error(error); // a bug in this exchange: show it, and go on with the others
       return false;
     } finally {
-      this.#close(client);
+      this.close(client);
     }
   }
 
@@ -107,12 +110,16 @@ export class Clients {
     for (const client of this.#clients) {
       if (++client.quiet > 4) {
         this.#limits.log(`${client.name} was silent for ${this.#limits.idle} s: closed`);
-        this.#close(client);
+        client.quiet = -Infinity; // it is being closed: once is enough
+        const last = this.#limits.late?.(client).catch(() => {}); // it does not read either, or is gone: as well
+        if (last) last.then(() => this.close(client));
+        else this.close(client);
       }
     }
   }
 
-  #close(client: Client): void {
+  /** Ends a client's connection, whatever it is doing. */
+  close(client: Client): void {
     if (!this.#clients.delete(client)) return;
     client.conn.close();
     this.#left.resolve();
@@ -142,7 +149,7 @@ export class Clients {
     clearInterval(this.#sweeper);
     for (const client of [...this.#clients]) {
       this.#limits.log(`${client.name} was cut off`);
-      this.#close(client);
+      this.close(client);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** The TCP scripts: the suites on them, what they print, foreign peers, and bad days. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { connect } from "node:net";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { limits, Peer, reset } from "./checks/suite.ts";
 import { client, descriptors, failedWith, memory, runClient, serve, suiteTest, testWith, until } from "./helpers.ts";
@@ -453,3 +454,22 @@ testWith(linux, "Linux", "many_clients: more clients than file descriptors is on
 });
 
 limits.patience = 20_000; // a machine under load is no failure of the scripts
+
+Deno.test("echo_server.ts: clients that reset while they wait for their turn do not end it", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts", "--max-clients", "1");
+  await using _ = program;
+  const first = await Deno.connect({ hostname: "127.0.0.1", port });
+  await program.line(/Connected by/);
+  for (let i = 0; i < 20; i++) {
+    const gone = Promise.withResolvers<void>();
+    const socket = connect(port, "127.0.0.1", () => socket.resetAndDestroy());
+    socket.once("close", () => gone.resolve());
+    await gone.promise;
+  }
+  first.close();
+  using next = await Deno.connect({ hostname: "127.0.0.1", port });
+  await next.write(new TextEncoder().encode("still there?"));
+  const buffer = new Uint8Array(100);
+  assertEquals(new TextDecoder().decode(buffer.subarray(0, await next.read(buffer) ?? 0)), "still there?");
+  assertEquals(program.stderr, "");
+});
