@@ -13,12 +13,17 @@ export class Failure extends Error {
   }
 }
 
-/** A command-line option; one without `value` is a switch. `parse` throws when the text is not of its type. */
+/**
+ * A command-line option; one without `value` is a switch. `parse` throws when the text is not of its type. With `many` it
+ * may be given several times, and is what it was given as; `short` is its name of one letter.
+ */
 export interface Option<T> {
   readonly default: T;
   readonly help: string;
   readonly value?: string;
   readonly parse?: (raw: string) => T;
+  readonly many?: true;
+  readonly short?: string;
 }
 
 type Options = Record<string, Option<unknown>>;
@@ -41,6 +46,11 @@ export const toggle = (help: string): Option<boolean> => ({ default: false, help
 /** An option that takes text. */
 export const text = (initial: string, help: string, value = "TEXT"): Option<string> => (
   { default: initial, help, value, parse: (raw) => raw }
+);
+
+/** An option that takes text, and may be given several times. */
+export const texts = (help: string, value = "TEXT", short?: string): Option<string[]> => (
+  { default: [], help, value, many: true, short }
 );
 
 const number = (
@@ -114,7 +124,8 @@ export function readFlags<O extends Options>(command: Command<O>, argv: string[]
     {
       string: [...names.filter((name) => !switches.includes(name)), "_"],
       boolean: [...switches, "help"],
-      alias: { help: "h" },
+      collect: names.filter((name) => command.options[name]?.many),
+      alias: Object.fromEntries([["help", "h"], ...names.map((name) => [name, command.options[name]?.short ?? []])]),
       unknown(arg: string, key?: string) {
         if (key !== undefined) throw wrong(`unknown option ${printable(arg)}`);
       },
@@ -125,13 +136,19 @@ export function readFlags<O extends Options>(command: Command<O>, argv: string[]
   if (!command.args && args[0] !== undefined) throw wrong(`unexpected argument ${printable(args[0])}`);
   const flags: Record<string, unknown> = { args };
   for (const [name, option] of Object.entries(command.options)) {
-    const raw = parsed[name];
-    if (raw === "") throw wrong(`--${name} needs a value`);
-    try {
-      flags[name] = typeof raw === "string" ? option.parse?.(raw) : raw ?? option.default;
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw wrong(`--${name} wants ${error.message}, not ${printable(String(raw))}`);
+    const given = parsed[name];
+    const raws = option.value === undefined || given === undefined ? [] : Array.isArray(given) ? given : [given];
+    if (raws.includes("")) throw wrong(`--${name} needs a value`);
+    if (option.many) flags[name] = raws.map(String);
+    else if (option.value === undefined) flags[name] = given ?? option.default;
+    else {
+      const [raw] = raws;
+      try {
+        flags[name] = raw === undefined ? option.default : option.parse?.(String(raw));
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        throw wrong(`--${name} wants ${error.message}, not ${printable(String(raw))}`);
+      }
     }
   }
   return flags as Flags<O>; // each option was given a value of its own type just above
@@ -142,8 +159,9 @@ const usage = (command: Command<unknown>) =>
 
 function help(command: Command<Options>): string {
   const rows = Object.entries(command.options).map(([name, option]): [string, string] => [
-    `--${name}${option === traceOption ? "" : " "}${option.value ?? ""}`,
-    option.help + (option.value && option.default !== "" ? ` (${option.default})` : ""),
+    `--${name}${option === traceOption ? "" : " "}${option.value ?? ""}${option.short ? `, -${option.short}` : ""}`,
+    option.help +
+    (option.many ? "; may be repeated" : option.value && option.default !== "" ? ` (${option.default})` : ""),
   ]);
   return [command.about, usage(command), ...rows.map(([flag, what]) => `  ${flag.padEnd(20)}  ${what}`)].join("\n");
 }
@@ -192,6 +210,8 @@ export function explain(error: unknown, addr: { hostname: string; port: number }
   if (says(/lookup address|no addresses|empty host|invalid IPv6/i)) {
     return new Failure(`no address found for ${printable(addr.hostname)}: check the name`);
   }
+  const [, tls] = /(invalid peer certificate: [^:)]*|corrupt message[^:)]*|handshake [^:)]*)/i.exec(`${error}`) ?? [];
+  if (tls !== undefined) return new Failure(`no TLS with ${at}: ${printable(tls).trim()}`);
   if (says(/too many open files/i)) return new Failure("this process is out of file descriptors: raise ulimit -n");
   if (says(/TimeoutError|TimedOut/)) return new Failure(`${at} did not answer in time: is it the right host?`);
   if (says(/unreachable/i)) return new Failure(`${at} cannot be reached from this machine: is it the right host?`);

@@ -13,7 +13,7 @@ import { place, show } from "../cli.ts";
  * const conn = traced(await Deno.connect({ port: 7007 }), "text");
  * ```
  */
-export function traced(conn: Deno.TcpConn, form: "text" | "json"): Deno.TcpConn {
+export function traced<C extends Deno.TcpConn | Deno.TlsConn>(conn: C, form: "text" | "json"): C {
   const here = place(conn.localAddr);
   const there = place(conn.remoteAddr);
   const nothing = new Uint8Array();
