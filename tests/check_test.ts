@@ -72,6 +72,59 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["dns:client", "dns_client.py asks-once", ["a lost query"]],
   ["dns:client", "dns_client.py ignores-tc", ["a truncated answer"]],
   ["dns:client", "dns_client.py ignores-rcode", ["no such name"]],
+  ["http:server", "http_wrong.py correct", []],
+  ["http:server", "http_wrong.py head-with-body", ["HEAD has no body"]],
+  ["http:server", "http_wrong.py 304-with-body", ["304 has no body"]],
+  ["http:server", "http_wrong.py no-date", ["a page"]],
+  ["http:server", "http_wrong.py reads-once", [
+    "a request in single bytes",
+    "pipelining",
+    "a GET with a body",
+    "a GET with chunks",
+  ]],
+  ["http:server", "http_wrong.py drops-what-follows", ["pipelining", "a GET with a body", "a GET with chunks"]],
+  ["http:server", "http_wrong.py ignores-bodies", ["a GET with a body", "a GET with chunks", "both lengths"]],
+  ["http:server", "http_wrong.py any-host", ["no Host", "two Hosts"]],
+  ["http:server", "http_wrong.py trims-names", ["a space before the colon", "a folded line"]],
+  ["http:server", "http_wrong.py first-length", ["two lengths"]],
+  ["http:server", "http_wrong.py loose-numbers", ["a length that is no number"]],
+  ["http:server", "http_wrong.py half-open-ranges", ["ranges"]],
+  ["http:server", "http_wrong.py opens-any-path", ["no path leaves the root"]],
+  ["http:server", "http_wrong.py one-at-a-time", ["a client that is slow beside"]],
+  ["http:server", "http_wrong.py one-page", ["what is not there", "pipelining"]],
+  ["http:server", "http_wrong.py cr-is-a-line-end", ["a bare CR"]],
+  ["http:server", "http_wrong.py fold-is-a-field", ["a folded line"]],
+  ["http:server", "http_wrong.py any-version", ["HTTP/3.0 on a line"]],
+  ["http:server", "http_wrong.py both-lengths", ["both lengths"]],
+  ["http:server", "http_wrong.py no-limits", ["a request line without end", "a head without end"]],
+  ["http:server", "http_wrong.py no-empty-line", ["an empty line first"]],
+  ["http:server", "http_wrong.py paths-only", ["a whole URI as target"]],
+  ["http:server", "http_wrong.py no-allow", ["another method"]],
+  ["http:server", "http_wrong.py no-conditions", ["304 has no body"]],
+  ["http:client", "http_client.py correct", []],
+  ["http:client", "http_client.py reads-once", [
+    "a response in single bytes",
+    "chunks in single bytes, with trailers",
+    "a body cut short",
+  ]],
+  ["http:client", "http_client.py any-protocol", ["another protocol"]],
+  ["http:client", "http_client.py minds-the-case", ["names in any case"]],
+  ["http:client", "http_client.py takes-1xx-for-it", ["1xx before it"]],
+  ["http:client", "http_client.py waits-on-204", ["204 has no body"]],
+  ["http:client", "http_client.py prints-chunks", [
+    "chunks",
+    "chunks in single bytes, with trailers",
+    "chunks cut short",
+    "chunk sizes of garbage",
+  ]],
+  ["http:client", "http_client.py waits-for-the-end", [
+    "a page",
+    "a response in single bytes",
+    "1xx before it",
+    "names in any case",
+    "a body cut short",
+  ]],
+  ["http:client", "http_client.py accepts-short", ["a body cut short"]],
   ["udp:chat", "chat.py correct", []],
   ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
   ["udp:chat", "chat.py raw-lines", ["no line in another's name"]],
@@ -81,21 +134,35 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["udp:chat", "chat.py no-echo", ["alone you are echoed"]],
 ];
 
-for (const [suite, peer, caught] of peers) {
-  testWith(python, "python3", `check ${suite} on ${peer}: ${caught.join(", ") || "nothing to catch"}`, async () => {
-    // A correct program is given time, should the machine be busy; a wrong one that does not answer is not waited for.
-    const program = await check(
-      suite,
-      "--timeout",
-      caught.length > 0 ? "0.6" : "10",
-      "--",
-      "python3",
-      ...`tests/peers/${peer}`.split(" "),
-    );
-    assertEquals(failed(program), caught, program.stdout + program.stderr);
-    assertEquals(program.status?.code, caught.length > 0 ? 1 : 0);
-  });
+/** Runs jobs, `many` at a time, and returns a promise for each. Most of a check's time is waiting. */
+function pool<T>(many: number, jobs: (() => Promise<T>)[]): Promise<T>[] {
+  const results = jobs.map(() => Promise.withResolvers<T>());
+  let next = 0;
+  const work = async () => {
+    while (next < jobs.length) {
+      const i = next++;
+      await jobs[i]?.().then(results[i]?.resolve, results[i]?.reject);
+    }
+  };
+  for (let i = 0; i < many; i++) work();
+  return results.map(({ promise }) => promise);
 }
+
+testWith(python, "python3", "check: each peer that is wrong is caught by the right checks", async (t) => {
+  // A correct program is given time, should the machine be busy; a wrong one that does not answer is not waited for.
+  const timeout = (caught: string[]) => ["--timeout", caught.length > 0 ? "0.8" : "10"];
+  const run = (suite: string, peer: string, caught: string[]) =>
+    check(suite, ...timeout(caught), "--", "python3", ...`tests/peers/${peer}`.split(" "));
+  const programs = pool(3, peers.map(([suite, peer, caught]) => () => run(suite, peer, caught)));
+  for (const [i, [suite, peer, caught]] of peers.entries()) {
+    await t.step(`${suite} on ${peer}: ${caught.join(", ") || "nothing to catch"}`, async () => {
+      const program = await programs[i];
+      if (!program) throw new Error("it was not run");
+      assertEquals(failed(program), caught, program.stdout + program.stderr);
+      assertEquals(program.status?.code, caught.length > 0 ? 1 : 0);
+    });
+  }
+});
 
 /** The project's DNS server with something put wrong between it and the wire. */
 const wrongServers: [way: string, caught: string[]][] = [
@@ -135,6 +202,14 @@ Deno.test("check dns:client on query.ts: nothing to catch", async () => {
   const program = await check("dns:client", "--timeout", "5", "--", ...query, "www.example.com");
   assertEquals(failed(program), [], program.stdout + program.stderr);
 });
+
+for (const script of ["raw_client", "fetch_client"]) {
+  Deno.test(`check http:client on ${script}.ts: nothing to catch`, async () => {
+    const command = ["deno", "run", "-N=127.0.0.1", `http/${script}.ts`, "--timeout=3", "http://{host}:{port}/"];
+    const program = await check("http:client", "--timeout", "5", "--", ...command);
+    assertEquals(failed(program), [], program.stdout + program.stderr);
+  });
+}
 
 Deno.test("check: the project's own clients pass, their flags and {host} {port} filled in", async () => {
   for (const [suite, script] of [["tcp:echo-client", "echo_client"], ["tcp:reply-client", "reply_client"]] as const) {

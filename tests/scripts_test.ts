@@ -10,6 +10,9 @@ const servers = scripts.filter((script) => script.includes("server"));
 const alone = scripts.filter((script) => /^ping\/|^dns\/(lookup|query)/.test(script));
 const clients = scripts.filter((script) => !servers.includes(script) && !alone.includes(script));
 
+/** What a script needs to be started with: the folder that its task's permission is for. */
+const needs = (script: string) => script === "http/file_server.ts" ? ["--root", "http/site"] : [];
+
 for (const script of scripts) {
   const name = script.replace(/.*\/|\.ts$/g, "");
 
@@ -44,7 +47,10 @@ for (const script of scripts) {
     }
   });
 
-  if (!alone.includes(script) && script !== "dns/server.ts") { // that must read its zone first
+  // These read their zone or their folder first.
+  if (
+    !alone.includes(script) && !["dns/server.ts", "http/one_request_server.ts", "http/file_server.ts"].includes(script)
+  ) {
     Deno.test(`${script}: without permission it says which one it needs`, async () => {
       const args = script.includes("chat_client") ? ["--timeout=1"] : [];
       const program = new Program(["deno", "run", "--no-prompt", script, ...args], { cwd: root });
@@ -67,9 +73,9 @@ for (const script of scripts) {
 
 for (const script of servers) {
   Deno.test(`${script}: a port in use is one line and exit code 1`, async () => {
-    const first = await serve(script);
+    const first = await serve(script, ...needs(script));
     await using _ = first.program;
-    const program = await runClient(script, first.port);
+    const program = await runClient(script, first.port, ...needs(script));
     failedWith(program, 1, /: 127\.0\.0\.1:\d+ is in use: stop the other program, or choose another --port$/m);
     assertEquals(program.stdout, "");
   });
@@ -122,9 +128,15 @@ for (const [name, task] of pairs().filter(([, task]) => task.includes(" & ") && 
   Deno.test(`${name}: with --wait the client may be started before the server`, async () => {
     const [serverScript = "", clientScript = ""] = task.match(/\w+\/\w+\.ts/g) ?? [];
     const port = getAvailablePort();
-    const message = clientScript.includes("many") ? [] : clientScript.includes("chat") ? ["--message", "hi"] : ["hi"];
+    const message = clientScript.includes("many")
+      ? []
+      : clientScript.includes("chat")
+      ? ["--message", "hi"]
+      : clientScript.startsWith("tcp")
+      ? ["hi"]
+      : [];
     const first = client(clientScript, port, "--wait", "20", ...message);
-    await using server = client(serverScript, port);
+    await using server = client(serverScript, port, ...needs(serverScript));
     await server.line(/listening on/);
     assertEquals((await first.end()).code, 0, first.stderr);
   });

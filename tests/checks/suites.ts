@@ -7,6 +7,8 @@ import chat from "./chat.ts";
 import { echoClient, replyClient } from "./clients.ts";
 import dns from "./dns.ts";
 import dnsClient from "./dns_client.ts";
+import http from "./http.ts";
+import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
 import reply from "./reply.ts";
 import type { Suite } from "./suite.ts";
@@ -15,6 +17,8 @@ import threaded from "./threaded.ts";
 export const suites: Readonly<Record<string, Suite>> = {
   "dns:server": dns,
   "dns:client": dnsClient,
+  "http:server": http,
+  "http:client": httpClient,
   "tcp:echo": echo,
   "tcp:echo-client": echoClient,
   "tcp:reply": reply,

@@ -1,0 +1,160 @@
+/**
+ * An HTTP client on `fetch`: it gets a URL and shows the status code, the headers and the content.
+ *
+ * Look at how little is left to do, and at what `fetch` does without a word: it resolves the name, connects, follows redirects,
+ * undoes compression, keeps the connection for the next request, and does not take a 404 for an error. `raw_client.ts` shows
+ * what goes over the wire.
+ *
+ * ```sh
+ * deno run -N=127.0.0.1 http/fetch_client.ts
+ * deno run -N http/fetch_client.ts https://jsonplaceholder.typicode.com/todos/1   # an API on the internet
+ * ```
+ *
+ * Start `deno run -N=127.0.0.1 -R=. http/file_server.ts` in another terminal first. Both at once: `deno task http:files`.
+ *
+ * WHATWG Fetch. API: Deno.createHttpClient (with `--ca`), fetch.
+ *
+ * @module
+ */
+import { clientOptions, count, Failure, place, printable, reach, run, show, text, toggle, whole } from "../cli.ts";
+
+const command = {
+  name: "fetch_client",
+  about: "Gets a URL with fetch and shows status, headers and content.",
+  run: "deno run -N=127.0.0.1 http/fetch_client.ts",
+  args: "[URL | /PATH]",
+  options: {
+    ...clientOptions(8000),
+    "json": toggle("one JSON object on stdout, for other programs"),
+    "size": whole(16, "the largest content that is shown, in MiB", 1, 1024),
+    "ca": text("", "the certificate that an https server's is signed with, if no public one", "FILE"),
+  },
+};
+
+await run(command, async (flags) => {
+  const url = parseUrl(flags.args[0] ?? "/", flags);
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const client = flags.ca ? Deno.createHttpClient({ caCerts: [await readText(flags.ca)] }) : undefined;
+  const trace = (from: string, to: string, note: string) => {
+    if (flags.trace) show(flags.trace, from, to, new Uint8Array(), note);
+  };
+
+  const start = performance.now();
+  const { response, content } = await reach({ ...flags, host: hostname, port }, async (signal) => {
+    trace("fetch_client", place({ hostname, port }), `GET ${url.href}`);
+    try {
+      const response = await fetch(url, { signal, client });
+      trace(place({ hostname, port }), "fetch_client", `${response.status} ${response.statusText}`);
+      return { response, content: await read(response, flags.size << 20) };
+    } catch (error) {
+      throw reasonOf(error, place({ hostname, port }), flags.timeout);
+    }
+  });
+  const took = performance.now() - start;
+
+  const type = response.headers.get("content-type") ?? "";
+  if (flags.json) {
+    const headers = Object.fromEntries(response.headers);
+    const { status, statusText, url } = response;
+    const parsed = parseJson(content, type);
+    const body = parsed
+      ? { json: parsed.value }
+      : isText(content)
+      ? { text: decode(content) }
+      : { base64: content.toBase64() };
+    return console.log(JSON.stringify({ url, status, statusText, headers, bytes: content.length, ...body }));
+  }
+  console.log(`Status code: ${response.status} ${printable(response.statusText)}`);
+  if (response.redirected) console.log(`Redirected to: ${printable(response.url)}`);
+  console.log("Headers:");
+  for (const [name, value] of response.headers) console.log(`  ${name}: ${printable(value)}`);
+  console.log("Content:");
+  const json = parseJson(content, type);
+  const shown = json
+    ? JSON.stringify(json.value, null, 2)
+    : isText(content)
+    ? decode(content).replace(/\n$/, "")
+    : undefined;
+  if (shown === undefined) console.log(`  ${count(content.length, "byte")} of ${printable(type) || "unknown type"}`);
+  else for (const line of shown.split("\n")) console.log(`  ${printable(line).replaceAll("\\t", "\t")}`.trimEnd());
+  console.log(`${count(content.length, "byte")} in ${took.toFixed(1)} ms`);
+});
+
+/** A response's content, decompressed. @throws {Failure} when it is longer than `limit` bytes. */
+async function read(response: Response, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body ?? []) {
+    // A few bytes can unpack to gigabytes: what counts is what comes out.
+    if ((size += part.length) > limit) throw new Failure(`more than ${limit >> 20} MiB of content: --size allows more`);
+    parts.push(part);
+  }
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/**
+ * What `fetch` threw, as one line. It throws the same TypeError for all that can go wrong with a connection, and the reason is
+ * in the text, and in the text of its cause.
+ */
+function reasonOf(error: unknown, at: string, timeout: number): unknown {
+  if (!(error instanceof Error) || error instanceof Failure) return error;
+  if (error.name === "TimeoutError" || error.name === "AbortError") {
+    return new Failure(`${at} did not answer within ${timeout} s: is it the right host?`);
+  }
+  if (!(error instanceof TypeError)) return error;
+  const cause = error.cause instanceof Error ? error.cause.message : "";
+  const said = printable(`${error.message} ${cause}`);
+  if (/certificate|handshake|corrupt message/i.test(said)) return new Deno.errors.InvalidData(said);
+  if (/connection refused|os error (111|61|10061)\b/i.test(said)) return new Deno.errors.ConnectionRefused(said);
+  if (/dns error|lookup address|no address|name or service/i.test(said)) {
+    return new Error(`failed to lookup address: ${said}`);
+  }
+  if (/reading a body|reset|broken pipe|incomplete|closed|end of file|unexpected eof/i.test(said)) {
+    return new Failure(`${at} closed the connection before the response was complete`);
+  }
+  if (/unreachable/i.test(said)) return new Failure(`${at} cannot be reached from this machine: is it the right host?`);
+  return new Failure(`${at} did not answer as an HTTP server does: ${printable(cause || error.message).slice(0, 200)}`);
+}
+
+function decode(content: Uint8Array): string {
+  return new TextDecoder().decode(content);
+}
+
+function isText(content: Uint8Array): boolean {
+  // deno-lint-ignore no-control-regex -- text has none of them
+  return !/[\0-\x08\x0e-\x1a\ufffd]/.test(new TextDecoder().decode(content.subarray(0, 4096), { stream: true }));
+}
+
+/** JSON that says it is, and is. */
+function parseJson(content: Uint8Array, type: string): { value: unknown } | undefined {
+  if (!/^(application|text)\/([\w.-]+\+)?json\b/i.test(type)) return undefined;
+  try {
+    return { value: JSON.parse(decode(content)) };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined; // it is shown as the text that it is
+  }
+}
+
+function parseUrl(given: string, flags: { host: string; port: number }): URL {
+  const base = `http://${place({ hostname: flags.host, port: flags.port })}`;
+  const text = given.startsWith("/") ? base + given : given;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^https?:$/.test(url.protocol)) return url;
+  throw new Failure(`a URL starts with http:// or https:// and a host, a path with /: ${printable(given)}`, 2);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    throw new Failure(`cannot read ${printable(file)}: ${error instanceof Error ? error.message : error}`, 2);
+  }
+}

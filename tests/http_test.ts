@@ -1,0 +1,758 @@
+/** The HTTP servers and clients: as they are used, and as they are misused. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { connect } from "node:net";
+import {
+  certificate,
+  descriptors,
+  failedWith,
+  memory,
+  runClient,
+  serve,
+  suiteTest,
+  testWith,
+  until,
+} from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { root } from "./tasks.ts";
+
+const linux = Deno.build.os === "linux";
+const one = "http/one_request_server.ts";
+
+/** A file server for a folder of the test's own. It may read everything: that it gives out only the folder is its own doing. */
+async function serveFolder(folder: string, ...args: string[]): Promise<{ program: Program; port: number; at: string }> {
+  const port = getAvailablePort();
+  const program = new Program(
+    ["deno", "run", "-N=127.0.0.1", "-R", "http/file_server.ts", "--port", `${port}`, "--root", folder, ...args],
+    { cwd: root },
+  );
+  await program.line(/listening on /i);
+  return { program, port, at: `http://127.0.0.1:${port}` };
+}
+
+async function folderOf(files: Record<string, string | Uint8Array>): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  for (const [name, content] of Object.entries(files)) {
+    if (name.includes("/")) await Deno.mkdir(`${folder}/${name.replace(/\/[^/]*$/, "")}`, { recursive: true });
+    if (!name.endsWith("/")) {
+      await Deno.writeFile(
+        `${folder}/${name}`,
+        typeof content === "string" ? new TextEncoder().encode(content) : content,
+      );
+    }
+  }
+  return folder;
+}
+
+/** Sends bytes and returns all that comes back until the end of the connection. */
+async function raw(port: number, request: string | Uint8Array): Promise<string> {
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  const bytes = typeof request === "string" ? new TextEncoder().encode(request) : request;
+  let all = "";
+  const buffer = new Uint8Array(65536);
+  try {
+    for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      all += new TextDecoder().decode(buffer.subarray(0, n));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+  return all;
+}
+
+const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${more}\r\n`;
+
+suiteTest("http:server", "file_server.ts", () => serve("http/file_server.ts", "--root", "http/site"));
+suiteTest(
+  "http:server",
+  "file_server.ts --trace",
+  () => serve("http/file_server.ts", "--root", "http/site", "--trace"),
+);
+suiteTest("http:server", one, () => serve(one), ["a client that is slow beside"]); // it serves one at a time: that is its lesson
+
+Deno.test("one_request_server.ts: a file, a folder, what is not there, another method", async () => {
+  const { program, port } = await serve(one);
+  await using _ = program;
+  assertMatch(
+    await raw(port, get("/about.txt")),
+    /^HTTP\/1\.1 200 OK\r\n[^]*\r\nContent-Type: text\/plain; charset=UTF-8\r\n[^]*grüß Gott/,
+  );
+  assertMatch(await raw(port, get("/notes")), /^HTTP\/1\.1 301 [^]*\r\nLocation: \/notes\/\r\n/);
+  assertMatch(
+    await raw(port, get("/notes/")),
+    /^HTTP\/1\.1 404 Not Found\r\n[^]*404 Not Found\nthere is no such file here\n$/,
+  );
+  assertMatch(await raw(port, get("/").replace("GET", "DELETE")), /^HTTP\/1\.1 405 [^]*\r\nAllow: GET, HEAD\r\n/);
+  assertMatch(await raw(port, "GET / HTTP/1.1\nHost: a\n\n"), /^HTTP\/1\.1 400 [^]*nc -C/);
+  assertStringIncludes(program.stdout, '"DELETE /" 405 Method Not Allowed');
+  assertStringIncludes(program.stdout, "400 Bad Request: a line ends in CR LF");
+});
+
+Deno.test("one_request_server.ts: a silent client is closed at --timeout, and the next is served", async () => {
+  const { program, port } = await serve(one, "--timeout", "0.4");
+  await using _ = program;
+  using silent = await Deno.connect({ hostname: "127.0.0.1", port });
+  await silent.write(new TextEncoder().encode("GET /"));
+  assertMatch(await raw(port, get("/")), /^HTTP\/1\.1 200 OK/); // it waits for its turn
+  await program.line(/was silent for 0\.4 s: closed/);
+});
+
+Deno.test("one_request_server.ts: a client that has gone before the answer is no reason to stop", async () => {
+  const { program, port } = await serve(one);
+  await using _ = program;
+  for (let i = 0; i < 20; i++) {
+    const done = Promise.withResolvers<void>();
+    const socket = connect(port, "127.0.0.1", () => socket.write(get("/"), () => socket.resetAndDestroy()));
+    socket.once("close", () => done.resolve());
+    socket.once("error", () => done.resolve());
+    await done.promise;
+  }
+  assertMatch(await raw(port, get("/")), /^HTTP\/1\.1 200 OK/);
+  assertEquals(program.stderr, "");
+});
+
+for (const script of [one, "http/file_server.ts"]) {
+  Deno.test(`${script}: a root that is no folder is exit code 2`, async () => {
+    for (const folder of ["no-such-folder", "README.md"]) {
+      const program = new Program(["deno", "run", "-N=127.0.0.1", "-R", script, "--root", folder, "--port=0"], {
+        cwd: root,
+      });
+      await program.end();
+      assertMatch(program.stderr, /: --root wants a folder, and .* is none\n$/);
+      assertEquals(program.status?.code, 2);
+    }
+    const program = new Program(["deno", "run", "-N=127.0.0.1", "--no-prompt", script, "--port=0"], { cwd: root });
+    await program.end();
+    failedWith(program, 1, /: no permission to read .*: add -R=.* to deno run$/m);
+  });
+}
+
+Deno.test("raw_client.ts: what it sends and what comes, with its length", async () => {
+  const { program: server, port } = await serve(one);
+  await using _ = server;
+  const program = await runClient("http/raw_client.ts", port, "-H", "X-Lab: 1", "-H", "user-agent: mine", "/about.txt");
+  assertEquals(program.status?.code, 0, program.stderr);
+  assertMatch(
+    program.stdout,
+    new RegExp(
+      `^> GET /about.txt HTTP/1.1\n> Host: 127.0.0.1:${port}\n> Accept: \\*/\\*\n> Connection: close\n> X-Lab: 1\n` +
+        "> user-agent: mine\n>\n< HTTP/1.1 200 OK\n< Date: .* GMT\n< Content-Type: text/plain; charset=UTF-8\n" +
+        "< Content-Length: 102\n< Connection: close\n<\nA file of plain text, in UTF-8: grüß Gott, 世界, 👋.\n" +
+        "Its length is in bytes, not in characters.\nbody: 102 bytes, as Content-Length promised\n$",
+    ),
+  );
+  const head = await runClient("http/raw_client.ts", port, "--method", "HEAD", "/about.txt");
+  assertMatch(head.stdout, /< Content-Length: 102\n[^]*<\nbody: none, as this response has none\n$/);
+});
+
+Deno.test("raw_client.ts: wrong usage is exit code 2, before anything is sent", async () => {
+  for (
+    const args of [
+      ["ftp://a/"],
+      ["a"],
+      ["http://u:p@a/"],
+      ["-H", "no colon"],
+      ["-H", "A: b\r\nC: d"],
+      ["-H", "A b: c"],
+      ["--method", "A B"],
+      ["/a b"],
+      ["/a\r\nb"],
+      ["--ca", "no-such-file", "https://localhost/"],
+    ]
+  ) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const program = await runClient("http/raw_client.ts", listener.addr.port, "--timeout=2", ...args);
+    assertEquals(program.status?.code, 2, `${args}: ${program.stderr}`);
+    assertEquals([program.stdout, program.stderr.trimEnd().split("\n").length], ["", 1]);
+    listener.close();
+  }
+});
+
+/** Serves one response after another, a connection each, and keeps the requests. */
+function canned(...responses: string[]): { port: number; requests: string[]; [Symbol.dispose](): void } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const requests: string[] = [];
+  (async () => {
+    for await (const conn of listener) {
+      const buffer = new Uint8Array(65536);
+      const n = await conn.read(buffer);
+      requests.push(new TextDecoder().decode(buffer.subarray(0, n ?? 0)));
+      const response = responses[requests.length - 1] ?? "";
+      await conn.write(new TextEncoder().encode(response.replaceAll("{port}", `${listener.addr.port}`)));
+      conn.close();
+    }
+  })().catch(() => {}); // closed by the test
+  return { port: listener.addr.port, requests, [Symbol.dispose]: () => listener.close() };
+}
+
+const found = (location: string, status = 302) =>
+  `HTTP/1.1 ${status} Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+Deno.test("raw_client.ts --follow: relative, to GET after a POST, as it was after 307, and ten at most", async () => {
+  {
+    using server = canned(found("b?c"), found("/d", 307), ok);
+    const program = await runClient("http/raw_client.ts", server.port, "--follow", "--data", "x=y", "/a/");
+    assertEquals(program.status?.code, 0, program.stderr);
+    assertEquals(server.requests.map((request) => request.split("\r\n")[0]), [
+      "POST /a/ HTTP/1.1",
+      "GET /a/b?c HTTP/1.1",
+      "GET /d HTTP/1.1",
+    ]);
+    assertEquals(server.requests.map((request) => request.includes("Content-Length")), [true, false, false]);
+  }
+  {
+    using server = canned(found("/b", 308), ok);
+    await runClient("http/raw_client.ts", server.port, "--follow", "--data", "x=y", "/a");
+    assertMatch(server.requests[1] ?? "", /^POST \/b HTTP\/1\.1\r\n[^]*\r\n\r\nx=y$/);
+  }
+  {
+    using server = canned(...Array.from({ length: 20 }, () => found("/")));
+    const program = await runClient("http/raw_client.ts", server.port, "--follow");
+    failedWith(program, 1, /: ten redirects, and no end$/m);
+    assertEquals(server.requests.length, 11);
+  }
+  {
+    using other = canned(ok);
+    using server = canned(found(`http://127.0.0.1:${other.port}/`));
+    const args = ["--port", `${server.port}`, "--follow", "-H", "Authorization: secret", "-H", "X: kept"];
+    const program = new Program(["deno", "run", "-N=127.0.0.1", "http/raw_client.ts", ...args], { cwd: root });
+    await program.end();
+    assertStringIncludes(server.requests[0] ?? "", "Authorization: secret");
+    assert(other.requests[0]?.includes("X: kept") && !other.requests[0].includes("secret"), other.requests[0]);
+  }
+});
+
+Deno.test("raw_client.ts --output: the whole file or none", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/got`;
+  const run = async (port: number) => {
+    const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`];
+    const args = ["--port", `${port}`, "--output", file];
+    const program = new Program(["deno", "run", ...flags, "http/raw_client.ts", ...args], { cwd: root });
+    await program.end();
+    return program;
+  };
+  {
+    using server = canned(ok);
+    const program = await run(server.port);
+    assertEquals([program.status?.code, await Deno.readTextFile(file)], [0, "ok"], program.stderr);
+  }
+  await Deno.remove(file);
+  {
+    using server = canned("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok");
+    failedWith(await run(server.port), 1, /broke the protocol: the body ended after 2 bytes, before 9 bytes$/m);
+    assertEquals([...Deno.readDirSync(folder)].length, 0);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("the clients print nothing raw: controls in the status line, in fields and in text", async () => {
+  const evil =
+    "HTTP/1.1 200 \u001b[2J\r\nX: \u009b31m\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\na\u001b]0;evil\u0007\nb";
+  const plain = evil.replace("\u001b[2J", "OK");
+  for (const script of ["http/raw_client.ts", "http/fetch_client.ts"]) {
+    using server = canned(evil, plain);
+    for (let i = 0; i < 2; i++) {
+      const program = await runClient(script, server.port);
+      // deno-lint-ignore no-control-regex -- they are what must not be there
+      assert(!/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(program.stdout + program.stderr), JSON.stringify(program.stdout));
+    }
+  }
+});
+
+testWith(
+  await has("openssl", "version"),
+  "openssl",
+  "both clients over TLS: with the certificate, and without",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const { cert, key } = await certificate(folder);
+    const listener = Deno.listenTls({
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: await Deno.readTextFile(cert),
+      key: await Deno.readTextFile(key),
+    });
+    (async () => {
+      while (true) {
+        const conn = await listener.accept();
+        (async () => {
+          await conn.read(new Uint8Array(4096));
+          await conn.write(new TextEncoder().encode(ok));
+          conn.close();
+        })().catch(() => {}); // the client did not trust it
+      }
+    })().catch(() => {}); // closed below
+    const run = async (script: string, ...args: string[]) => {
+      const url = `https://localhost:${listener.addr.port}/`;
+      const program = new Program(["deno", "run", "-N", `-R=${folder}`, script, url, ...args], { cwd: root });
+      await program.end();
+      return program;
+    };
+    for (const script of ["http/raw_client.ts", "http/fetch_client.ts"]) {
+      const trusted = await run(script, "--ca", cert);
+      assertEquals(trusted.status?.code, 0, trusted.stderr);
+      assertMatch(trusted.stdout, /^( {2})?ok$/m);
+      failedWith(await run(script), 1, /: no TLS with localhost:\d+: /m);
+    }
+    listener.close();
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+Deno.test("fetch_client.ts: JSON pretty, binary as size and type, --json for machines", async () => {
+  const folder = await folderOf({ "a.json": '{"b":[1,2]}', "c.bin": Uint8Array.of(0, 1, 2, 255), "d.txt": "plain\n" });
+  const { program: server, port } = await serveFolder(folder);
+  await using _ = server;
+  const pretty = await runClient("http/fetch_client.ts", port, "/a.json");
+  assertMatch(
+    pretty.stdout,
+    /^Status code: 200 OK\nHeaders:\n[^]*\n {2}content-type: application\/json; charset=UTF-8\n/,
+  );
+  assertMatch(pretty.stdout, /Content:\n {2}\{\n {4}"b": \[\n {6}1,\n {6}2\n {4}\]\n {2}\}\n11 bytes in [\d.]+ ms\n$/);
+  const binary = await runClient("http/fetch_client.ts", port, "/c.bin");
+  assertMatch(binary.stdout, /Content:\n {2}4 bytes of application\/octet-stream\n/);
+  const json = JSON.parse((await runClient("http/fetch_client.ts", port, "--json", "/d.txt")).stdout);
+  assertEquals([json.status, json.headers["content-type"], json.text, json.bytes], [
+    200,
+    "text/plain; charset=UTF-8",
+    "plain\n",
+    6,
+  ]);
+  const missing = await runClient("http/fetch_client.ts", port, "/none");
+  assertEquals([missing.status?.code, missing.stdout.split("\n")[0]], [0, "Status code: 404 Not Found"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("fetch_client.ts: a silent server, a body cut short, no HTTP, too much: one line each", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  failedWith(
+    await runClient("http/fetch_client.ts", silent.addr.port, "--timeout=0.5"),
+    1,
+    /did not answer within 0\.5 s/,
+  );
+  silent.close();
+  using server = canned("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", "SSH-2.0-x\r\n", "");
+  failedWith(
+    await runClient("http/fetch_client.ts", server.port),
+    1,
+    /closed the connection before the response was complete/,
+  );
+  failedWith(
+    await runClient("http/fetch_client.ts", server.port),
+    1,
+    /did not answer as an HTTP server does|closed the connection/,
+  );
+  const folder = await folderOf({ "zeros.txt": new Uint8Array(3 << 20) });
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  failedWith(await runClient("http/fetch_client.ts", port, "--size=2", "/zeros.txt"), 1, /more than 2 MiB of content/);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: types, index.html, listing, redirect, OPTIONS, CORS, dotfiles", async () => {
+  const folder = await folderOf({
+    "index.html": "<h1>index</h1>",
+    "sub/b.ts": "let b;",
+    "sub/.hidden": "secret",
+    "sub/ü & <b>.txt": "x",
+    ".well-known/security.txt": "contact",
+    ".git/config": "secret",
+    "empty/": "",
+  });
+  const { program, at, port } = await serveFolder(folder);
+  await using _ = program;
+  const index = await fetch(`${at}/`);
+  assertEquals([await index.text(), index.headers.get("content-type")], ["<h1>index</h1>", "text/html; charset=UTF-8"]);
+  const moved = await fetch(`${at}/sub`, { redirect: "manual" });
+  assertEquals([moved.status, moved.headers.get("location")], [301, "/sub/"]);
+  await moved.body?.cancel();
+  assertMatch(await raw(port, get("//sub")), /^HTTP\/1\.1 301 [^]*\r\nLocation: \/sub\/\r\n/); // not //sub, another host's
+  const page = await (await fetch(`${at}/sub/`)).text();
+  assertStringIncludes(page, '<a href="%C3%BC%20%26%20%3Cb%3E.txt">ü &amp; &lt;b&gt;.txt</a>');
+  assert(!page.includes("hidden"));
+  assertStringIncludes(await (await fetch(`${at}/empty/`)).text(), "This folder is empty.");
+  assertEquals(await (await fetch(`${at}/sub/%C3%BC%20%26%20%3Cb%3E.txt`)).text(), "x");
+  const ts = await fetch(`${at}/sub/b.ts`);
+  assertEquals([ts.headers.get("content-type"), await ts.text()], ["text/plain; charset=UTF-8", "let b;"]);
+  for (const path of ["/sub/.hidden", "/.git/config", "/.git/", "/index.html/", "/sub/b.ts/"]) {
+    const response = await fetch(at + path);
+    assertEquals([path, response.status], [path, 404]);
+    await response.body?.cancel();
+  }
+  assertEquals(await (await fetch(`${at}/.well-known/security.txt`)).text(), "contact");
+  const options = await fetch(at, { method: "OPTIONS" });
+  assertEquals([options.status, options.headers.get("allow")], [204, "GET, HEAD, OPTIONS"]);
+  assertEquals(options.headers.get("access-control-allow-origin"), null);
+
+  const open = await serveFolder(folder, "--dotfiles", "--cors");
+  await using __ = open.program;
+  const hidden = await fetch(`${open.at}/sub/.hidden`);
+  assertEquals([hidden.headers.get("access-control-allow-origin"), await hidden.text()], ["*", "secret"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  Deno.build.os !== "windows",
+  "symbolic links",
+  "file_server.ts: nothing outside of the root, by any name",
+  async () => {
+    const outside = await folderOf({ "secret.txt": "the secret", "in/x.txt": "the secret" });
+    const folder = await folderOf({ "a.txt": "fine", "sub/b.txt": "fine" });
+    await Deno.symlink(`${outside}/secret.txt`, `${folder}/link.txt`);
+    await Deno.symlink(`${outside}/in`, `${folder}/dir`);
+    await Deno.symlink("../a.txt", `${folder}/sub/inside.txt`);
+    await Deno.symlink("loop", `${folder}/loop`);
+    const { program, port, at } = await serveFolder(folder);
+    await using _ = program;
+    const name = outside.replace(/.*\//, "");
+    for (
+      const path of [
+        `/../${name}/secret.txt`,
+        `/sub/../../${name}/secret.txt`,
+        `/..%2f${name}/secret.txt`,
+        `/%2e%2e/${name}/secret.txt`,
+        `/%252e%252e/${name}/secret.txt`,
+        `/..\\${name}\\secret.txt`,
+        `/..%5c${name}%5csecret.txt`,
+        `/a.txt%00/../../${name}/secret.txt`,
+        "/link.txt",
+        "/dir/x.txt",
+        "/dir/",
+        `//${outside}/secret.txt`,
+        `/${encodeURIComponent(outside)}/secret.txt`,
+        "/loop",
+        `http://a/../${name}/secret.txt`,
+        `/${"x".repeat(300)}`,
+        `/${"x/".repeat(3000)}`,
+      ]
+    ) {
+      const response = await raw(port, get(path));
+      assertMatch(response, /^HTTP\/1\.1 (400|404) /, path);
+      assert(!response.includes("the secret"), path);
+    }
+    assertEquals(await (await fetch(`${at}/sub/inside.txt`)).text(), "fine");
+    const page = await (await fetch(at)).text();
+    assert(!page.includes("link.txt") && !page.includes("loop") && page.includes("a.txt"));
+
+    const follow = await serveFolder(folder, "--follow-symlinks");
+    await using __ = follow.program;
+    assertEquals(await (await fetch(`${follow.at}/link.txt`)).text(), "the secret");
+    assertStringIncludes(await (await fetch(`${follow.at}/dir/`)).text(), "x.txt");
+    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(outside, { recursive: true });
+  },
+);
+
+Deno.test("file_server.ts: compression where it is taken and pays, with its own entity tag", async () => {
+  const text = "all work and no play ".repeat(1000);
+  const random = crypto.getRandomValues(new Uint8Array(20_000));
+  const folder = await folderOf({
+    "a.txt": text,
+    "b.png": random,
+    "c.txt": random,
+    "short.txt": "short",
+    "d.js": "the original",
+    "d.js.br": "precompressed",
+  });
+  const { program, port, at } = await serveFolder(folder);
+  await using _ = program;
+  const head = async (path: string, accept: string) => {
+    const response = await raw(port, get(path, `Accept-Encoding: ${accept}\r\n`).replace("GET", "HEAD"));
+    return new Headers(
+      response.trim().split("\r\n").slice(1).map((line) => line.split(/: (.*)/, 2) as [string, string]),
+    );
+  };
+  for (let i = 0; i < 3; i++) { // from the disk, then from memory
+    const plain = await head("/a.txt", "identity");
+    const zipped = await head("/a.txt", "br;q=0, gzip");
+    assertEquals([plain.get("content-encoding"), zipped.get("content-encoding")], [null, "gzip"]);
+    assert(Number(zipped.get("content-length")) < 1000);
+    assertEquals([plain.get("vary"), zipped.get("vary")], ["Accept-Encoding", "Accept-Encoding"]);
+    assert(plain.get("etag") !== zipped.get("etag"));
+    for (const path of ["/b.png", "/c.txt", "/short.txt"]) {
+      assertEquals((await head(path, "gzip")).get("content-encoding"), null);
+    }
+    const js = await head("/d.js", "gzip, br");
+    assertEquals([js.get("content-encoding"), js.get("content-type")], ["br", "text/javascript; charset=UTF-8"]);
+    assertEquals(await (await fetch(`${at}/a.txt`)).text(), text);
+  }
+  assertMatch(await raw(port, get("/d.js", "Accept-Encoding: br\r\n")), /\r\n\r\nprecompressed$/);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: conditions and ranges over the wire, small files and large ones", async () => {
+  const big = crypto.getRandomValues(new Uint8Array(60_000));
+  const large = new Uint8Array(1_500_000).map((_, i) => i % 251);
+  const folder = await folderOf({ "big.bin": big, "large.bin": large });
+  const { program, at } = await serveFolder(folder);
+  await using _ = program;
+  for (const [name, content] of [["big.bin", big], ["large.bin", large]] as const) {
+    const whole = await fetch(`${at}/${name}`);
+    const etag = whole.headers.get("etag") ?? "";
+    assertEquals(await whole.bytes(), content);
+    const same = await fetch(`${at}/${name}`, { headers: { "if-none-match": etag } });
+    assertEquals([same.status, await same.text(), same.headers.get("etag")], [304, "", etag]);
+    const part = await fetch(`${at}/${name}`, { headers: { range: "bytes=1000-50999", "if-range": etag } });
+    assertEquals([part.status, part.headers.get("content-range")], [206, `bytes 1000-50999/${content.length}`]);
+    assertEquals(await part.bytes(), content.slice(1000, 51_000));
+    const several = await fetch(`${at}/${name}`, { headers: { range: "bytes=0-1,-2" } });
+    const boundary = /boundary=(.+)/.exec(several.headers.get("content-type") ?? "")?.[1] ?? "";
+    const text = new TextDecoder("latin1").decode(await several.bytes());
+    assertEquals(text.split(`--${boundary}`).length, 4);
+    const [start, end] = [content.subarray(0, 2), content.subarray(-2)].map((data) =>
+      new TextDecoder("latin1").decode(data)
+    );
+    const head = (range: string) =>
+      `\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes ${range}/${content.length}`;
+    assertEquals(
+      text,
+      `--${boundary}${head("0-1")}\r\n\r\n${start}\r\n--${boundary}` +
+        `${head(`${content.length - 2}-${content.length - 1}`)}\r\n\r\n${end}\r\n--${boundary}--\r\n`,
+    );
+    const beyond = await fetch(`${at}/${name}`, { headers: { range: "bytes=9999999-" } });
+    assertEquals([beyond.status, beyond.headers.get("content-range")], [416, `bytes */${content.length}`]);
+    await beyond.body?.cancel();
+    const failed = await fetch(`${at}/${name}`, { headers: { "if-match": '"old"' } });
+    assertEquals(failed.status, 412);
+    await failed.body?.cancel();
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: a changed file is served changed, a removed one not at all", async () => {
+  const folder = await folderOf({ "a.txt": "first" });
+  const { program, at } = await serveFolder(folder);
+  await using _ = program;
+  assertEquals(await (await fetch(`${at}/a.txt`)).text(), "first");
+  await Deno.writeTextFile(`${folder}/a.txt`, "second");
+  await until(async () => await (await fetch(`${at}/a.txt`)).text() === "second", "the new text");
+  await Deno.writeTextFile(`${folder}/new`, "third");
+  await Deno.rename(`${folder}/new`, `${folder}/a.txt`);
+  await until(async () => await (await fetch(`${at}/a.txt`)).text() === "third", "the file in its place");
+  await Deno.remove(`${folder}/a.txt`);
+  await until(async () => {
+    const response = await fetch(`${at}/a.txt`);
+    await response.body?.cancel();
+    return response.status === 404;
+  }, "404");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: a file that is cut while it is sent ends the connection, one that is replaced does not", async () => {
+  const size = 30 << 20;
+  const folder = await folderOf({ "a.bin": new Uint8Array(size).fill(1), "b.bin": new Uint8Array(size).fill(1) });
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  /** Reads a little of a file, does something, and reads the rest. */
+  const download = async (name: string, meanwhile: () => Promise<void>) => {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(get(`/${name}`)));
+    const buffer = new Uint8Array(1 << 20);
+    let got = await conn.read(buffer) ?? 0;
+    const head = new TextDecoder("latin1").decode(buffer.subarray(0, got)).indexOf("\r\n\r\n") + 4;
+    await meanwhile();
+    let only1 = true;
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      got += n;
+      only1 &&= buffer.subarray(0, n).every((byte) => byte === 1);
+    }
+    return { got: got - head, only1 };
+  };
+  const cut = await download("a.bin", () => Deno.truncate(`${folder}/a.bin`, 10));
+  assert(cut.got < size, `${cut.got}`);
+  await program.line(/a\.bin became shorter while it was sent/);
+  const replaced = await download("b.bin", async () => {
+    await Deno.writeFile(`${folder}/new`, new Uint8Array(size).fill(2));
+    await Deno.rename(`${folder}/new`, `${folder}/b.bin`);
+  });
+  assertEquals(replaced, { got: size, only1: true });
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: the access log, one line a response, nothing raw in it; --quiet has none", async () => {
+  const folder = await folderOf({ "a.txt": "hello" });
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  await raw(port, get("/a.txt"));
+  await raw(port, get('/none"?\u00e9'.replace("\u00e9", "x")));
+  await raw(port, "garbage\u001b\r\n\r\n");
+  await program.line(
+    /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/a\.txt HTTP\/1\.1" 200 5$/,
+  );
+  await program.line(/"GET \/none%22\?x HTTP\/1\.1" 404 14$/);
+  await program.line(/"-" 400 \d+$/);
+  const quiet = await serveFolder(folder, "--quiet");
+  await using __ = quiet.program;
+  await raw(quiet.port, get("/a.txt"));
+  quiet.program.signal("SIGTERM");
+  assertEquals((await quiet.program.end()).code, 0);
+  assertEquals(quiet.program.stdout.trim().split("\n").length, 1);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: Ctrl-C closes connections that wait, and finishes the one that downloads", async () => {
+  const folder = await folderOf({ "a.bin": new Uint8Array(20 << 20), "b.txt": "b" });
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  using idle = await Deno.connect({ hostname: "127.0.0.1", port });
+  await idle.write(new TextEncoder().encode("GET /b.txt HTTP/1.1\r\nHost: a\r\n\r\n"));
+  const buffer = new Uint8Array(1 << 20);
+  await idle.read(buffer);
+  using busy = await Deno.connect({ hostname: "127.0.0.1", port });
+  await busy.write(new TextEncoder().encode("GET /a.bin HTTP/1.1\r\nHost: a\r\n\r\n"));
+  let got = await busy.read(buffer) ?? 0;
+  program.signal("SIGINT");
+  assertEquals(await idle.read(buffer), null);
+  for (let n = await busy.read(buffer); n !== null; n = await busy.read(buffer)) got += n;
+  assert(got > 20 << 20);
+  assertEquals((await program.end()).code, 0, program.stderr);
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  linux,
+  "/proc of Linux",
+  "file_server.ts: 500 slow clients get 408 at --timeout, and the others are served",
+  async () => {
+    const folder = await folderOf({ "a.txt": "hello" });
+    const { program, port, at } = await serveFolder(folder, "--timeout", "2");
+    await using _ = program;
+    const before = await descriptors(program.pid);
+    const slow = await Promise.all(Array.from({ length: 500 }, () => Deno.connect({ hostname: "127.0.0.1", port })));
+    const head = new TextEncoder().encode(get("/a.txt", "X: so slow\r\n"));
+    let sending = true;
+    const dribble = (async () => {
+      for (let at = 0; at < head.length && sending; at++) { // a byte each, again and again: none is ever silent
+        await Promise.all(slow.map((conn) => conn.write(head.subarray(at, at + 1)).catch(() => 0)));
+        await new Promise((go) => setTimeout(go, 150));
+      }
+    })();
+    for (let i = 0; i < 20; i++) assertEquals(await (await fetch(`${at}/a.txt`)).text(), "hello");
+    const answers = await Promise.all(slow.map(async (conn) => {
+      const buffer = new Uint8Array(1000);
+      const n = await conn.read(buffer).catch(() => null);
+      return new TextDecoder().decode(buffer.subarray(0, n ?? 0)).slice(0, 12);
+    }));
+    sending = false;
+    await dribble;
+    assertEquals(new Set(answers), new Set(["HTTP/1.1 408"]));
+    for (const conn of slow) conn.close();
+    await until(async () => await descriptors(program.pid) <= before + 5, "the descriptors back");
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+testWith(linux, "/proc of Linux", "file_server.ts: an upload of 1 GiB is refused, and not read", async () => {
+  const folder = await folderOf({ "a.txt": "hello" });
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  await conn.write(new TextEncoder().encode(`PUT /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: ${1 << 30}\r\n\r\n`));
+  const block = new Uint8Array(1 << 20);
+  let sent = 0;
+  const sending = (async () => {
+    while (sent < 1 << 30) sent += await conn.write(block);
+  })().catch(() => {}); // it is cut off: as it should be
+  const buffer = new Uint8Array(1000);
+  const n = await conn.read(buffer);
+  assertMatch(
+    new TextDecoder().decode(buffer.subarray(0, n ?? 0)),
+    /^HTTP\/1\.1 405 [^]*\r\nAllow: GET, HEAD, OPTIONS\r\n/,
+  );
+  await sending;
+  assert(sent < 100 << 20, `${sent >> 20} MiB were taken`);
+  assert(await memory(program.pid) < 200);
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(linux, "/proc of Linux", "file_server.ts: 10,000 requests of garbage leave nothing behind", async () => {
+  const folder = await folderOf({ "a.txt": "hello" });
+  const { program, port, at } = await serveFolder(folder, "--quiet", "--timeout", "1");
+  await using _ = program;
+  let seed = 7;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  const descriptorsBefore = await descriptors(program.pid);
+  let memoryBefore = 0;
+  const one = async () => {
+    const data = new TextEncoder().encode(get("/a.txt", "Range: bytes=0-1\r\nAccept-Encoding: gzip\r\n"));
+    if (random(3) === 0) data.forEach((_, i) => data[i] = random(256));
+    else for (let n = random(5); n >= 0; n--) data[random(data.length)] = random(256);
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    try {
+      await conn.write(data);
+      if (random(2) === 0) {
+        await conn.closeWrite(); // now the server has no reason to wait for more
+        await conn.read(new Uint8Array(10));
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+    conn.close();
+  };
+  for (let i = 0; i < 10_000; i += 50) {
+    await Promise.all(Array.from({ length: 50 }, one));
+    if (i === 2000) memoryBefore = await memory(program.pid);
+  }
+  assertEquals(await (await fetch(`${at}/a.txt`)).text(), "hello");
+  await until(async () => await descriptors(program.pid) <= descriptorsBefore + 5, "the descriptors back");
+  const grown = await memory(program.pid) - memoryBefore;
+  assert(grown < 40, `${grown} MiB more after 8,000 requests`);
+  assertEquals(program.stderr, "");
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  linux,
+  "/proc of Linux",
+  "file_server.ts: memory is bounded, however many files and however large",
+  async () => {
+    const files: Record<string, Uint8Array> = { "large.bin": new Uint8Array(200 << 20) };
+    for (let i = 0; i < 150; i++) files[`${i}.bin`] = new Uint8Array(1 << 20);
+    const folder = await folderOf(files);
+    const { program, at } = await serveFolder(folder, "--quiet");
+    await using _ = program;
+    for (const name of [...Object.keys(files), ...Object.keys(files)]) {
+      let size = 0;
+      for await (const part of (await fetch(`${at}/${name}`)).body ?? []) size += part.length;
+      assertEquals(size, files[name]?.length);
+    }
+    const used = await memory(program.pid);
+    assert(used < 300, `${used} MiB`);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+testWith(
+  await has("curl", "--version"),
+  "curl",
+  "curl: resumes a download, sends a time condition, takes compression",
+  async () => {
+    const content = new Uint8Array(300_000).map((_, i) => i % 7);
+    const folder = await folderOf({ "a.bin": content, "b.txt": "text ".repeat(1000) });
+    const { program, at } = await serveFolder(folder);
+    await using _ = program;
+    const curl = async (...args: string[]) => {
+      const { stdout, code } = await new Deno.Command("curl", { args: ["-sS", ...args], stderr: "inherit" }).output();
+      assertEquals(code, 0);
+      return stdout;
+    };
+    await Deno.writeFile(`${folder}/part`, content.slice(0, 100_000));
+    await curl("-C", "-", "-o", `${folder}/part`, `${at}/a.bin`);
+    assertEquals(await Deno.readFile(`${folder}/part`), content);
+    const code = await curl(
+      "-z",
+      new Date(Date.now() + 1000).toUTCString(),
+      "-o",
+      `${folder}/none`,
+      "-w",
+      "%{http_code}",
+      `${at}/a.bin`,
+    );
+    assertEquals(new TextDecoder().decode(code), "304");
+    assertEquals((await curl("--compressed", `${at}/b.txt`)).length, 5000);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
