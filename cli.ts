@@ -191,30 +191,44 @@ export function place(addr: { hostname: string; port: number }): string {
   return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
 }
 
+/** What an error says. `fetch` throws one TypeError for all that can go wrong, and the reason stands in its cause. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  return `${error.name} ${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
+}
+
+const isRefused = (error: unknown) =>
+  error instanceof Deno.errors.ConnectionRefused ||
+  (error instanceof TypeError && /connection refused/i.test(wordsOf(error)));
+
 /** Turns what a socket call threw into one line that says what was tried and what to do; a bug comes back unchanged. */
 export function explain(error: unknown, addr: { hostname: string; port: number }): unknown {
   const at = place(addr);
   const is = (...kinds: (new () => Error)[]) => kinds.some((kind) => error instanceof kind);
-  const says = (pattern: RegExp) => error instanceof Error && pattern.test(`${error.name} ${error.message}`);
+  const words = wordsOf(error);
+  const says = (pattern: RegExp) => pattern.test(words);
   const { errors } = Deno;
-  if (is(errors.ConnectionRefused)) return new Failure(`${at} refused the connection: is the server running?`);
+  if (isRefused(error)) return new Failure(`${at} refused the connection: is the server running?`);
   if (is(errors.AddrInUse)) return new Failure(`${at} is in use: stop the other program, or choose another --port`);
   if (is(errors.NotCapable)) return new Failure(`no permission to use ${at}: add -N=${at} to deno run`);
   if (is(errors.PermissionDenied)) return new Failure(`this user may not use ${at}: choose a --port from 1024 up`);
   if (is(errors.AddrNotAvailable)) {
     return new Failure(`${addr.hostname} is not an address of this machine: check --host`);
   }
-  if (is(errors.ConnectionReset, errors.BrokenPipe, errors.ConnectionAborted)) {
+  const cut = /reading a body|connection (closed|error|reset)|incomplete message/i;
+  if (is(errors.ConnectionReset, errors.BrokenPipe, errors.ConnectionAborted) || (is(TypeError) && says(cut))) {
     return new Failure(`${at} reset the connection in the middle of the exchange`);
   }
-  if (says(/lookup address|no addresses|empty host|invalid IPv6/i)) {
+  if (says(/lookup address|no addresses|empty host|invalid IPv6|dns error/i)) {
     return new Failure(`no address found for ${printable(addr.hostname)}: check the name`);
   }
-  const [, tls] = /(invalid peer certificate: [^:)]*|corrupt message[^:)]*|handshake [^:)]*)/i.exec(`${error}`) ?? [];
+  const [, tls] = /(invalid peer certificate: [^:)]*|corrupt message[^:)]*|handshake [^:)]*)/i.exec(words) ?? [];
   if (tls !== undefined) return new Failure(`no TLS with ${at}: ${printable(tls).trim()}`);
   if (says(/too many open files/i)) return new Failure("this process is out of file descriptors: raise ulimit -n");
   if (says(/TimeoutError|TimedOut/)) return new Failure(`${at} did not answer in time: is it the right host?`);
   if (says(/unreachable/i)) return new Failure(`${at} cannot be reached from this machine: is it the right host?`);
+  const [, odd] = is(TypeError) ? /client error \(\w+\): (.*)/.exec(words) ?? [] : [];
+  if (odd !== undefined) return new Failure(`${at} did not answer as an HTTP server does: ${printable(odd)}`);
   return error;
 }
 
@@ -240,8 +254,7 @@ export async function reach<T>(
     try {
       return await connect(AbortSignal.timeout(flags.timeout * 1000));
     } catch (error) {
-      const absent = error instanceof Deno.errors.ConnectionRefused;
-      if (!absent || Date.now() >= until) throw explain(error, { hostname: flags.host, port: flags.port });
+      if (!isRefused(error) || Date.now() >= until) throw explain(error, { hostname: flags.host, port: flags.port });
       await new Promise((again) => setTimeout(again, 50));
     }
   }

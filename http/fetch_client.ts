@@ -43,13 +43,9 @@ await run(command, async (flags) => {
   const start = performance.now();
   const { response, content } = await reach({ ...flags, host: hostname, port }, async (signal) => {
     trace("fetch_client", place({ hostname, port }), `GET ${url.href}`);
-    try {
-      const response = await fetch(url, { signal, client });
-      trace(place({ hostname, port }), "fetch_client", `${response.status} ${response.statusText}`);
-      return { response, content: await read(response, flags.size << 20) };
-    } catch (error) {
-      throw reasonOf(error, place({ hostname, port }), flags.timeout);
-    }
+    const response = await fetch(url, { signal, client });
+    trace(place({ hostname, port }), "fetch_client", `${response.status} ${response.statusText}`);
+    return { response, content: await read(response, flags.size << 20) };
   });
   const took = performance.now() - start;
 
@@ -97,30 +93,6 @@ async function read(response: Response, limit: number): Promise<Uint8Array> {
     at += part.length;
   }
   return all;
-}
-
-/**
- * What `fetch` threw, as one line. It throws the same TypeError for all that can go wrong with a connection, and the reason is
- * in the text, and in the text of its cause.
- */
-function reasonOf(error: unknown, at: string, timeout: number): unknown {
-  if (!(error instanceof Error) || error instanceof Failure) return error;
-  if (error.name === "TimeoutError" || error.name === "AbortError") {
-    return new Failure(`${at} did not answer within ${timeout} s: is it the right host?`);
-  }
-  if (!(error instanceof TypeError)) return error;
-  const cause = error.cause instanceof Error ? error.cause.message : "";
-  const said = printable(`${error.message} ${cause}`);
-  if (/certificate|handshake|corrupt message/i.test(said)) return new Deno.errors.InvalidData(said);
-  if (/connection refused|os error (111|61|10061)\b/i.test(said)) return new Deno.errors.ConnectionRefused(said);
-  if (/dns error|lookup address|no address|name or service/i.test(said)) {
-    return new Error(`failed to lookup address: ${said}`);
-  }
-  if (/reading a body|reset|broken pipe|incomplete|closed|end of file|unexpected eof/i.test(said)) {
-    return new Failure(`${at} closed the connection before the response was complete`);
-  }
-  if (/unreachable/i.test(said)) return new Failure(`${at} cannot be reached from this machine: is it the right host?`);
-  return new Failure(`${at} did not answer as an HTTP server does: ${printable(cause || error.message).slice(0, 200)}`);
 }
 
 function decode(content: Uint8Array): string {

@@ -203,6 +203,36 @@ Deno.test("check dns:client on query.ts: nothing to catch", async () => {
   assertEquals(failed(program), [], program.stdout + program.stderr);
 });
 
+/** The checks of the users API that need no user to be made. */
+const withoutUsers = ["no such user", "a bad page", "malformed JSON", "every bad field", "another type", "too long"]
+  .concat(["another method", "many at once", "a description"]);
+const wrongApis: [way: string, caught: string[]][] = [
+  ["correct", []],
+  [
+    "no-location",
+    suites["rest:users"]?.checks.map(({ name }) => name).filter((name) => !withoutUsers.includes(name)) ?? [],
+  ],
+  ["loses-updates", ["If-Match"]],
+  ["any-type", ["another type"]],
+  ["guesses-pages", ["list, page by page", "a bad page"]],
+  ["patch-is-put", ["change", "an email twice", "If-Match"]],
+  ["no-allow", ["another method"]],
+  ["no-next", ["list, page by page"]],
+  ["400-for-all", ["replace", "change", "every bad field"]],
+  ["deletes-all", ["no such user", "delete", "If-Match"]],
+  ["no-description", ["a description"]],
+  ["forgets-creation", ["replace"]],
+  ["first-error-only", ["every bad field"]],
+  ["no-limit", ["too long"]],
+];
+for (const [way, caught] of wrongApis) {
+  Deno.test(`check rest:users on rest_wrong.ts ${way}: ${caught.join(", ") || "nothing to catch"}`, async () => {
+    const server = ["deno", "run", "-N=127.0.0.1", "-E=PORT", "tests/peers/rest_wrong.ts", way];
+    const program = await check("rest:users", "--timeout", "3", "--", ...server);
+    assertEquals(failed(program), caught, program.stdout + program.stderr);
+  });
+}
+
 for (const script of ["raw_client", "fetch_client"]) {
   Deno.test(`check http:client on ${script}.ts: nothing to catch`, async () => {
     const command = ["deno", "run", "-N=127.0.0.1", `http/${script}.ts`, "--timeout=3", "http://{host}:{port}/"];

@@ -134,3 +134,38 @@ export async function nsdCommand(folder: string, port: number, zones: Record<str
   await Deno.writeTextFile(`${folder}/nsd.conf`, lines.join("\n") + "\n");
   return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
 }
+
+/** Where Debian keeps PostgreSQL's programs; "" where it is not installed. */
+export async function postgresPrograms(): Promise<string> {
+  return (await output("sh", "-c", "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1")).trim();
+}
+
+/**
+ * A PostgreSQL server on a free port, with its data in a folder of its own. It refuses to run as root: then it runs as the
+ * user that the package has made for it.
+ */
+export async function postgres(
+  programs: string,
+): Promise<{ url: string; program: Program; remove: () => Promise<void> }> {
+  const as = Deno.uid() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
+  const run = async (...command: string[]) => {
+    const [name = "", ...args] = [...as, ...command];
+    const { success, stdout, stderr } = await new Deno.Command(name, { args, cwd: "/" }).output();
+    if (!success) throw new Error(`${command[0]}: ${new TextDecoder().decode(stderr)}`);
+    return new TextDecoder().decode(stdout).trim();
+  };
+  const folder = await run("mktemp", "-d");
+  await run(`${programs}/initdb`, "-D", `${folder}/data`, "--auth=trust", "-U", "users", "--no-sync");
+  const port = getAvailablePort();
+  const options = ["-p", `${port}`, "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"];
+  const program = new Program([...as, `${programs}/postgres`, "-D", `${folder}/data`, ...options], { cwd: "/" });
+  await program.line(/database system is ready to accept connections/, 60);
+  return {
+    url: `postgres://users@127.0.0.1:${port}/postgres`,
+    program,
+    remove: async () => {
+      await program.stop();
+      await run("rm", "-rf", folder);
+    },
+  };
+}

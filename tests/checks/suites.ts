@@ -11,6 +11,7 @@ import http from "./http.ts";
 import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
 import reply from "./reply.ts";
+import rest from "./rest.ts";
 import type { Suite } from "./suite.ts";
 import threaded from "./threaded.ts";
 
@@ -19,6 +20,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   "dns:client": dnsClient,
   "http:server": http,
   "http:client": httpClient,
+  "rest:users": rest,
   "tcp:echo": echo,
   "tcp:echo-client": echoClient,
   "tcp:reply": reply,

@@ -1,0 +1,501 @@
+/** The users API: the suite on every store, what a crash leaves, the client's commands, and misuse. */
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { answer } from "../rest/api.ts";
+import { openapi } from "../rest/openapi.ts";
+import { PostgresStore } from "../rest/postgres_store.ts";
+import { SqliteStore } from "../rest/sqlite_store.ts";
+import { Changed, Duplicate, MemoryStore, type Store, Unavailable } from "../rest/store.ts";
+import { InvalidUser, parseDraft, parsePatch } from "../rest/user.ts";
+import { suites } from "./checks/suites.ts";
+import {
+  descriptors,
+  failedWith,
+  memory,
+  output,
+  postgres,
+  postgresPrograms,
+  runClient,
+  serve,
+  suiteTest,
+  testWith,
+  until,
+} from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { root } from "./tasks.ts";
+
+const linux = Deno.build.os === "linux";
+const programs = linux ? await postgresPrograms() : "";
+const limits = { maxBody: 65536, timeout: 5 };
+
+/** The server on a database file in a folder. */
+async function serveFile(folder: string, ...args: string[]): Promise<{ program: Program; port: number; at: string }> {
+  const port = getAvailablePort();
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`];
+  const program = new Program(
+    ["deno", "run", ...flags, "rest/server.ts", "--port", `${port}`, "--db", `${folder}/users.sqlite`, ...args],
+    { cwd: root },
+  );
+  await program.line(/listening on /i);
+  return { program, port, at: `http://127.0.0.1:${port}` };
+}
+
+const post = (at: string, body: unknown) =>
+  fetch(`${at}/users`, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+
+suiteTest("rest:users", "rest/server.ts in memory", () => serve("rest/server.ts"));
+suiteTest("rest:users", "rest/server.ts --trace", () => serve("rest/server.ts", "--trace"));
+const folderOfSuite = await Deno.makeTempDir();
+suiteTest("rest:users", "rest/server.ts on SQLite", () => serveFile(folderOfSuite));
+globalThis.addEventListener("unload", () => Deno.removeSync(folderOfSuite, { recursive: true }));
+
+testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users on PostgreSQL", async (t) => {
+  const database = await postgres(programs);
+  try {
+    const suite = suites["rest:users"];
+    if (suite?.role !== "server") throw new Error("there is no suite");
+    const port = getAvailablePort();
+    const command = ["deno", "run", "-N=127.0.0.1", "-E", "rest/server.ts", "--port", `${port}`, "--db", database.url];
+    await using program = new Program(command, { cwd: root });
+    await program.line(/listening on /i);
+    for (const check of suite.checks) await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port }));
+    await t.step("a second server on the same database", async () => {
+      const other = getAvailablePort();
+      const again = command.map((word) => word === `${port}` ? `${other}` : word);
+      await using second = new Program(again, { cwd: root });
+      await second.line(/listening on /i);
+      const made = await post(`http://127.0.0.1:${port}`, { name: "shared", email: "shared@example.com" });
+      const { id } = await made.json();
+      const got = await (await fetch(`http://127.0.0.1:${other}/users/${id}`)).json();
+      assertEquals(got.name, "shared");
+    });
+    await t.step("the store itself", async () => {
+      const store = await PostgresStore.open(database.url, 5);
+      await exercise(store);
+      await store.close();
+    });
+    await t.step("a database that goes away is 503, and the server stays", async () => {
+      await database.program.stop();
+      const response = await fetch(`http://127.0.0.1:${port}/users`);
+      assertEquals([response.status, response.headers.get("content-type")], [503, "application/problem+json"]);
+      await response.body?.cancel();
+    });
+    await t.step("a database that is not there is one line and exit code 1", async () => {
+      const program = new Program(command.map((word) => word === `${port}` ? "0" : word), { cwd: root });
+      await program.end();
+      failedWith(program, 1, /^server: cannot use postgres:\/\/127\.0\.0\.1:\d+\/postgres: /m);
+    });
+  } finally {
+    await database.remove();
+  }
+});
+
+/** What every store must do, with its own errors. */
+async function exercise(store: Store): Promise<void> {
+  const mark = crypto.randomUUID();
+  const ada = await store.create({ name: "Ada", email: `ada@${mark}` });
+  assertEquals([ada.version, ada.user.created], [1, ada.user.updated]);
+  await assertRejects(async () => await store.create({ name: "Other", email: `ADA@${mark}` }), Duplicate);
+  const changed = await store.update(ada.user.id, { name: "Ada L." }, [1]);
+  assertEquals([changed?.version, changed?.user.name, changed?.user.email], [2, "Ada L.", `ada@${mark}`]);
+  await assertRejects(async () => await store.update(ada.user.id, { name: "X" }, [1]), Changed);
+  await assertRejects(async () => await store.delete(ada.user.id, [1]), Changed);
+  const [ä, percent] = [await store.create({ name: "Ärger 100%_", email: `x@${mark}` }), `%${mark}`];
+  assertEquals((await store.list({ limit: 9, after: 0, q: "äRGER 100%_" })).map(({ id }) => id), [ä.user.id]);
+  assertEquals(await store.list({ limit: 9, after: 0, q: percent }), [], "a percent sign is no pattern");
+  assertEquals((await store.list({ limit: 1, after: ada.user.id, q: mark })).map(({ id }) => id), [ä.user.id]);
+  const hostile = await store.create({ name: "'); DROP TABLE users; --", email: `y@${mark}` });
+  assertEquals((await store.get(hostile.user.id))?.user.name, "'); DROP TABLE users; --");
+  await assertRejects(async () => await store.update(hostile.user.id, { email: `X@${mark}` }), Duplicate);
+  assertEquals((await store.get(hostile.user.id))?.version, 1, "a failed change changes nothing");
+  for (const { user } of [ada, ä, hostile]) assertEquals(await store.delete(user.id), true);
+  assertEquals([await store.delete(ada.user.id), await store.get(ada.user.id)], [false, undefined]);
+  assertEquals(await store.update(ada.user.id, { name: "X" }), undefined);
+  assert(
+    (await store.create({ name: "New", email: `ada@${mark}` })).user.id > hostile.user.id,
+    "an id is not used again",
+  );
+  const times = await Promise.all(Array.from({ length: 20 }, async (_, i) => {
+    try {
+      return (await store.create({ name: `${i}`, email: `same@${mark}` })).version;
+    } catch (error) {
+      assert(error instanceof Duplicate);
+      return 0;
+    }
+  }));
+  assertEquals(times.filter((version) => version === 1).length, 1);
+}
+
+Deno.test("the stores in memory and in a file do the same", async () => {
+  await exercise(new MemoryStore());
+  const folder = await Deno.makeTempDir();
+  const store = new SqliteStore(`${folder}/users.sqlite`);
+  await exercise(store);
+  store.close();
+  await Deno.remove(folder, { recursive: true });
+  const small = new MemoryStore(1);
+  small.create({ name: "a", email: "a@b" });
+  assertThrows(() => small.create({ name: "b", email: "b@b" }), Unavailable);
+});
+
+Deno.test("what is a user, and what is not", () => {
+  assertEquals(parseDraft({ name: "Ünï 👋", email: "a+b@ex.ample", id: 7, created: "x" }), {
+    name: "Ünï 👋",
+    email: "a+b@ex.ample",
+  });
+  assertEquals(parsePatch({}), {});
+  const wrong = (value: unknown, parse: (value: unknown) => unknown = parseDraft) => {
+    const error = assertThrows(() => parse(value), InvalidUser);
+    return error instanceof InvalidUser ? error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`) : [];
+  };
+  assertEquals(wrong({}), ["#/name is missing", "#/email is missing"]);
+  assertEquals(wrong({ name: " ", email: "a@b@c", "a/b~c": 1 }), [
+    "#/name is empty",
+    "#/email is no email address",
+    "#/a~1b~0c is no field of a user",
+  ]);
+  assertEquals(wrong({ name: null }, parsePatch), ["#/name cannot be removed"]);
+  assertEquals(wrong({ name: "a\u202eb\u2028", email: "a b@c" }), [
+    "#/name has control characters",
+    "#/email is no email address",
+  ]);
+  assertEquals(wrong({ name: "\ud800", email: "a@b" }), ["#/name has control characters"]);
+  for (const value of [null, 1, "x", []]) assertEquals(wrong(value), ["# a user is a JSON object"]);
+  const proto = JSON.parse('{"__proto__": {"name": "x"}, "name": "a", "email": "a@b"}');
+  assertEquals(wrong(proto), ["#/__proto__ is no field of a user"]);
+});
+
+/** Whether a value is what a schema of the API's description says. */
+function fits(value: unknown, schema: unknown, document: unknown): boolean {
+  const { $ref, type, required, properties, items, minimum }: Record<string, unknown> = Object(schema);
+  if (typeof $ref === "string") {
+    const target = $ref.slice(2).split("/").reduce((node: unknown, key) => Reflect.get(Object(node), key), document);
+    return target !== undefined && fits(value, target, document);
+  }
+  if (type === "array") return Array.isArray(value) && value.every((item) => fits(item, items, document));
+  if (type === "integer") return Number.isInteger(value) && (typeof minimum !== "number" || Number(value) >= minimum);
+  if (type !== "object") return typeof value === type;
+  const known: Record<string, unknown> = Object(properties);
+  return value !== null && typeof value === "object" && Array.isArray(required) &&
+    required.every((name: string) => Object.hasOwn(value, name)) &&
+    Object.entries(value).every(([name, member]) => Object.hasOwn(known, name) && fits(member, known[name], document));
+}
+
+Deno.test("openapi.json tells the truth: every path, method, status code, type and body", async () => {
+  const document: Record<string, never> = JSON.parse(JSON.stringify(openapi(limits.maxBody)));
+  const seen = new Set<string>();
+  const store = new MemoryStore();
+  const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+    const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+    const raw = typeof body === "string" ? body : JSON.stringify(body);
+    const init = { method, body: raw, headers: { ...raw === undefined ? {} : { "content-type": type }, ...headers } };
+    const response = await answer(new Request(`http://a${path}`, init), store, limits);
+    const template = path.replace(/\?.*/, "").replace(/^\/users\/.+/, "/users/{id}");
+    const operation = Object(document.paths)[template]?.[method.toLowerCase()];
+    const told = operation?.responses?.[`${response.status}`];
+    assert(told, `${method} ${template} ${response.status} is not described`);
+    seen.add(`${method.toLowerCase()} ${template} ${response.status}`);
+    const text = await response.text();
+    const content = response.headers.get("content-type");
+    if (text === "") return assertEquals(told.content, undefined);
+    const schema = told.content?.[content ?? ""]?.schema;
+    assert(schema && fits(JSON.parse(text), schema, document), `${method} ${template}: ${content} ${text}`);
+    for (const name of Object.keys(told.headers ?? {})) {
+      if (name !== "Link") assert(response.headers.has(name), `${method} ${template}: no ${name}`);
+    }
+  };
+  const user = { name: "Ada", email: "ada@example.com" };
+  const long = { ...user, name: "x".repeat(limits.maxBody) };
+  const plain = { "content-type": "text/plain" };
+  await ask("POST", "/users", user);
+  await ask("POST", "/users", { ...user, email: "alan@example.com" });
+  await ask("GET", "/users?limit=1");
+  await ask("GET", "/users?limit=0");
+  await ask("GET", "/users/1");
+  await ask("GET", "/users/1", undefined, { "if-none-match": '"v1"' });
+  await ask("GET", "/users/99");
+  await ask("POST", "/users", "{");
+  await ask("POST", "/users", user);
+  await ask("POST", "/users", long);
+  await ask("POST", "/users", user, plain);
+  await ask("POST", "/users", {});
+  for (const method of ["PUT", "PATCH"]) {
+    await ask(method, "/users/1", user);
+    await ask(method, "/users/1", "{");
+    await ask(method, "/users/99", user);
+    await ask(method, "/users/2", user);
+    await ask(method, "/users/1", user, { "if-match": '"v0"' });
+    await ask(method, "/users/1", long);
+    await ask(method, "/users/1", user, plain);
+    await ask(method, "/users/1", { name: 1 });
+  }
+  await ask("DELETE", "/users/1", undefined, { "if-match": '"v0"' });
+  await ask("DELETE", "/users/1");
+  await ask("DELETE", "/users/1");
+  for (const [path, item] of Object.entries(Object(document.paths))) {
+    for (const [method, operation] of Object.entries(Object(item))) {
+      for (const status of Object.keys(Object(operation).responses ?? {})) {
+        assert(
+          seen.has(`${method} ${path} ${status}`),
+          `${method} ${path} ${status} is described, and does not happen`,
+        );
+      }
+    }
+  }
+});
+
+testWith(linux, "kill -9", "rest/server.ts on SQLite: what was acknowledged survives kill -9", async () => {
+  const folder = await Deno.makeTempDir();
+  const acknowledged = new Set<string>();
+  for (let round = 0; round < 3; round++) {
+    const { program, at } = await serveFile(folder, "--quiet");
+    let sending = true;
+    const clients = Array.from({ length: 8 }, async () => {
+      while (sending) {
+        const email = `${crypto.randomUUID()}@example.com`;
+        try {
+          const response = await post(at, { name: "n", email });
+          await response.body?.cancel();
+          if (response.status === 201) acknowledged.add(email);
+        } catch (error) {
+          if (!(error instanceof TypeError)) throw error; // it was killed
+          return;
+        }
+      }
+    });
+    await until(() => acknowledged.size > (round + 1) * 100, "some users");
+    program.signal("SIGKILL");
+    await Promise.all(clients);
+    sending = false;
+    await program.ended;
+  }
+  const store = new SqliteStore(`${folder}/users.sqlite`);
+  const kept = new Set(store.list({ limit: 1_000_000, after: 0, q: "" }).map(({ email }) => email));
+  store.close();
+  assertEquals([...acknowledged].filter((email) => !kept.has(email)), []);
+  await Deno.remove(folder, { recursive: true });
+});
+
+const mounts = linux && await has("unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt");
+testWith(mounts, "right to mount", "rest/server.ts on SQLite: a full disk is 507, and reading goes on", async () => {
+  const folder = await Deno.makeTempDir();
+  const port = getAvailablePort();
+  const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
+  const start = `mount -t tmpfs -o size=2m none ${folder} && exec ${Deno.execPath()} run ${flags} rest/server.ts ` +
+    `--quiet --port ${port} --db ${folder}/users.sqlite`;
+  await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
+  await program.line(/listening on /i);
+  const at = `http://127.0.0.1:${port}`;
+  let status = 201;
+  let made = 0;
+  while (status === 201 && made < 10_000) {
+    const response = await post(at, { name: "x".repeat(100), email: `${crypto.randomUUID()}@example.com` });
+    if ((status = response.status) === 201) made++;
+    else assertEquals((await response.json()).detail, "the database's disk is full");
+    await response.body?.cancel().catch(() => {});
+  }
+  assertEquals([status, made > 50], [507, true]);
+  const listed = await (await fetch(`${at}/users?limit=100`)).json();
+  assertEquals(listed.length, Math.min(made, 100));
+  assertEquals(program.status, undefined);
+});
+
+Deno.test("rest/server.ts: a database that cannot be used is one line and exit code 1", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/users.sqlite`, "this is no database, but long enough to be looked at as one");
+  const run = async (...args: string[]) => {
+    const program = new Program(["deno", "run", "--no-prompt", "-N=127.0.0.1", ...args, "--port=0"], { cwd: root });
+    await program.end();
+    return program;
+  };
+  const all = [`-R=${folder}`, `-W=${folder}`, "rest/server.ts", "--db"];
+  failedWith(
+    await run(...all, `${folder}/users.sqlite`),
+    1,
+    /^server: cannot use .*users\.sqlite: file is not a database$/m,
+  );
+  failedWith(
+    await run(...all, `${folder}/none/users.sqlite`),
+    1,
+    /^server: cannot use .*: unable to open database file: .*$/m,
+  );
+  failedWith(
+    await run("rest/server.ts", "--db", "users.sqlite"),
+    1,
+    /^server: no permission for users\.sqlite: Requires /m,
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("rest/client.ts: every command, what it prints, and its exit codes", async () => {
+  const { program: server, port } = await serve("rest/server.ts");
+  await using _ = server;
+  const run = async (...args: string[]) => await runClient("rest/client.ts", port, ...args);
+  assertEquals((await run("list")).stdout, "no users\n");
+  const made = await run("create", "--name", "Ada \u202e Lovelace", "--email", "ada@example.com");
+  failedWith(made, 1, /^client: 422 Unprocessable Entity: name has control characters$/m);
+  const ada = await run("create", "--name", "Ada Lovelace", "--email", "ada@example.com");
+  assertMatch(ada.stdout, /^ {3}1 {2}Ada Lovelace {14}ada@example\.com {19}\d{4}-/);
+  failedWith(
+    await run("create", "--name", "B", "--email", "ADA@example.com"),
+    1,
+    /^client: 409 Conflict: another user has this email$/m,
+  );
+  assertMatch((await run("update", "1", "--name", "Countess")).stdout, /Countess +ada@example\.com/);
+  assertEquals(JSON.parse((await run("get", "1", "--json")).stdout).name, "Countess");
+  for (let i = 0; i < 120; i++) {
+    await (await post(`http://127.0.0.1:${port}`, { name: `n${i}`, email: `${i}@many.example` })).body?.cancel();
+  }
+  assertEquals(JSON.parse((await run("list", "--json", "--q", "MANY")).stdout).length, 120);
+  assertEquals((await run("list", "--limit", "7")).stdout.trim().split("\n").length, 7);
+  assertEquals((await run("delete", "1")).stdout, "deleted user 1\n");
+  failedWith(await run("get", "1"), 1, /^client: 404 Not Found: there is no such user$/m);
+  for (
+    const args of [["fly"], ["get"], ["get", "x"], ["delete", "1", "2"], ["list", "1"], ["create", "--name", "x"], [
+      "update",
+      "1",
+    ]]
+  ) {
+    const program = await run(...args);
+    assertEquals([program.status?.code, program.stderr.trimEnd().split("\n").length], [2, 1], program.stderr);
+  }
+});
+
+Deno.test("rest/client.ts: a server that is none of this", async () => {
+  for (
+    const [answer, line] of [["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", /sent no JSON/], [
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+      /sent no list of users/,
+    ], ["HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}", /500 .*the server does not say why/]] as const
+  ) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const served = (async () => {
+      using conn = await listener.accept();
+      await conn.read(new Uint8Array(4096));
+      await conn.write(new TextEncoder().encode(answer));
+    })();
+    failedWith(await runClient("rest/client.ts", listener.addr.port, "list"), 1, line);
+    await served;
+    listener.close();
+  }
+});
+
+testWith(
+  linux,
+  "/proc of Linux",
+  "rest/server.ts: 1 GiB of body is 413, a slow one 408, a cut one no harm; nothing stays",
+  async () => {
+    const { program, port } = await serve("rest/server.ts", "--quiet", "--timeout", "1");
+    await using _ = program;
+    const at = { hostname: "127.0.0.1", port };
+    const head = (length: number | string) =>
+      new TextEncoder().encode(
+        `POST /users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${length}\r\n\r\n`,
+      );
+    const start = async (line: string) => {
+      const conn = await Deno.connect(at);
+      await conn.write(head(line));
+      const read = async () => {
+        const buffer = new Uint8Array(2000);
+        return new TextDecoder().decode(buffer.subarray(0, await conn.read(buffer) ?? 0));
+      };
+      return { conn, read };
+    };
+    {
+      const { conn, read } = await start(`Content-Length: ${1 << 30}`);
+      assertMatch(await read(), /^HTTP\/1\.1 413 /);
+      conn.close();
+    }
+    {
+      const { conn, read } = await start("Transfer-Encoding: chunked");
+      const chunk = new TextEncoder().encode(`10000\r\n${"x".repeat(65536)}\r\n`);
+      const sending = (async () => {
+        for (let i = 0; i < 16_384; i++) for (let n = 0; n < chunk.length;) n += await conn.write(chunk.subarray(n));
+      })().catch(() => {}); // it is cut off
+      assertMatch(await read(), /^HTTP\/1\.1 413 /);
+      conn.close();
+      await sending;
+    }
+    {
+      const { conn, read } = await start("Content-Length: 10");
+      assertMatch(await read(), /^HTTP\/1\.1 408 /);
+      conn.close();
+    }
+    const before = await descriptors(program.pid);
+    for (let i = 0; i < 300; i++) (await start("Content-Length: 10")).conn.close();
+    assertEquals((await fetch(`http://127.0.0.1:${port}/users`).then((response) => response.json())).length, 0);
+    await until(async () => await descriptors(program.pid) <= before + 10, "the descriptors back");
+    assert(await memory(program.pid) < 200);
+    assertEquals(program.stderr, "");
+  },
+);
+
+Deno.test("rest/server.ts: 500 clients that never finish their head do not keep the others out", async () => {
+  const { program, port } = await serve("rest/server.ts", "--quiet");
+  await using _ = program;
+  const slow = await Promise.all(Array.from({ length: 500 }, async () => {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode("GET /users HTTP/1.1\r\nHo"));
+    return conn;
+  }));
+  for (let i = 0; i < 20; i++) {
+    const response = await fetch(`http://127.0.0.1:${port}/users`);
+    assertEquals([response.status, await response.text()], [200, "[]"]);
+  }
+  for (const conn of slow) conn.close();
+});
+
+Deno.test("rest/server.ts: a page with a policy, and no other site's script reads or writes", async () => {
+  const { program, port } = await serve("rest/server.ts");
+  await using _ = program;
+  const at = `http://127.0.0.1:${port}`;
+  const page = await fetch(at);
+  assertStringIncludes(page.headers.get("content-security-policy") ?? "", "script-src 'self'");
+  assertMatch(await page.text(), /<title>Users API<\/title>/);
+  const preflight = await fetch(`${at}/users`, { method: "OPTIONS", headers: { origin: "https://evil.example" } });
+  assertEquals(preflight.headers.get("access-control-allow-origin"), null);
+  for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]) {
+    const response = await fetch(`${at}/users`, {
+      method: "POST",
+      body: new TextEncoder().encode('{"name":"a","email":"a@b"}'),
+      headers: type ? { "content-type": type } : {},
+    });
+    assertEquals(response.status, 415);
+    await response.body?.cancel();
+  }
+  for (const method of ["PUT", "POST", "DELETE"]) {
+    const response = await fetch(`${at}/openapi.json`, { method });
+    assertEquals([response.status, response.headers.get("allow")], [405, "GET, HEAD, OPTIONS"]);
+    await response.body?.cancel();
+  }
+});
+
+testWith(await has("curl", "--version"), "curl", "rest/server.ts: curl, as the lab sheet has it", async () => {
+  const { program, port } = await serve("rest/server.ts");
+  await using _ = program;
+  const at = `http://127.0.0.1:${port}/users`;
+  const json = ["-H", "Content-Type: application/json"];
+  const made = await output("curl", "-si", at, ...json, "-d", '{"name": "Ada", "email": "ada@example.com"}');
+  assertMatch(made, /^HTTP\/1\.1 201 Created\r\n[^]*location: \/users\/1\r\n[^]*"email":"ada@example\.com"/);
+  assertMatch(await output("curl", "-sI", `${at}/1`), /^HTTP\/1\.1 200 OK\r\n[^]*etag: "v1"/);
+  const lost = await output(
+    "curl",
+    "-si",
+    "-X",
+    "PUT",
+    `${at}/1`,
+    ...json,
+    "-H",
+    'If-Match: "v0"',
+    "-d",
+    '{"name":"B","email":"b@b"}',
+  );
+  assertMatch(lost, /^HTTP\/1\.1 412 Precondition Failed\r\n[^]*application\/problem\+json/);
+});
