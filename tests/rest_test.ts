@@ -181,7 +181,7 @@ function fits(value: unknown, schema: unknown, document: unknown): boolean {
   }
   if (type === "array") return Array.isArray(value) && value.every((item) => fits(item, items, document));
   if (type === "integer") return Number.isInteger(value) && (typeof minimum !== "number" || Number(value) >= minimum);
-  if (type !== "object") return typeof value === type;
+  if (type === "string") return typeof value === "string";
   const known: Record<string, unknown> = Object(properties);
   return value !== null && typeof value === "object" && Array.isArray(required) &&
     required.every((name: string) => Object.hasOwn(value, name)) &&

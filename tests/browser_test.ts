@@ -1,0 +1,75 @@
+/** The pages in a browser: what one sees, clicks and types there. */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { keep, openPage } from "./browser.ts";
+import { serve, testWith, until } from "./helpers.ts";
+import { has } from "./program.ts";
+
+const chromium = await has("chromium", "--version");
+const inBrowser = (name: string, body: () => Promise<void>) =>
+  testWith(chromium, "chromium", name, async () => await body());
+
+inBrowser("the listing of a folder: links lead on and back, and fit on a phone", async () => {
+  const { program, port } = await serve("http/file_server.ts", "--root", "http");
+  await using _ = program;
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await keep(page, "http/listing.png");
+  assertEquals(await page.title(), "/");
+  const names = await page.locator("tbody a").allTextContents();
+  assertEquals(names[0], "site/");
+  assertEquals(names.slice(1), [...names.slice(1)].sort((a, b) => a.localeCompare(b, "en")));
+  await page.click("text=site/");
+  assertEquals(await page.textContent("h1"), "It works"); // its index.html
+  await page.click("text=notes/");
+  assertEquals(await page.locator("tbody a").allTextContents(), ["../", "first.txt", "second.txt"]);
+  await page.click("text=second.txt");
+  assertMatch(await page.textContent("body") ?? "", /Notes of the second lesson/);
+  await page.goBack({ waitUntil: "commit" });
+  await page.click("h1 >> text=site");
+  assertEquals(await page.textContent("h1"), "It works");
+  await page.goto(`http://127.0.0.1:${port}/site/notes/`);
+  await page.setViewportSize({ width: 360, height: 640 });
+  const fits = await page.evaluate("document.documentElement.scrollWidth <= innerWidth");
+  assertEquals(fits, true);
+  assertEquals(await page.locator("td.date").first().isVisible(), false);
+  assertEquals(errors, []);
+});
+
+inBrowser("the users' page: a form adds, a button deletes, what is wrong is said, and no name is markup", async () => {
+  const { program, port } = await serve("rest/server.ts");
+  await using _ = program;
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(`http://127.0.0.1:${port}/`);
+  const add = async (name: string, email: string) => {
+    await page.fill("[name=name]", name);
+    await page.fill("[name=email]", email);
+    await page.click("#add button");
+  };
+  await add("Ada Lovelace", "ada@example.com");
+  await page.waitForSelector("text=201 Created: /users/1");
+  await add("Alan Turing", "alan@example.com");
+  await page.waitForSelector("text=201 Created: /users/2");
+  await page.waitForSelector("#users tr:nth-child(2)");
+  await keep(page, "rest/page.png");
+  await add("Somebody", "ADA@example.com");
+  await page.waitForSelector("text=409 Conflict: another user has this email");
+  await add("Somebody", "nobody");
+  await page.waitForSelector("text=422 Unprocessable Entity: email is no email address");
+  await add('<img src=x onerror="document.title=1">', "markup@example.com");
+  await page.waitForSelector("#users tr:nth-child(3)");
+  assertEquals(
+    await page.locator("#users tr:nth-child(3) td:nth-child(2)").textContent(),
+    '<img src=x onerror="document.title=1">',
+  );
+  await page.fill("[name=q]", "turing");
+  await until(async () => await page.locator("#users tr").count() === 1, "one user");
+  await page.click("#users button");
+  await page.waitForSelector("text=204: user 2 is gone");
+  await page.fill("[name=q]", "");
+  await until(async () => await page.locator("#users tr").count() === 2, "two users");
+  assertEquals(await page.title(), "Users API");
+  // The browser itself reports the two answers that are no success.
+  assert(errors.every((error) => /status of (409|422) /.test(error)) && errors.length === 2, errors.join("\n"));
+});
