@@ -13,13 +13,15 @@
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Failure, onStop, run, seconds, whole } from "../cli.ts";
 import { benchDns } from "./bench_dns.ts";
+import { benchHttp, benchRest } from "./bench_web.ts";
 import { has, Program, stopAll } from "./program.ts";
 import { memory } from "./helpers.ts";
 import { command as task, root } from "./tasks.ts";
 
 const command = {
   name: "bench",
-  about: "Measures the servers beside others that do the same. Arguments choose: tcp, udp, dns, client, memory.",
+  about:
+    "Measures the servers beside others that do the same. Arguments choose: tcp, udp, dns, http, rest, client, memory.",
   run: "deno task bench",
   args: "[PART ...]",
   options: {
@@ -115,6 +117,8 @@ await run(command, async (flags) => {
     if (wants("udp")) await measure("UDP, 32 datagrams × 64 bytes in flight", udp, "udp", 32, 64);
     if (wants("client")) await clients(flags.rounds * 4, present, epoll);
     if (wants("dns")) await benchDns(built, { ...flags, pin, median, table });
+    if (wants("http")) await benchHttp(built, { ...flags, pin, median, table });
+    if (wants("rest")) await benchRest(built, { ...flags, pin, median, table });
     if (wants("memory")) {
       const rows: string[][] = [];
       for (const contender of tcp.slice(0, 3).filter(({ needs }) => present.get(needs) ?? true)) {
