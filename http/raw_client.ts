@@ -118,7 +118,7 @@ await run(command, async (flags) => {
     const lines = new TextDecoder().decode(request).trimEnd().split("\r\n");
     for (const line of [...lines, ""]) console.log(`> ${printable(line)}`.trimEnd());
     await writeAll(conn, request);
-    await writeAll(conn, data);
+    if (data.length > 0) await writeAll(conn, data);
     return await receive(conn);
   }
 
