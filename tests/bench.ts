@@ -13,6 +13,7 @@
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Failure, onStop, run, seconds, whole } from "../cli.ts";
 import { benchDns } from "./bench_dns.ts";
+import { benchSmtp } from "./bench_smtp.ts";
 import { benchHttp, benchRest } from "./bench_web.ts";
 import { has, Program, stopAll } from "./program.ts";
 import { memory } from "./helpers.ts";
@@ -21,7 +22,7 @@ import { command as task, root } from "./tasks.ts";
 const command = {
   name: "bench",
   about:
-    "Measures the servers beside others that do the same. Arguments choose: tcp, udp, dns, http, rest, client, memory.",
+    "Measures the servers beside others that do the same. Arguments choose: tcp, udp, dns, http, rest, smtp, client, memory.",
   run: "deno task bench",
   args: "[PART ...]",
   options: {
@@ -118,6 +119,7 @@ await run(command, async (flags) => {
     if (wants("client")) await clients(flags.rounds * 4, present, epoll);
     if (wants("dns")) await benchDns(built, { ...flags, pin, median, table });
     if (wants("http")) await benchHttp(built, { ...flags, pin, median, table });
+    if (wants("smtp")) await benchSmtp(built, { ...flags, pin, median, table });
     if (wants("rest")) await benchRest(built, { ...flags, pin, median, table });
     if (wants("memory")) {
       const rows: string[][] = [];

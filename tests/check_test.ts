@@ -125,6 +125,38 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
     "a body cut short",
   ]],
   ["http:client", "http_client.py accepts-short", ["a body cut short"]],
+  ["smtp:server", "smtp_wrong.py correct", []],
+  ["smtp:server", "smtp_wrong.py no-limit", ["a line without end"]],
+  ["smtp:server", "smtp_wrong.py reads-whole-lines", ["one byte at a time"]],
+  ["smtp:server", "smtp_wrong.py drops-what-follows", ["pipelining"]],
+  ["smtp:server", "smtp_wrong.py ends-at-lf-dot-lf", [
+    "smuggling by LF . LF",
+    "smuggling by LF . CR LF",
+    "smuggling by CR LF . LF",
+  ]],
+  ["smtp:server", "smtp_wrong.py ends-at-cr-dot-cr", ["smuggling by CR . CR"]],
+  ["smtp:server", "smtp_wrong.py ends-at-dot-cr", ["smuggling by CR LF . CR"]],
+  ["smtp:server", "smtp_wrong.py minds-the-case", ["upper and lower case"]],
+  ["smtp:server", "smtp_wrong.py ehlo-resets-nothing", ["EHLO in the middle"]],
+  ["smtp:server", "smtp_wrong.py helo-is-ehlo", ["HELO"]],
+  ["smtp:server", "smtp_wrong.py any-address", ["malformed addresses"]],
+  ["smtp:server", "smtp_wrong.py no-null-sender", ["the null sender"]],
+  ["smtp:server", "smtp_wrong.py any-order", ["several mails", "commands in order", "RSET", "EHLO in the middle"]],
+  ["smtp:server", "smtp_wrong.py any-parameter", ["unknown parameters"]],
+  ["smtp:server", "smtp_wrong.py any-size", ["too big"]],
+  ["smtp:server", "smtp_wrong.py no-postmaster", ["postmaster"]],
+  ["smtp:server", "smtp_wrong.py keeps-the-envelope", ["several mails", "dots"]],
+  ["smtp:server", "smtp_wrong.py rset-does-nothing", ["RSET"]],
+  ["smtp:server", "smtp_wrong.py stays", ["a mail"]],
+  ["smtp:server", "smtp_wrong.py hangs-up-on-unknown", ["an unknown command", "pipelining"]],
+  ["smtp:server", "smtp_wrong.py one-at-a-time", ["a client that is silent beside"]],
+  ["smtp:client", "smtp_client.py correct", []],
+  ["smtp:client", "smtp_client.py any-protocol", ["another protocol"]],
+  ["smtp:client", "smtp_client.py only-ehlo", ["no EHLO"]],
+  ["smtp:client", "smtp_client.py no-brackets", ["a mail"]],
+  ["smtp:client", "smtp_client.py no-header", ["a mail"]],
+  ["smtp:client", "smtp_client.py trusts-the-dot", ["a mail", "the mail is refused", "closed after the mail"]],
+  ["smtp:client", "smtp_client.py minds-the-farewell", ["QUIT unanswered"]],
   ["udp:chat", "chat.py correct", []],
   ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
   ["udp:chat", "chat.py raw-lines", ["no line in another's name"]],
@@ -232,6 +264,13 @@ for (const [way, caught] of wrongApis) {
     assertEquals(failed(program), caught, program.stdout + program.stderr);
   });
 }
+
+Deno.test("check smtp:client on send.ts: nothing to catch", async () => {
+  const command = ["deno", "run", "-N=127.0.0.1", "smtp/send.ts", "--port", "{port}", "--timeout=3", "--text=hi"];
+  const addresses = ["--from=a@example.com", "--to=b@example.com"];
+  const program = await check("smtp:client", "--timeout", "5", "--", ...command, ...addresses);
+  assertEquals(failed(program), [], program.stdout + program.stderr);
+});
 
 for (const script of ["raw_client", "fetch_client"]) {
   Deno.test(`check http:client on ${script}.ts: nothing to catch`, async () => {

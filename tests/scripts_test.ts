@@ -10,8 +10,13 @@ const servers = scripts.filter((script) => script.includes("server"));
 const alone = scripts.filter((script) => /^ping\/|^dns\/(lookup|query)/.test(script));
 const clients = scripts.filter((script) => !servers.includes(script) && !alone.includes(script));
 
-/** What a script needs to be started with: the folder that its task's permission is for. */
-const needs = (script: string) => script === "http/file_server.ts" ? ["--root", "http/site"] : [];
+/** What a script needs to be started with: the folder that its task's permission is for, or what there is no default for. */
+const needs = (script: string) =>
+  script === "http/file_server.ts"
+    ? ["--root", "http/site"]
+    : script === "smtp/send.ts"
+    ? ["--to", "b@example.com", "--text", "hi"]
+    : [];
 
 for (const script of scripts) {
   const name = script.replace(/.*\/|\.ts$/g, "");
@@ -52,7 +57,7 @@ for (const script of scripts) {
     !alone.includes(script) && !["dns/server.ts", "http/one_request_server.ts", "http/file_server.ts"].includes(script)
   ) {
     Deno.test(`${script}: without permission it says which one it needs`, async () => {
-      const args = script.includes("chat_client") ? ["--timeout=1"] : [];
+      const args = script.includes("chat_client") ? ["--timeout=1"] : needs(script);
       const program = new Program(["deno", "run", "--no-prompt", script, ...args], { cwd: root });
       await program.end();
       const line = `^${name}: no permission to use 127.0.0.1:\\d+: add -N=127.0.0.1:\\d+ to deno run$`;
@@ -108,7 +113,7 @@ for (const script of servers) {
 for (const script of clients) {
   Deno.test(`${script}: a server that is not there, and a host that is not`, async () => {
     const udp = script.startsWith("udp");
-    const args = ["--timeout", "0.3", ...udp ? ["--message", "hi"] : []];
+    const args = ["--timeout", "0.3", ...udp ? ["--message", "hi"] : needs(script)];
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     listener.close(); // now nobody listens on this port
     failedWith(
@@ -134,7 +139,7 @@ for (const [name, task] of pairs().filter(([, task]) => task.includes(" & ") && 
       ? ["--message", "hi"]
       : clientScript.startsWith("tcp")
       ? ["hi"]
-      : [];
+      : needs(clientScript);
     const first = client(clientScript, port, "--wait", "20", ...message);
     await using server = client(serverScript, port, ...needs(serverScript));
     await server.line(/listening on/);

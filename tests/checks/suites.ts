@@ -12,6 +12,8 @@ import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
 import reply from "./reply.ts";
 import rest from "./rest.ts";
+import smtp from "./smtp.ts";
+import smtpClient from "./smtp_client.ts";
 import type { Suite } from "./suite.ts";
 import threaded from "./threaded.ts";
 
@@ -21,6 +23,8 @@ export const suites: Readonly<Record<string, Suite>> = {
   "http:server": http,
   "http:client": httpClient,
   "rest:users": rest,
+  "smtp:server": smtp,
+  "smtp:client": smtpClient,
   "tcp:echo": echo,
   "tcp:echo-client": echoClient,
   "tcp:reply": reply,

@@ -1,0 +1,134 @@
+"""An SMTP server in Python that is wrong in one way; `correct` is right in all that the suite looks at."""
+import os, re, socketserver, sys
+
+WAY = sys.argv[1]
+SIZE = 100_000
+
+
+class Handler(socketserver.BaseRequestHandler):
+    def setup(self):
+        self.rest = b""
+
+    def say(self, text):
+        self.request.sendall((text + "\r\n").encode())
+
+    def line(self):
+        while b"\r\n" not in self.rest:
+            if len(self.rest) > 4096 and WAY != "no-limit":
+                self.say("500 5.5.2 too long")
+                raise ConnectionError
+            more = self.request.recv(65536)
+            if not more:
+                raise ConnectionError
+            if WAY == "reads-whole-lines" and not more.endswith(b"\r\n"):
+                raise ConnectionError
+            self.rest = self.rest + more
+        line, self.rest = self.rest.split(b"\r\n", 1)
+        if WAY == "drops-what-follows":
+            self.rest = b""
+        return line
+
+    def content(self):
+        """Up to the end of the mail; whether its line ends are right."""
+        ends = {"ends-at-lf-dot-lf": rb"\n\.\r?\n", "ends-at-cr-dot-cr": rb"\r\n\.\r\n|\r\.\r",
+                "ends-at-dot-cr": rb"\r\n\.\r\n?", "dot-ends-all": rb"\r\n\."}
+        end = re.compile(ends.get(WAY, rb"\r\n\.\r\n"))
+        data = b"\r\n"  # the end of the command, which may be that before the dot
+        while True:
+            data += self.rest
+            self.rest = b""
+            match = end.search(data)
+            if match:
+                self.rest = data[match.end():]
+                data = data[:match.start()]
+                return not re.search(rb"\r(?!\n)|(?<!\r)\n", data) or WAY.startswith("ends-at")
+            more = self.request.recv(65536)
+            if not more:
+                raise ConnectionError
+            self.rest = more
+
+    def handle(self):
+        try:
+            self.dialogue()
+        except OSError:
+            pass
+
+    def dialogue(self):
+        helo, sender, recipients = False, None, []
+        self.say("220 peer ESMTP")
+        while True:
+            line = self.line().decode("utf-8", "replace")
+            verb, _, argument = line.partition(" ")
+            if WAY != "minds-the-case":
+                verb = verb.upper()
+            if verb in ("EHLO", "HELO"):
+                helo, sender, recipients = True, sender if WAY == "ehlo-resets-nothing" else None, []
+                if verb == "EHLO" or WAY == "helo-is-ehlo":
+                    self.say(f"250-peer\r\n250-SIZE {SIZE}\r\n250-8BITMIME\r\n250 PIPELINING")
+                else:
+                    self.say("250 peer")
+            elif verb == "MAIL":
+                match = re.fullmatch(r"FROM:<([^\s<>@]+@[^\s<>@]+|\"[^\"]*\"@[^\s<>@]+|)>((?: \S+)*)", argument, re.I)
+                if WAY == "any-address":
+                    match = re.fullmatch(r"FROM:(.*?)((?: [A-Z]+=\S+)*)", argument, re.I)
+                if WAY == "no-null-sender" and match and match[1] == "":
+                    match = None
+                parameters = dict(part.partition("=")[::2] for part in match[2].split()) if match else {}
+                if not helo and WAY != "any-order":
+                    self.say("503 5.5.1 EHLO first")
+                elif not match:
+                    self.say("501 5.1.7 what address?")
+                elif sender is not None and WAY != "any-order":
+                    self.say("503 5.5.1 once is enough")
+                elif set(parameters) - {"SIZE", "BODY"} and WAY != "any-parameter":
+                    self.say("555 5.5.4 what parameter?")
+                elif int(parameters.get("SIZE", 0)) > SIZE and WAY != "any-size":
+                    self.say("552 5.3.4 too big")
+                else:
+                    sender = match[1]
+                    self.say("250 2.1.0 ok")
+            elif verb == "RCPT":
+                match = re.fullmatch(r"TO:<([^\s<>@]+@[^\s<>@]+|postmaster)>", argument, re.I)
+                if WAY == "no-postmaster" and match and "@" not in match[1]:
+                    match = None
+                if sender is None and WAY != "any-order":
+                    self.say("503 5.5.1 MAIL first")
+                elif not match:
+                    self.say("501 5.1.3 what address?")
+                else:
+                    recipients.append(match[1])
+                    self.say("250 2.1.5 ok")
+            elif verb == "DATA":
+                if not recipients and WAY != "any-order":
+                    self.say("503 5.5.1 RCPT first")
+                    continue
+                self.say("354 go on")
+                if self.content():
+                    self.say("250 2.0.0 kept")
+                else:
+                    self.say("550 5.6.11 bare CR or LF")
+                if WAY != "keeps-the-envelope":
+                    sender, recipients = None, []
+            elif verb == "RSET":
+                if WAY != "rset-does-nothing":
+                    sender, recipients = None, []
+                self.say("250 2.0.0 ok")
+            elif verb == "NOOP":
+                self.say("250 2.0.0 ok")
+            elif verb == "QUIT":
+                self.say("221 2.0.0 bye")
+                if WAY == "stays":
+                    self.line()
+                return
+            elif WAY == "hangs-up-on-unknown":
+                return
+            else:
+                self.say("500 5.5.2 what?")
+
+
+server = socketserver.TCPServer if WAY == "one-at-a-time" else socketserver.ThreadingTCPServer
+server.allow_reuse_address = True
+server.daemon_threads = True
+server.request_queue_size = 100
+with server((os.environ["HOST"], int(os.environ["PORT"])), Handler) as it:
+    it.serve_forever()

@@ -1,0 +1,865 @@
+/** SMTP: the pure modules with cases of the RFCs, the server and the client as they are used and misused, and other programs. */
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import PostalMime from "npm:postal-mime@4";
+import { isMailbox, parsePath } from "../smtp/address.ts";
+import { cramMd5 } from "../smtp/authentication.ts";
+import { DataDecoder, encodeData } from "../smtp/data.ts";
+import { ReplyError, ReplyParser, writeReply } from "../smtp/reply.ts";
+import { Session, type Settings } from "../smtp/session.ts";
+import { keep, openPage } from "./browser.ts";
+import { certificate, descriptors, failedWith, memory, serve, suiteTest, testWith, until } from "./helpers.ts";
+import { has, Program } from "./program.ts";
+import { root } from "./tasks.ts";
+
+const linux = Deno.build.os === "linux";
+const openssl = await has("openssl", "version");
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (data: Uint8Array) => new TextDecoder().decode(data);
+
+const settings: Settings = {
+  ...{ name: "test", size: 1000, recipients: 3, errors: 5, tls: true, insecureAuth: false },
+  judge: (mailbox) => mailbox.startsWith("no") ? "reject" : mailbox.startsWith("later") ? "defer" : undefined,
+};
+
+/** A session's answers to commands. */
+function answers(session: Session, ...commands: string[]): string[] {
+  return commands.map((command) => {
+    const { reply, next } = session.command(bytes(command));
+    return `${reply.code}${reply.enhanced && ` ${reply.enhanced}`}${next === "command" ? "" : ` ${next}`}`;
+  });
+}
+
+Deno.test("a session: RFC 5321's example D.1, and what is out of order", () => {
+  const session = new Session(settings, false);
+  assertEquals(
+    answers(
+      session,
+      "MAIL FROM:<a@b>",
+      "EHLO bar.com",
+      "RCPT TO:<a@b>",
+      "DATA",
+      "MAIL FROM:<Smith@bar.com>",
+      "MAIL FROM:<a@b>",
+    ),
+    ["503 5.5.1", "250", "503 5.5.1", "503 5.5.1", "250 2.1.0", "503 5.5.1"],
+  );
+  const other = new Session(settings, false);
+  assertEquals(
+    answers(
+      other,
+      "EHLO bar.com",
+      "MAIL FROM:<Smith@bar.com>",
+      "RCPT TO:<Jones@foo.com>",
+      "RCPT TO:<nobody@foo.com>",
+      "RCPT TO:<later@foo.com>",
+      "RCPT TO:<Brown@foo.com>",
+      "RCPT TO:<c@d>",
+      "RCPT TO:<e@f>",
+      "DATA",
+    ),
+    ["250", "250 2.1.0", "250 2.1.5", "550 5.1.1", "450 4.2.1", "250 2.1.5", "250 2.1.5", "452 4.5.3", "354 data"],
+  );
+  assertEquals(other.envelope?.to, ["Jones@foo.com", "Brown@foo.com", "c@d"]);
+  assertEquals(other.delivered(undefined, "x").reply.code, 250);
+  assertEquals(answers(other, "DATA", "QUIT"), ["503 5.5.1", "221 2.0.0 close"]);
+});
+
+Deno.test("a session: sizes, letters beyond ASCII, parameters, HTTP, STARTTLS, errors", () => {
+  const one = () => {
+    const session = new Session({ ...settings, errors: 100 }, false);
+    answers(session, "EHLO x");
+    return session;
+  };
+  for (
+    const [command, answer] of [
+      ["MAIL FROM:<a@b> SIZE=1000", "250 2.1.0"],
+      ["MAIL FROM:<a@b> SIZE=1001", "552 5.3.4"],
+      ["MAIL FROM:<a@b> SIZE=x", "501 5.5.4"],
+      ["MAIL FROM:<a@b> BODY=8BITMIME SMTPUTF8", "250 2.1.0"],
+      ["MAIL FROM:<a@b> BODY=9BIT", "501 5.5.4"],
+      ["MAIL FROM:<a@b> SIZE=1 SIZE=2", "501 5.1.7"],
+      ["MAIL FROM:<a@b> RET=FULL", "555 5.5.4"],
+      ["MAIL FROM:<ü@b>", "553 5.6.7"],
+      ["MAIL FROM:<ü@b> SMTPUTF8", "250 2.1.0"],
+      ["MAIL FROM:a@b", "501 5.1.7"],
+      ["MAIL FROM: <a@b>", "501 5.1.7"],
+      ["MAIL TO:<a@b>", "501 5.1.7"],
+      ["MAIL FROM:<@x,@y:a@b>", "250 2.1.0"],
+      ["DATA x", "501 5.5.4"],
+      ["GET / HTTP/1.1", "421 4.7.0 close"],
+      ["STARTTLS", "220 2.0.0 starttls"],
+      ["STARTTLS x", "501 5.5.4"],
+      ["AUTH PLAIN AAAA", "502 5.5.1"],
+      ["EHLO", "501 5.5.4"],
+      ["EHLO a b", "501 5.5.4"],
+      ["NOOP\0", "500 5.5.2"],
+      ["VRFY", "501 5.5.4"],
+      ["", "500 5.5.2"],
+    ] as const
+  ) assertEquals(answers(one(), command), [answer], command);
+  assertEquals(one().command(Uint8Array.of(0x4e, 0xff)).reply.code, 500);
+  assertEquals(answers(new Session(settings, true), "EHLO x", "STARTTLS"), ["250", "503 5.5.1"]);
+  const rude = new Session(settings, false);
+  assertEquals(answers(rude, "A", "B", "C", "D", "E").at(-1), "421 4.7.0 close");
+});
+
+Deno.test("AUTH: RFC 4616, RFC 2195 and the order of things", () => {
+  const credentials = { user: "tim", password: "tanstaaftanstaaf" };
+  // RFC 2195 §2's example.
+  assertEquals(
+    cramMd5(credentials, "<1896.697170952@postoffice.reston.mci.net>"),
+    "tim b913a602c7eda7a495b4e6e7334d3890",
+  );
+  const b64 = (text: string) => bytes(text).toBase64();
+  const secure = () => {
+    const session = new Session({ ...settings, credentials }, true);
+    answers(session, "EHLO x");
+    return session;
+  };
+  assertEquals(answers(secure(), `AUTH PLAIN ${b64("\0tim\0tanstaaftanstaaf")}`, "MAIL FROM:<a@b>"), [
+    "235 2.7.0",
+    "250 2.1.0",
+  ]);
+  assertEquals(answers(secure(), "AUTH PLAIN", b64("tim\0tim\0tanstaaftanstaaf")), ["334", "235 2.7.0"]);
+  assertEquals(answers(secure(), "auth login", b64("tim"), b64("tanstaaftanstaaf")), ["334", "334", "235 2.7.0"]);
+  assertEquals(answers(secure(), `AUTH LOGIN ${b64("tim")}`, b64("wrong")), ["334", "535 5.7.8"]);
+  assertEquals(answers(secure(), "MAIL FROM:<a@b>"), ["530 5.7.0"]);
+  for (const wrong of ["\0tim\0wrong", "\0tom\0tanstaaftanstaaf", "ann\0tim\0tanstaaftanstaaf", "\0tim\0"]) {
+    assertEquals(answers(secure(), `AUTH PLAIN ${b64(wrong)}`), ["535 5.7.8"], wrong);
+  }
+  for (const broken of ["*", "no base64!", b64("tim"), b64("a\0b\0c\0d")]) {
+    assertEquals(answers(secure(), "AUTH PLAIN", broken), ["334", "501 5.5.2"], broken);
+  }
+  assertEquals(answers(secure(), "AUTH GSSAPI"), ["504 5.5.4"]);
+  const open = new Session({ ...settings, credentials }, false);
+  assertEquals(answers(open, "AUTH PLAIN", "EHLO x", "AUTH PLAIN"), ["503 5.5.1", "250", "538 5.7.11"]);
+  const { reply } = open.command(bytes("AUTH CRAM-MD5"));
+  const challenge = text(Uint8Array.fromBase64(reply.lines[0] ?? ""));
+  assertEquals(answers(open, b64(cramMd5(credentials, challenge))), ["235 2.7.0"]);
+});
+
+/** What a decoder makes of a content, fed in pieces of `size` bytes. */
+function decode(wire: string, size: number) {
+  const decoder = new DataDecoder();
+  const all = bytes(wire);
+  const parts: number[] = [];
+  let at = 0;
+  while (at < all.length && !decoder.done) {
+    at += decoder.push(all.subarray(at, at + size), (part) => parts.push(...part));
+  }
+  assertEquals(decoder.size, parts.length);
+  return { got: text(Uint8Array.from(parts)), rest: text(all.subarray(at)), done: decoder.done, fault: decoder.fault };
+}
+
+Deno.test("contents: dots, line ends and ends, cut at every byte", () => {
+  for (
+    const [wire, got, rest, fault] of [
+      ["Hello.\r\n.\r\nQUIT", "Hello.\r\n", "QUIT", undefined],
+      [".\r\n", "", "", undefined],
+      ["..\r\n...\r\n..a\r\n.\r\n", ".\r\n..\r\n.a\r\n", "", undefined],
+      [".a\r\n.\r\n", "a\r\n", "", undefined],
+      ["a\n.\nb\r\n.\r\n", "a\n.\nb\r\n", "", "bare"],
+      ["a\n.\r\nb\r\n.\r\n", "a\n.\r\nb\r\n", "", "bare"],
+      ["a\r\n.\nb\r\n.\r\n", "a\r\n\nb\r\n", "", "bare"],
+      ["a\r\n.\rb\r\n.\r\n", "a\r\n\rb\r\n", "", "bare"],
+      ["a\r.\r\r\n.\r\n", "a\r.\r\r\n", "", "bare"],
+      ["a\r\r\n.\r\n", "a\r\r\n", "", "bare"],
+      [`${"x".repeat(998)}\r\n.\r\n`, `${"x".repeat(998)}\r\n`, "", undefined],
+      [`${"x".repeat(999)}\r\n.\r\n`, `${"x".repeat(999)}\r\n`, "", "long"],
+    ] as const
+  ) {
+    for (const size of [1, 2, 3, 5, 7, 5000]) {
+      assertEquals(decode(wire, size), { got, rest, done: true, fault }, JSON.stringify([wire.slice(0, 20), size]));
+    }
+  }
+  assertEquals(decode("a\r\n.\r", 3).done, false);
+});
+
+Deno.test("contents: what is encoded is decoded the same, whatever it is", () => {
+  let seed = 5;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  for (let i = 0; i < 2000; i++) {
+    const lines = Array.from(
+      { length: random(6) },
+      () => Array.from({ length: random(8) }, () => "..ab\u00fc"[random(5)]).join(""),
+    );
+    const content = lines.map((line) => `${line}\r\n`).join("");
+    const { got, done, fault } = decode(text(encodeData(bytes(content))), 1 + random(9));
+    assertEquals([got, done, fault], [content, true, undefined]);
+  }
+  assertEquals(text(encodeData(bytes("a\nb\rc\r\nd"))), "a\r\nb\r\nc\r\nd\r\n.\r\n", "any line end becomes CR LF");
+});
+
+Deno.test("replies: one line, several, in pieces, and what is none", () => {
+  const wire = "250-foo.com greets bar.com\r\n250-8BITMIME\r\n250 HELP\r\n550 5.1.1 nobody\r\n354\r\n";
+  for (let size = 1; size < wire.length; size++) {
+    const parser = new ReplyParser();
+    const replies = [];
+    for (let at = 0; at < wire.length; at += size) replies.push(...parser.push(bytes(wire.slice(at, at + size))));
+    assertEquals(replies, [
+      { code: 250, enhanced: "", lines: ["foo.com greets bar.com", "8BITMIME", "HELP"] },
+      { code: 550, enhanced: "5.1.1", lines: ["nobody"] },
+      { code: 354, enhanced: "", lines: [""] },
+    ]);
+    assertEquals(parser.pending, false);
+  }
+  for (
+    const wrong of [
+      "hello\r\n",
+      "25 x\r\n",
+      "999 x\r\n",
+      "250-a\r\n251 b\r\n",
+      "250x\r\n",
+      `250 ${"x".repeat(5000)}`,
+      "250-a\r\n".repeat(300),
+    ]
+  ) {
+    assertThrows(() => new ReplyParser().push(bytes(wrong)), ReplyError);
+  }
+  assertEquals(
+    text(writeReply({ code: 250, enhanced: "2.1.0", lines: ["a\r\n250 b", "c"] })),
+    "250-2.1.0 a??250 b\r\n250 2.1.0 c\r\n",
+  );
+});
+
+Deno.test("addresses: RFC 5321 §4.1.2, and what is none", () => {
+  for (
+    const mailbox of [
+      "a@b",
+      "a.b+c@d.example",
+      '"a b"@c',
+      '"a\\"b"@c',
+      "a@[127.0.0.1]",
+      "a@[IPv6:::1]",
+      "ü@exämple",
+      `${"x".repeat(64)}@b`,
+    ]
+  ) {
+    assert(isMailbox(mailbox), mailbox);
+  }
+  for (
+    const wrong of [
+      "",
+      "a",
+      "@b",
+      "a@",
+      "a b@c",
+      "a..b@c",
+      ".a@b",
+      "a.@b",
+      "a@b c",
+      "a@-b",
+      "a@b-",
+      "a@b..c",
+      "a@b@c",
+      "a\r\n@b",
+      "a@b\0",
+      "<a@b>",
+      `${"x".repeat(65)}@b`,
+      "a@b\u2028",
+      "\u202ea@b",
+    ]
+  ) assert(!isMailbox(wrong), JSON.stringify(wrong));
+  assertEquals(parsePath('<"a>b"@c> SIZE=1')?.mailbox, '"a>b"@c');
+});
+
+/** The server with a certificate and whatever else, in a folder of its own. */
+async function start(folder: string, ...args: string[]): Promise<{ program: Program; port: number }> {
+  const port = getAvailablePort();
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`];
+  const program = new Program(["deno", "run", ...flags, "smtp/server.ts", "--port", `${port}`, ...args], { cwd: root });
+  await program.line(/listening on /i);
+  return { program, port };
+}
+
+/** Sends a mail with `send.ts`. */
+async function send(
+  port: number,
+  args: string[],
+  options: { stdin?: string; env?: Record<string, string> } = {},
+): Promise<Program> {
+  const flags = ["-N=127.0.0.1,localhost", "-R", "-E=SMTP_PASSWORD"];
+  const command = ["deno", "run", ...flags, "smtp/send.ts", "--port", `${port}`, ...args];
+  const program = new Program(command, { cwd: root, stdin: options.stdin !== undefined, env: options.env });
+  if (options.stdin !== undefined) await program.input(options.stdin);
+  await program.end();
+  return program;
+}
+
+const basic = ["--from", "Ada <ada@example.com>", "--to", "alan@example.com", "--subject", "Hello", "--text", "Hi."];
+
+async function mails(folder: string): Promise<string[]> {
+  const names = [...Deno.readDirSync(`${folder}/new`)].map(({ name }) => name).sort();
+  return await Promise.all(names.map((name) => Deno.readTextFile(`${folder}/new/${name}`)));
+}
+
+suiteTest("smtp:server", "smtp/server.ts", () => serve("smtp/server.ts"));
+suiteTest("smtp:server", "smtp/server.ts --trace", () => serve("smtp/server.ts", "--trace"));
+const folderOfSuite = await Deno.makeTempDir();
+if (openssl) {
+  const { cert, key } = await certificate(folderOfSuite);
+  const kept = ["--maildir", `${folderOfSuite}/mail`, "--cert", cert, "--key", key];
+  suiteTest("smtp:server", "smtp/server.ts with a Maildir and TLS", () => start(folderOfSuite, ...kept));
+}
+globalThis.addEventListener("unload", () => Deno.removeSync(folderOfSuite, { recursive: true }));
+
+Deno.test("a mail: kept with its trace, shown with its subject; bcc in the envelope alone", async () => {
+  const folder = await Deno.makeTempDir();
+  const { program, port } = await start(folder, "--maildir", folder, "--show");
+  await using _ = program;
+  const sent = await send(port, [
+    ...["--from", "Ada <ada@example.com>", "--to", "alan@example.com", "--cc", "Grace <grace@example.com>"],
+    ...["--bcc", "hidden@example.com", "--subject", "Grüße, 世界"],
+  ], { stdin: ".leading dot\n..two\n\nlast line without end" });
+  assertEquals(sent.status?.code, 0, sent.stderr);
+  assertMatch(
+    sent.stdout,
+    /C: MAIL FROM:<ada@example\.com> SIZE=\d+\nC: RCPT TO:<alan@example\.com>\nC: RCPT TO:<grace@example\.com>\nC: RCPT TO:<hidden@example\.com>\n/,
+  );
+  const [raw = ""] = await mails(folder);
+  assertMatch(
+    raw,
+    /^Return-Path: <ada@example\.com>\r\nDelivered-To: alan@example\.com\r\n[^]*\r\nReceived: from localhost \(\[127\.0\.0\.1\]\)\r\n\tby localhost with ESMTP;\r\n/,
+  );
+  const mail = await PostalMime.parse(raw);
+  assertEquals([mail.subject, mail.to?.[0]?.address, mail.cc?.[0]?.name], ["Grüße, 世界", "alan@example.com", "Grace"]);
+  assertEquals(mail.text?.replaceAll("\r\n", "\n").trimEnd(), ".leading dot\n..two\n\nlast line without end");
+  assert(!raw.slice(raw.indexOf("From:")).includes("hidden"), "the header does not tell of a blind copy");
+  await program.line(
+    /^mail from <ada@example\.com> to <alan@example\.com> <grace@example\.com> <hidden@example\.com>, \d+ bytes: Grüße, 世界$/,
+  );
+  assertEquals([...Deno.readDirSync(`${folder}/tmp`)].length, 0);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("round trip: any text and any attachment come out byte for byte", async () => {
+  const folder = await Deno.makeTempDir();
+  const { program, port } = await start(folder, "--maildir", `${folder}/mail`, "--quiet");
+  await using _ = program;
+  let seed = 11;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  const alphabet = [
+    ".",
+    "..",
+    "\n",
+    "\n.",
+    "\n.\n",
+    "a",
+    "From ",
+    "=",
+    "ü",
+    "世",
+    "👋",
+    "\t",
+    " ",
+    "x".repeat(1200),
+    "\u00a0",
+    "~",
+  ];
+  for (let i = 0; i < 8; i++) {
+    const body = Array.from({ length: 60 }, () => alphabet[random(alphabet.length)]).join("") + "end";
+    const data = new Uint8Array(3000).map(() => random(256));
+    await Deno.writeFile(`${folder}/päck ${i}.bin`, data);
+    const args = [
+      "--from",
+      "a@example.com",
+      "--to",
+      "b@example.com",
+      "--subject",
+      body.replace(/\p{Cc}/gu, " ").slice(0, 200),
+    ];
+    const sent = await send(port, [...args, "--attach", `${folder}/päck ${i}.bin`], { stdin: body });
+    assertEquals(sent.status?.code, 0, sent.stderr);
+    const raw = (await mails(`${folder}/mail`)).at(-1) ?? "";
+    assert(raw.split("\r\n").every((line) => bytes(line).length <= 998 && !/[\r\n]/.test(line)));
+    const mail = await PostalMime.parse(raw);
+    assertEquals(mail.text?.replaceAll("\r\n", "\n").replace(/\n$/, ""), body);
+    assertEquals(mail.subject?.trim(), args[5]?.trim());
+    assertEquals(mail.attachments[0]?.filename, `päck ${i}.bin`);
+    const content = mail.attachments[0]?.content;
+    assertEquals(content instanceof ArrayBuffer ? new Uint8Array(content) : content, data);
+    for (const { name } of Deno.readDirSync(`${folder}/mail/new`)) await Deno.remove(`${folder}/mail/new/${name}`);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("send.ts: wrong input is exit code 2 before anything is sent", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let connections = 0;
+  (async () => {
+    for await (const conn of listener) {
+      connections++;
+      conn.close();
+    }
+  })();
+  for (
+    const args of [
+      ["--to", "b@example.com\r\nRCPT TO:<c@example.com>", "--text", "x"],
+      ["--to", "b@example.com", "--from", "a@example.com\nBcc: x@y", "--text", "x"],
+      ["--to", "b@example.com", "--subject", "a\r\nBcc: x@example.com", "--text", "x"],
+      ["--to", "nobody", "--text", "x"],
+      ["--to", "a@b, c@d", "--text", "x"],
+      ["--text", "x"],
+      ["--to", "b@example.com", "--text", "x", "--attach", "no-such-file"],
+      ["--to", "b@example.com", "--text", "x", "--text-file", "README.md"],
+      ["--to", "b@example.com", "--text", "x", "--helo", "a b"],
+      ["--to", "b@example.com", "--text", "x", "--user", "ada"],
+      ["--to", "b@example.com", "--text", "x", "--user", "ada", "--password-env", "NONE_SUCH"],
+    ]
+  ) {
+    const program = await send(listener.addr.port, args, { env: { SMTP_PASSWORD: "" } });
+    assert(program.status?.code === 2 || /NONE_SUCH/.test(program.stderr), `${args}: ${program.stderr}`);
+    assertEquals(program.stdout, "");
+  }
+  assertEquals(connections, 0);
+  listener.close();
+});
+
+Deno.test("send.ts: each recipient that is refused is named, the others get the mail, and the exit code is 1", async () => {
+  const folder = await Deno.makeTempDir();
+  const { program, port } = await start(folder, "--maildir", folder, "--reject", "nobody", "--defer", "later");
+  await using _ = program;
+  const some = await send(port, [...basic, "--cc", "nobody@example.com", "--bcc", "later@example.com"]);
+  failedWith(
+    some,
+    1,
+    /^send: not to nobody@example\.com, for good: 550 5\.1\.1 no mailbox .*; not to later@example\.com, for now: 450 4\.2\.1 /m,
+  );
+  assertEquals((await mails(folder)).length, 1);
+  const none = await send(port, ["--from", "a@example.com", "--to", "nobody@example.com", "--text", "x"]);
+  failedWith(none, 1, /^send: nobody was taken: not to nobody@example\.com, for good: 550 /m);
+  assertEquals((await mails(folder)).length, 1);
+  const { program: small, port: other } = await start(folder, "--size", "100");
+  await using __ = small;
+  failedWith(await send(other, basic), 1, /^send: the mail has \d+ bytes, and the server takes 100$/m);
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  openssl,
+  "openssl",
+  "TLS: STARTTLS, implicit, required, refused; passwords only under it, and masked",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const { cert, key } = await certificate(folder);
+    await Deno.writeTextFile(`${folder}/password`, "s3cr3t\n");
+    const auth = ["--user", "ada", "--password-file", `${folder}/password`];
+    const tlsPort = getAvailablePort();
+    const { program, port } = await start(folder, "--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, ...auth);
+    await using _ = program;
+    await program.line(new RegExp(`TLS from the first byte, listening on 127\\.0\\.0\\.1:${tlsPort}`));
+    const args = ["--host", "localhost", "--ca", cert, ...basic];
+    for (const [mode, at] of [["opportunistic", port], ["required", port], ["implicit", tlsPort]] as const) {
+      const sent = await send(at, [...args, "--tls", mode, ...auth]);
+      assertEquals(sent.status?.code, 0, sent.stderr);
+      assert(!/s3cr3t|AHMzY3IzdA|czNjcjN0/.test(sent.stdout + sent.stderr), "the password is masked");
+      assertStringIncludes(sent.stdout, "C: AUTH PLAIN ********");
+      if (mode !== "implicit") assertEquals(sent.stdout.split("C: EHLO").length, 3, "EHLO again after STARTTLS");
+    }
+    const environment = await send(port, [...args, "--user", "ada", "--password-env", "SMTP_PASSWORD"], {
+      env: { SMTP_PASSWORD: "s3cr3t" },
+    });
+    assertEquals(environment.status?.code, 0, environment.stderr);
+    const wrong = await send(port, [...args, "--user", "ada", "--password-env", "SMTP_PASSWORD"], {
+      env: { SMTP_PASSWORD: "wrong" },
+    });
+    failedWith(wrong, 1, /^send: the password was refused for good: 535 5\.7\.8 /m);
+    // Without TLS the password is proved, not told.
+    const cram = await send(port, [...args, "--tls", "off", ...auth]);
+    assertEquals(cram.status?.code, 0, cram.stderr);
+    assertStringIncludes(cram.stdout, "C: AUTH CRAM-MD5");
+    failedWith(
+      await send(port, [...basic, "--host", "localhost"]),
+      1,
+      /^send: no TLS with localhost:\d+: invalid peer certificate/m,
+    );
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+/** A server that says what it is told to, line by line, whatever the client says; keeps what the client has said. */
+function canned(...says: string[]): { port: number; said: () => string; [Symbol.dispose](): void } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let said = "";
+  (async () => {
+    for await (const conn of listener) {
+      const buffer = new Uint8Array(4096);
+      for (const line of says) {
+        await conn.write(bytes(line));
+        const n = await conn.read(buffer);
+        if (n === null) break;
+        said += text(buffer.subarray(0, n));
+      }
+      conn.close();
+    }
+  })().catch(() => {}); // closed by the test
+  return { port: listener.addr.port, said: () => said, [Symbol.dispose]: () => listener.close() };
+}
+
+Deno.test("send.ts: no password without TLS, nothing said before it is believed, no TLS where it is required", async () => {
+  const auth = ["--user", "ada", "--password-env", "SMTP_PASSWORD"];
+  const env = { SMTP_PASSWORD: "s3cr3t" };
+  {
+    using server = canned("220 x\r\n", "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
+    failedWith(
+      await send(server.port, [...basic, ...auth], { env }),
+      1,
+      /^send: the password is not told without TLS/m,
+    );
+    assert(!server.said().includes("AUTH"));
+  }
+  {
+    using server = canned("220 x\r\n", "250-x\r\n250 AUTH PLAIN\r\n", "235 ok\r\n", "421 enough\r\n");
+    const program = await send(server.port, [...basic, ...auth, "--insecure-auth"], { env });
+    assertStringIncludes(server.said(), `AUTH PLAIN ${bytes("\0ada\0s3cr3t").toBase64()}`);
+    assert(!program.stdout.includes(bytes("\0ada\0s3cr3t").toBase64()));
+    failedWith(program, 1, /ended the dialogue for now: 421 enough$/m);
+  }
+  {
+    using server = canned("220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n");
+    failedWith(
+      await send(server.port, [...basic, ...auth], { env }),
+      1,
+      /said more than 220 before TLS: someone on the way may have$/m,
+    );
+  }
+  {
+    using server = canned("220 x\r\n", "250-x\r\n250 SIZE\r\n");
+    failedWith(
+      await send(server.port, [...basic, "--tls", "required"]),
+      1,
+      /offers no STARTTLS, and --tls is required$/m,
+    );
+  }
+  {
+    using server = canned(
+      "220 x\r\n",
+      "250-x\r\n250 STARTTLS\r\n",
+      "220 go\r\n",
+      "this is no TLS at all, whatever it is\r\n",
+    );
+    failedWith(await send(server.port, basic), 1, /^send: no TLS with 127\.0\.0\.1:\d+: /m);
+  }
+  {
+    using server = canned("220 \u001b[2J\r\n", "500 \u0007\r\n", "500 \u009b31m no\r\n");
+    const program = await send(server.port, basic);
+    // deno-lint-ignore no-control-regex -- they are what must not be there
+    assert(!/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(program.stdout + program.stderr), JSON.stringify(program.stdout));
+  }
+});
+
+testWith(linux, "kill -9", "smtp/server.ts: a mail that was acknowledged survives kill -9", async () => {
+  const folder = await Deno.makeTempDir();
+  let acknowledged = 0;
+  for (let round = 0; round < 2; round++) {
+    const { program, port } = await start(folder, "--maildir", folder, "--quiet");
+    const clients = Array.from({ length: 6 }, async () => {
+      using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      const buffer = new Uint8Array(4096);
+      const ask = async (line: string) => {
+        await conn.write(bytes(line));
+        const n = await conn.read(buffer);
+        if (n === null) throw new Deno.errors.ConnectionReset();
+        return text(buffer.subarray(0, n));
+      };
+      try {
+        await conn.read(buffer);
+        await ask("EHLO x\r\n");
+        while (true) {
+          await ask("MAIL FROM:<a@b>\r\n");
+          await ask("RCPT TO:<c@d>\r\n");
+          await ask("DATA\r\n");
+          if ((await ask(`Subject: x\r\n\r\n${"y".repeat(900)}\r\n.\r\n`)).startsWith("250")) acknowledged++;
+        }
+      } catch (error) {
+        if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) throw error;
+      }
+    });
+    await until(() => acknowledged > (round + 1) * 60, "some mails");
+    program.signal("SIGKILL");
+    await Promise.all(clients);
+    await program.ended;
+  }
+  const kept = await mails(folder);
+  assert(kept.length >= acknowledged, `${kept.length} of ${acknowledged}`);
+  assert(kept.every((mail) => mail.endsWith(`${"y".repeat(900)}\r\n`)), "each of them whole");
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  linux,
+  "/proc of Linux",
+  "smtp/server.ts: 50 MiB at flat memory, too much of it 552, and nothing left in tmp",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const { program, port } = await start(folder, "--maildir", folder, "--quiet");
+    await using _ = program;
+    const before = await memory(program.pid);
+    const dialogue = async (size: number) => {
+      using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      const buffer = new Uint8Array(4096);
+      const read = async () => text(buffer.subarray(0, await conn.read(buffer) ?? 0));
+      const write = async (data: Uint8Array) => {
+        for (let at = 0; at < data.length;) at += await conn.write(data.subarray(at));
+      };
+      await read();
+      for (const line of ["EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA"]) {
+        await write(bytes(`${line}\r\n`));
+        await read();
+      }
+      const line = bytes(`${"z".repeat(70)}\r\n`);
+      const block = new Uint8Array(line.length * 1000);
+      for (let i = 0; i < 1000; i++) block.set(line, i * line.length);
+      for (let sent = 0; sent < size; sent += block.length) await write(block);
+      await write(bytes(".\r\n"));
+      return await read();
+    };
+    assertMatch(await dialogue(49 << 20), /^250 /);
+    const grown = await memory(program.pid) - before;
+    assert(grown < 60, `${grown} MiB more`);
+    assertMatch(await dialogue(52 << 20), /^552 5\.3\.4 /);
+    assertEquals([...Deno.readDirSync(`${folder}/tmp`)].length, 0);
+    assertEquals([...Deno.readDirSync(`${folder}/new`)].length, 1);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+const mounts = linux && await has("unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt");
+testWith(mounts, "right to mount", "smtp/server.ts: on a full disk a mail is put off, not lost", async () => {
+  const folder = await Deno.makeTempDir();
+  const port = getAvailablePort();
+  const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
+  const start = `mount -t tmpfs -o size=64k none ${folder} && exec ${Deno.execPath()} run ${flags} smtp/server.ts ` +
+    `--port ${port} --maildir ${folder}`;
+  await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
+  await program.line(/listening on /i);
+  const sent = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(100_000) });
+  failedWith(sent, 1, /^send: the mail was refused for now: 452 4\.3\.1 /m);
+  const small = await send(port, basic);
+  assertEquals(small.status?.code, 0, small.stderr);
+});
+
+testWith(linux, "/proc of Linux", "smtp/server.ts: silence, slowness and garbage leave nothing behind", async () => {
+  const { program, port } = await serve("smtp/server.ts", "--timeout", "1", "--quiet");
+  await using _ = program;
+  const before = await descriptors(program.pid);
+  const silent = await Promise.all(Array.from({ length: 200 }, () => Deno.connect({ hostname: "127.0.0.1", port })));
+  assertEquals((await send(port, basic)).status?.code, 0);
+  let seed = 3;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  const start = "EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n\r\ny\r\n.\r\nQUIT\r\n";
+  for (let i = 0; i < 1000; i += 50) {
+    await Promise.all(Array.from({ length: 50 }, async () => {
+      const data = bytes(start);
+      for (let n = random(6); n >= 0; n--) data[random(data.length)] = random(256);
+      using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      try {
+        await conn.write(data);
+        await conn.closeWrite();
+        while (await conn.read(new Uint8Array(4096)) !== null);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) throw error;
+      }
+    }));
+  }
+  const buffer = new Uint8Array(1000);
+  for (const conn of silent.slice(0, 5)) {
+    let said = "";
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) said += text(buffer.subarray(0, n));
+    assertMatch(said, /^220 [^]*421 4\.4\.2 you were silent for too long\r\n$/);
+  }
+  for (const conn of silent) conn.close();
+  await until(async () => await descriptors(program.pid) <= before + 5, "the descriptors back");
+  assertEquals(program.stderr, "");
+});
+
+testWith(
+  await has("python3", "--version"),
+  "python3",
+  "Python's smtplib: plain, and under TLS with a password where there is openssl",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const plain = await start(folder, "--maildir", folder, "--quiet");
+    await using _ = plain.program;
+    const python = async (script: string) => {
+      const program = new Program(["python3", "-c", script]);
+      assertEquals((await program.end()).code, 0, program.stderr);
+    };
+    const message = String.raw`"From: a@b\r\nSubject: py\r\n\r\n.dot\r\n" + "x" * 500 + "\r\n"`;
+    await python(
+      `import smtplib; s = smtplib.SMTP("127.0.0.1", ${plain.port}); assert s.sendmail("a@b", ["c@d"], ${message}) == {}; s.quit()`,
+    );
+    assertStringIncludes((await mails(folder))[0] ?? "", "\r\n\r\n.dot\r\nxxx");
+    if (openssl) {
+      const { cert, key } = await certificate(folder);
+      await Deno.writeTextFile(`${folder}/password`, "s3cr3t\n");
+      const secure = await start(
+        folder,
+        "--cert",
+        cert,
+        "--key",
+        key,
+        "--user",
+        "ada",
+        "--password-file",
+        `${folder}/password`,
+      );
+      await using __ = secure.program;
+      await python(
+        `import smtplib, ssl; s = smtplib.SMTP("localhost", ${secure.port}); s.starttls(context=ssl.create_default_context(cafile="${cert}"))
+s.login("ada", "s3cr3t"); assert s.sendmail("a@b", ["c@d"], ${message}) == {}; assert s.quit()[0] == 221`,
+      );
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+testWith(
+  await has("swaks", "--version"),
+  "swaks",
+  "swaks: sends to the server, with a password by CRAM-MD5",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${folder}/password`, "s3cr3t\n");
+    const { program, port } = await start(
+      folder,
+      "--maildir",
+      `${folder}/m`,
+      "--user",
+      "ada",
+      "--password-file",
+      `${folder}/password`,
+      "--insecure-auth",
+    );
+    await using _ = program;
+    for (const mechanism of ["PLAIN", "LOGIN"]) {
+      const swaks = new Program([
+        ...[
+          "swaks",
+          "--server",
+          "127.0.0.1",
+          "--port",
+          `${port}`,
+          "--from",
+          "a@b.example",
+          "--to",
+          "c@d.example,e@f.example",
+        ],
+        ...["--auth", mechanism, "--auth-user", "ada", "--auth-password", "s3cr3t", "--header", "Subject: swaks"],
+      ]);
+      assertEquals((await swaks.end()).code, 0, swaks.tail(20));
+    }
+    assertEquals((await mails(`${folder}/m`)).length, 2);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+testWith(await has("curl", "--version"), "curl", "curl: sends a mail, also under implicit TLS", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/mail.txt`, "From: a@b\r\nSubject: curl\r\n\r\n.dot\r\n");
+  const tls = openssl ? await certificate(folder) : undefined;
+  const tlsPort = getAvailablePort();
+  const more = tls ? ["--cert", tls.cert, "--key", tls.key, "--tls-port", `${tlsPort}`] : [];
+  const { program, port } = await start(folder, "--maildir", `${folder}/m`, ...more);
+  await using _ = program;
+  for (const url of [`smtp://127.0.0.1:${port}`, ...tls ? [`smtps://localhost:${tlsPort}`] : []]) {
+    const envelope = ["--mail-from", "a@b.example", "--mail-rcpt", "c@d.example", "-T", `${folder}/mail.txt`];
+    const curl = new Program(["curl", "-sS", url, ...tls ? ["--cacert", tls.cert] : [], ...envelope]);
+    assertEquals((await curl.end()).code, 0, curl.stderr);
+  }
+  const kept = await mails(`${folder}/m`);
+  assert(
+    kept.length === (tls ? 2 : 1) && kept.every((mail) => mail.endsWith("Subject: curl\r\n\r\n.dot\r\n")),
+    kept.join(),
+  );
+  await Deno.remove(folder, { recursive: true });
+});
+
+const aiosmtpd = await has("/usr/bin/aiosmtpd", "--version");
+testWith(aiosmtpd, "aiosmtpd (python3-aiosmtpd)", "send.ts: aiosmtpd takes its mail", async () => {
+  const port = getAvailablePort();
+  await using server = new Program(["/usr/bin/aiosmtpd", "-n", "-l", `127.0.0.1:${port}`]);
+  const sent = await send(port, [...basic, "--wait", "10", "--attach", "http/site/about.txt"]);
+  assertEquals(sent.status?.code, 0, sent.stderr);
+  await until(() => server.stdout.includes("END MESSAGE"), "the mail");
+  assertStringIncludes(server.stdout, "Subject: Hello");
+});
+
+testWith(
+  await has("chromium", "--version"),
+  "chromium",
+  "the inbox: new mail appears, hostile mail does nothing, attachments are kept",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const server = await start(folder, "--maildir", folder, "--quiet");
+    await using _ = server.program;
+    const port = getAvailablePort();
+    const flags = ["-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder, "--port", `${port}`];
+    await using inbox = new Program(["deno", "run", ...flags], { cwd: root });
+    await inbox.line(/listening on /i);
+    let leaked = 0;
+    const leak = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+      leaked++;
+      return new Response("");
+    });
+    await using opened = await openPage(900);
+    const { page, errors } = opened;
+    const at = `http://127.0.0.1:${port}`;
+    await page.goto(`${at}/`);
+    await page.waitForSelector("text=No mail yet");
+    await send(server.port, [...basic, "--attach", "http/site/about.txt"]);
+    await page.waitForSelector("text=Hello"); // by itself
+    const evil = `http://127.0.0.1:${leak.addr.port}`;
+    await Deno.writeTextFile(
+      `${folder}/evil.html`,
+      `<meta http-equiv="refresh" content="0; url=${evil}/refresh"><link rel="stylesheet" href="${evil}/css"><link rel="dns-prefetch" href="//leak.invalid">
+     <h1>Offer</h1><img src="${evil}/pixel"><script>parent.document.title = "owned"; fetch("${evil}/script")</script>
+     <a href="javascript:parent.document.title='owned'" id="js">click</a> <a href="${evil}/link" target="_top" id="link">link</a>
+     <form action="${evil}/form"><button id="submit">send</button></form><iframe src="${evil}/frame"></iframe>
+     <style>@import url(${evil}/import); body { background: url(${evil}/background) }</style>
+     <svg onload="parent.document.title='owned'"></svg><base href="${evil}/">`,
+    );
+    await Deno.writeTextFile(`${folder}/<b>.html`, "<script>alert(1)</script>");
+    await send(server.port, [
+      ...["--from", '"<img src=x onerror=alert(1)>" <mallory@example.com>', "--to", "you@example.com"],
+      ...["--subject", "<script>document.title='owned'</script>", "--text", "plain <b>text</b>"],
+      ...["--html", `${folder}/evil.html`, "--attach", `${folder}/<b>.html`],
+    ]);
+    await page.waitForSelector("text=<script>document.title='owned'</script>");
+    assertEquals(await page.locator("#mails tr").count(), 2);
+    await keep(page, "smtp/inbox.png");
+    await page.click("#mails tr:first-child a");
+    await page.waitForSelector("iframe");
+    const frame = page.frameLocator("iframe");
+    await frame.locator("h1").waitFor();
+    for (const id of ["#js", "#submit", "#link"]) await frame.locator(id).click({ timeout: 5000 });
+    await page.waitForTimeout(500); // a refresh, a script or a click would have had its time
+    assertEquals(leaked, 0, "nothing was fetched from elsewhere");
+    assertEquals(await page.textContent("h1"), "<script>document.title='owned'</script>");
+    assertEquals(await page.textContent("#text"), "plain <b>text</b>\n");
+    assert(page.url().startsWith(at) && await page.title() !== "owned");
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click("ul a")]);
+    assertEquals(file.suggestedFilename().replace(/[<>_-]/g, ""), "b.html");
+    const part = await fetch(`${page.url()}part/0`);
+    assertEquals([part.headers.get("content-type"), await part.text()], [
+      "application/octet-stream",
+      "<script>alert(1)</script>",
+    ]);
+    const raw = await fetch(`${page.url()}raw`);
+    assertEquals(raw.headers.get("content-type"), "text/plain; charset=UTF-8");
+    assertStringIncludes(await raw.text(), "Return-Path: <mallory@example.com>");
+    for (
+      const path of ["/mail/..%2f..%2fetc%2fpasswd/", "/mail/../../etc/passwd/", "/mail/no-such/", "/mail/%00/", "/x"]
+    ) {
+      const response = await fetch(at + path);
+      assertEquals([path, response.status], [path, 404]);
+      await response.body?.cancel();
+    }
+    // What the policy has stopped, the browser reports; nothing else went wrong.
+    const stopped = /: csp$|Content.Security.Policy|sandbox|Blocked|ERR_BLOCKED|ERR_ABORTED|net::ERR/i;
+    assertEquals(errors.filter((error) => !stopped.test(error)), []);
+    await leak.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  },
+);
