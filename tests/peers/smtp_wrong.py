@@ -14,7 +14,9 @@ class Handler(socketserver.BaseRequestHandler):
 
     def line(self):
         while b"\r\n" not in self.rest:
-            if len(self.rest) > 4096 and WAY != "no-limit":
+            if len(self.rest) > 4096:
+                if WAY == "dies-of-long-lines":
+                    os._exit(1)
                 self.say("500 5.5.2 too long")
                 raise ConnectionError
             more = self.request.recv(65536)
