@@ -158,7 +158,8 @@ function truncated(packet: Uint8Array): Uint8Array {
 }
 
 function unsent(error: unknown): void {
-  console.error(error instanceof Error ? error.message : error);
+  const expected = error instanceof Failure || (error instanceof Error && Reflect.has(error, "code"));
+  console.error(expected ? error.message : error); // a bug keeps its stack trace
 }
 
 /** Reads the zones. @throws {Failure} with code 2 that names the file, the line, and what was expected. */
