@@ -232,6 +232,25 @@ export function explain(error: unknown, addr: { hostname: string; port: number }
   return error;
 }
 
+/** Reads a file that the command line names. @throws {Failure} with code 2 that says why it cannot. */
+export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotCapable
+      ? `no permission: add -R=${path} to deno run`
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    throw new Failure(`cannot read ${printable(path)}: ${printable(why)}`, 2);
+  }
+}
+
+/** The same, as text. */
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readFile(path));
+}
+
 /** Binds a socket by calling `listen`; `{port: 0}` takes a free port. @throws {Failure} that says why it cannot. */
 export function bind<T>(addr: { hostname: string; port: number }, listen: (at: typeof addr) => T): T {
   try {

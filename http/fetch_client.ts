@@ -16,7 +16,20 @@
  *
  * @module
  */
-import { clientOptions, count, Failure, place, printable, reach, run, show, text, toggle, whole } from "../cli.ts";
+import {
+  clientOptions,
+  count,
+  Failure,
+  place,
+  printable,
+  reach,
+  readText,
+  run,
+  show,
+  text,
+  toggle,
+  whole,
+} from "../cli.ts";
 
 const command = {
   name: "fetch_client",
@@ -121,12 +134,4 @@ function parseUrl(given: string, flags: { host: string; port: number }): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^https?:$/.test(url.protocol)) return url;
   throw new Failure(`a URL starts with http:// or https:// and a host, a path with /: ${printable(given)}`, 2);
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(file);
-  } catch (error) {
-    throw new Failure(`cannot read ${printable(file)}: ${error instanceof Error ? error.message : error}`, 2);
-  }
 }

@@ -28,6 +28,7 @@ import {
   printable,
   progress,
   reach,
+  readText,
   run,
   text,
   texts,
@@ -210,12 +211,4 @@ function parseAddress(given: string, flags: { host: string; port: number }): Add
 
 function urlOf(address: Address): URL {
   return new URL(address.target, `${address.tls ? "https" : "http"}://${place(address)}`);
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(file);
-  } catch (error) {
-    throw new Failure(`cannot read ${printable(file)}: ${error instanceof Error ? error.message : error}`, 2);
-  }
 }

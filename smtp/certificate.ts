@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure, printable } from "../cli.ts";
+import { Failure, printable, readText } from "../cli.ts";
 
 /** A certificate and its key, both PEM. */
 export interface Pair {
@@ -19,11 +19,7 @@ export async function certificateOf(
   if (flags["self-signed"] && flags.cert) throw new Failure("--self-signed or --cert, not both", 2);
   if (flags["self-signed"]) return await selfSigned();
   if (flags.cert === "") return undefined;
-  try {
-    return { cert: await Deno.readTextFile(flags.cert), key: await Deno.readTextFile(flags.key) };
-  } catch (error) {
-    throw new Failure(`cannot read the certificate: ${printable(error instanceof Error ? error.message : "")}`, 2);
-  }
+  return { cert: await readText(flags.cert), key: await readText(flags.key) };
 }
 
 /** A pair for 127.0.0.1 and localhost, good for a month; nobody but who is told of it trusts it. */

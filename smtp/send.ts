@@ -18,7 +18,21 @@
  * @module
  */
 import { promptSecret } from "jsr:@std/cli@1/prompt-secret";
-import { clientOptions, count, explain, Failure, printable, reach, run, seconds, text, texts, toggle } from "../cli.ts";
+import {
+  clientOptions,
+  count,
+  explain,
+  Failure,
+  printable,
+  reach,
+  readFile,
+  readText,
+  run,
+  seconds,
+  text,
+  texts,
+  toggle,
+} from "../cli.ts";
 import { needsUtf8 } from "./address.ts";
 import { cramMd5, fromBase64, toBase64 } from "./authentication.ts";
 import { compose, type Mail } from "./compose.ts";
@@ -198,7 +212,7 @@ await run(command, async (flags) => {
     if (flags.text && flags["text-file"]) throw new Failure("--text or --text-file, not both", 2);
     const text = flags.text || (flags["text-file"] ? await readText(flags["text-file"]) : await readStdin());
     const attachments = await Promise.all(
-      flags.attach.map(async (path) => ({ filename: path.replace(/^.*[/\\]/, ""), content: await readBytes(path) })),
+      flags.attach.map(async (path) => ({ filename: path.replace(/^.*[/\\]/, ""), content: await readFile(path) })),
     );
     const { from, to, cc, bcc, subject } = flags;
     const html = flags.html ? await readText(flags.html) : "";
@@ -226,18 +240,6 @@ await run(command, async (flags) => {
 /** @throws {Failure} when the reply has another code. */
 function expect(reply: Reply, code: number, otherwise: string): void {
   if (reply.code !== code) throw new Failure(`${otherwise} ${verdict(reply)}`);
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw new Failure(`cannot read ${printable(path)}: ${printable(error instanceof Error ? error.message : "")}`, 2);
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  return new TextDecoder().decode(await readBytes(path));
 }
 
 async function readStdin(): Promise<string> {

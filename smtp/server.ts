@@ -26,6 +26,7 @@ import {
   Failure,
   onStop,
   printable,
+  readText,
   run,
   seconds,
   serverOptions,
@@ -98,7 +99,9 @@ await run(command, async (flags) => {
     recipients: flags["max-recipients"],
     errors: flags["max-errors"],
     tls: pair !== undefined,
-    credentials: flags.user ? { user: flags.user, password: await firstLine(flags["password-file"]) } : undefined,
+    credentials: flags.user
+      ? { user: flags.user, password: (await readText(flags["password-file"])).split(/\r?\n/)[0] ?? "" }
+      : undefined,
     insecureAuth: flags["insecure-auth"],
     judge(mailbox) {
       const lower = mailbox.toLowerCase();
@@ -290,12 +293,4 @@ async function fill(stream: Stream, session: Session): Promise<boolean> {
 
 async function join(parts: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array> {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
-}
-
-async function firstLine(file: string): Promise<string> {
-  try {
-    return (await Deno.readTextFile(file)).split(/\r?\n/)[0] ?? "";
-  } catch (error) {
-    throw new Failure(`cannot read ${printable(file)}: ${printable(error instanceof Error ? error.message : "")}`, 2);
-  }
 }

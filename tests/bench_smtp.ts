@@ -4,18 +4,11 @@
  *
  * @module
  */
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Failure } from "../cli.ts";
 import type { Tools } from "./bench_dns.ts";
+import { type Contender, started } from "./bench_web.ts";
 import { memory } from "./helpers.ts";
 import { has, Program } from "./program.ts";
-import { root } from "./tasks.ts";
-
-interface Contender {
-  readonly name: string;
-  readonly port: number;
-  readonly program: Program;
-}
 
 const connections = 20;
 
@@ -28,20 +21,7 @@ export async function benchSmtp(folder: string, tools: Tools): Promise<void> {
   const source = await find("smtp-source");
   if (!source) throw new Failure("the load is smtp-source: install it (apt-get install postfix)", 3);
   await Deno.chmod(folder, 0o755); // smtp-sink runs as nobody
-  const start = async (name: string, command: (port: number) => string[]): Promise<Contender> => {
-    const port = getAvailablePort();
-    const program = new Program(tools.pin(0, command(port)), { cwd: root });
-    for (let tries = 0; tries < 200; tries++) {
-      try {
-        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-        return { name, port, program };
-      } catch (error) {
-        if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-        await new Promise((again) => setTimeout(again, 50));
-      }
-    }
-    throw new Failure(`${name} did not start: ${program.tail()}`);
-  };
+  const start = (name: string, command: (port: number) => string[]) => started(tools, name, {}, command);
   const ours = (...args: string[]) => (port: number) => [
     ...[Deno.execPath(), "run", "-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`, "smtp/server.ts", "--quiet"],
     ...["--port", `${port}`, ...args],

@@ -13,7 +13,8 @@ import { memory } from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { root } from "./tasks.ts";
 
-interface Contender {
+/** A server that is measured. */
+export interface Contender {
   readonly name: string;
   readonly port: number;
   readonly program: Program;
@@ -22,7 +23,7 @@ interface Contender {
 const connections = 50;
 
 /** Starts a server on its core. `start` gives its command; the port is in PORT, too. It is up when it can be connected to. */
-async function started(
+export async function started(
   tools: Tools,
   name: string,
   env: Record<string, string>,

@@ -5,9 +5,10 @@ import { client, failedWith, runClient, serve } from "./helpers.ts";
 import { Program } from "./program.ts";
 import { pairs, root } from "./tasks.ts";
 
-const scripts = [...new Set(pairs().flatMap(([, task]) => task.match(/\w+\/\w+\.ts/g) ?? []))];
+/** Those of the tasks, and the one that is for a browser alone. */
+const scripts = [...new Set(pairs().flatMap(([, task]) => task.match(/\w+\/\w+\.ts/g) ?? [])), "smtp/inbox.ts"];
 const servers = scripts.filter((script) => script.includes("server"));
-const alone = scripts.filter((script) => /^ping\/|^dns\/(lookup|query)/.test(script));
+const alone = scripts.filter((script) => /^ping\/|^dns\/(lookup|query)|^smtp\/inbox/.test(script));
 const clients = scripts.filter((script) => !servers.includes(script) && !alone.includes(script));
 
 /** What a script needs to be started with: the folder that its task's permission is for, or what there is no default for. */
@@ -33,7 +34,9 @@ for (const script of scripts) {
   });
 
   Deno.test(`${script}: wrong usage is exit code 2 with the usage line, and nothing is opened`, async () => {
-    const wrong = script.startsWith("dns/") && alone.includes(script)
+    const wrong = script === "smtp/inbox.ts"
+      ? [["--nonsense"], ["--port", "70000"], ["--maildir"], ["x"]]
+      : script.startsWith("dns/") && alone.includes(script)
       ? [["--nonsense"], ["--timeout"], ["--timeout=-1"], [], ["--server=:", "x"], ["--server=[::1", "x"], [
         "x",
         "--server=a:99999",

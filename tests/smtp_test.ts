@@ -786,6 +786,17 @@ testWith(aiosmtpd, "aiosmtpd (python3-aiosmtpd)", "send.ts: aiosmtpd takes its m
   assertStringIncludes(server.stdout, "Subject: Hello");
 });
 
+Deno.test("inbox.ts: a Maildir that is not there, or may not be read, is one line and exit code 1", async () => {
+  const run = async (...args: string[]) => {
+    const program = new Program(["deno", "run", "--no-prompt", ...args, "--port=0"], { cwd: root });
+    await program.end();
+    return program;
+  };
+  const missing = await run("-N=127.0.0.1", "-R", "smtp/inbox.ts", "--maildir", "no-such-folder");
+  failedWith(missing, 1, /^inbox: cannot watch no-such-folder\/new: .*: start the server with --maildir first$/m);
+  failedWith(await run("-N=127.0.0.1", "smtp/inbox.ts"), 1, /^inbox: cannot watch mail\/new: Requires read access /m);
+});
+
 testWith(
   await has("chromium", "--version"),
   "chromium",

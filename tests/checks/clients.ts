@@ -5,7 +5,18 @@
  */
 import { printable } from "../../cli.ts";
 import type { Program } from "../program.ts";
-import { type Check, type Client, fail, inTime, limits, Peer, quote, type Suite } from "./suite.ts";
+import {
+  type Check,
+  type Client,
+  complained,
+  fail,
+  inTime,
+  limits,
+  noServer,
+  Peer,
+  quote,
+  type Suite,
+} from "./suite.ts";
 
 /** A server for one client: `serve` talks to it. Returns the client's program once it has ended. */
 async function play(client: Client, serve: (peer: Peer, program: Program) => Promise<void>): Promise<Program> {
@@ -58,37 +69,10 @@ function succeeded(program: Program): void {
   }
 }
 
-function complained(program: Program, about: string): void {
-  if (program.status?.code === 0) fail("an exit code other than 0", "0", `notice ${about}, say so, and exit with 1`);
-  if (/Traceback|^\s+at |Exception in thread/m.test(program.stderr + program.stdout)) {
-    fail("one line that says what went wrong", "a stack trace", `catch the error: ${about} is to be expected`);
-  }
-}
-
 function printed(program: Program, text: Uint8Array, hint: string): void {
   const wanted = new TextDecoder().decode(text).trim();
   if (!program.stdout.includes(wanted)) fail(`${quote(text)} on stdout`, `"${printable(program.stdout)}"`, hint);
 }
-
-const absent: Check<Client> = {
-  name: "no server",
-  why: "A server that is not there is an everyday event: one line and an exit code, not a stack trace.",
-  points: 1,
-  async run(client) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    listener.close(); // now nobody listens on this port
-    const program = client.start(listener.addr.port);
-    try {
-      const ended = await inTime(program.ended, limits.patience * 2);
-      if (!ended) {
-        fail("the client to end", `it still runs ${limits.patience * 2 / 1000} s later`, "do not try for ever");
-      }
-      complained(program, "a refused connection");
-    } finally {
-      await program.stop();
-    }
-  },
-};
 
 /** Checks for a client of an echo server. */
 export const echoClient: Suite = {
@@ -148,7 +132,7 @@ export const echoClient: Suite = {
         complained(program, "an end of the stream before all has come back");
       },
     },
-    absent,
+    noServer,
   ],
 };
 
@@ -186,6 +170,6 @@ export const replyClient: Suite = {
         complained(program, "an end of the stream instead of a reply");
       },
     },
-    absent,
+    noServer,
   ],
 };

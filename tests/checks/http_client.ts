@@ -6,7 +6,18 @@
 import { headLength, MessageError, parseRequest, type RequestHead } from "../../http/message.ts";
 import { printable } from "../../cli.ts";
 import type { Program } from "../program.ts";
-import { type Check, type Client, fail, inTime, limits, Peer, quote, type Suite } from "./suite.ts";
+import {
+  type Check,
+  type Client,
+  complained,
+  fail,
+  inTime,
+  limits,
+  noServer,
+  Peer,
+  quote,
+  type Suite,
+} from "./suite.ts";
 
 const text = "A page of the checks.";
 
@@ -75,13 +86,6 @@ async function receive(peer: Peer): Promise<RequestHead> {
 function printed(program: Program, hint: string): void {
   if (!program.stdout.includes(text)) fail(`"${text}" on stdout`, `"${printable(program.tail(3))}"`, hint);
   if (program.status?.code !== 0) fail("exit code 0", `${program.status?.code}: ${printable(program.tail(1))}`, hint);
-}
-
-function complained(program: Program, about: string): void {
-  if (program.status?.code === 0) fail("an exit code other than 0", "0", `notice ${about}, say so, and exit with 1`);
-  if (/Traceback|^\s+at |panicked/m.test(program.stderr + program.stdout)) {
-    fail("one line that says what went wrong", "a stack trace", `catch the error: ${about} is to be expected`);
-  }
 }
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
@@ -194,22 +198,7 @@ const suite: Suite = {
     complains("chunk sizes of garbage", "RFC 9112 §7.1: a size is a hexadecimal number.", [
       `${ok}Transfer-Encoding: chunked\r\n\r\nxyz\r\n${text}\r\n0\r\n\r\n`,
     ], "a malformed chunk"),
-    {
-      name: "no server",
-      why: "A server that is not there is an everyday event: one line and an exit code, not a stack trace.",
-      points: 1,
-      async run(client) {
-        const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-        listener.close(); // now nobody listens on this port
-        const program = client.start(listener.addr.port);
-        try {
-          if (!await inTime(program.ended, limits.patience * 2)) fail("the client to end", "it runs on", "give up");
-          complained(program, "a refused connection");
-        } finally {
-          await program.stop();
-        }
-      },
-    },
+    noServer,
   ],
 };
 

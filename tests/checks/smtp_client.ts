@@ -7,7 +7,18 @@
 import { DataDecoder } from "../../smtp/data.ts";
 import { printable } from "../../cli.ts";
 import type { Program } from "../program.ts";
-import { type Check, type Client, fail, inTime, limits, Peer, quote, type Suite } from "./suite.ts";
+import {
+  type Check,
+  type Client,
+  complained,
+  fail,
+  inTime,
+  limits,
+  noServer,
+  Peer,
+  quote,
+  type Suite,
+} from "./suite.ts";
 
 /** What the server says: by the first word of a command, or at a moment. `undefined`: it closes without a word. */
 type Script = Partial<
@@ -108,13 +119,6 @@ function delivered({ program, content, commands }: Played, hint: string): void {
   if (program.status?.code !== 0) fail("exit code 0", `${program.status?.code}: ${printable(program.tail(1))}`, hint);
 }
 
-function complained({ program }: Played, about: string): void {
-  if (program.status?.code === 0) fail("an exit code other than 0", "0", `notice ${about}, say so, and exit with 1`);
-  if (/Traceback|^\s+at |panicked/m.test(program.stderr + program.stdout)) {
-    fail("one line that says what went wrong", "a stack trace", `catch the error: ${about} is to be expected`);
-  }
-}
-
 const delivers = (
   name: string,
   why: string,
@@ -135,7 +139,7 @@ const complains = (name: string, why: string, script: Script, about: string): Ch
   points: 1,
   async run(client) {
     const played = await play(client, script);
-    complained(played, about);
+    complained(played.program, about);
     if (script.content === undefined && "content" in script) return;
     if (played.content !== undefined && !("content" in script)) {
       fail("no mail to be sent after that", "a mail", `stop at ${about}`);
@@ -237,22 +241,7 @@ const suite: Suite = {
     complains("another protocol", "RFC 5321 §4.2: what does not start with three digits is no reply.", {
       greeting: "SSH-2.0-OpenSSH_9.2\r\n",
     }, "a greeting that is none"),
-    {
-      name: "no server",
-      why: "A server that is not there is an everyday event: one line and an exit code, not a stack trace.",
-      points: 1,
-      async run(client) {
-        const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-        listener.close(); // now nobody listens on this port
-        const program = client.start(listener.addr.port);
-        try {
-          if (!await inTime(program.ended, limits.patience * 2)) fail("the client to end", "it runs on", "give up");
-          complained({ program, commands: [], content: undefined }, "a refused connection");
-        } finally {
-          await program.stop();
-        }
-      },
-    },
+    noServer,
   ],
 };
 

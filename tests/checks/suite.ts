@@ -158,3 +158,32 @@ export async function reset(server: Server): Promise<void> {
   const late = setTimeout(() => socket.resetAndDestroy(), 500); // a server that does not answer is reset all the same
   await closed.promise.finally(() => clearTimeout(late));
 }
+
+/** Fails unless the client ended with an error of its own, in words and not in a stack trace. */
+export function complained(program: Program, about: string): void {
+  if (program.status?.code === 0) fail("an exit code other than 0", "0", `notice ${about}, say so, and exit with 1`);
+  if (/Traceback|^\s+at |Exception in thread|panicked/m.test(program.stderr + program.stdout)) {
+    fail("one line that says what went wrong", "a stack trace", `catch the error: ${about} is to be expected`);
+  }
+}
+
+/** For every client over TCP: nobody listens where it is told to connect to. */
+export const noServer: Check<Client> = {
+  name: "no server",
+  why: "A server that is not there is an everyday event: one line and an exit code, not a stack trace.",
+  points: 1,
+  async run(client) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    listener.close(); // now nobody listens on this port
+    const program = client.start(listener.addr.port);
+    try {
+      const ended = await inTime(program.ended, limits.patience * 2);
+      if (!ended) {
+        fail("the client to end", `it still runs ${limits.patience * 2 / 1000} s later`, "do not try for ever");
+      }
+      complained(program, "a refused connection");
+    } finally {
+      await program.stop();
+    }
+  },
+};
