@@ -40,7 +40,7 @@ import { requestFraming } from "./body.ts";
 import { type Answer, answerTo, concat, describe, type Field, headOf, lengthOf, today } from "./answer.ts";
 import type { Range } from "./conditions.ts";
 import { Files } from "./files.ts";
-import { linger } from "./linger.ts";
+import { linger } from "../tcp/linger.ts";
 import { AccessLog } from "./log.ts";
 import { headLength, MessageError, parseRequest, type RequestHead } from "./message.ts";
 import { realFolder } from "./target.ts";

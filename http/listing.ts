@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { escape } from "jsr:@std/html@1/entities";
 
 /** A file or folder in the list; `size` in bytes, `modified` as the file system has it. */
 export interface Entry {
@@ -11,11 +12,6 @@ export interface Entry {
   readonly size: number;
   readonly modified: Date | null;
 }
-
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-
-/** Text for an HTML page: a file may be named `<script>`. */
-export const escape = (text: string): string => text.replace(/[&<>"']/g, (char) => entities[char] ?? char);
 
 const order = new Intl.Collator("en", { numeric: true });
 

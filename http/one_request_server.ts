@@ -24,7 +24,7 @@ import { type Client, Clients } from "../tcp/clients.ts";
 import { traced } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
 import { requestFraming } from "./body.ts";
-import { linger } from "./linger.ts";
+import { linger } from "../tcp/linger.ts";
 import { Fields, HEAD, headLength, MessageError, parseRequest, type RequestHead, writeResponse } from "./message.ts";
 import { find, open, realFolder, segmentsOf, type Site } from "./target.ts";
 

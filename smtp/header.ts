@@ -12,7 +12,7 @@ import type { Envelope } from "./session.ts";
  */
 export function receivedFields({ from, to, helo, protocol }: Envelope, address: string, name: string): Uint8Array {
   const literal = address.includes(":") ? `IPv6:${address}` : address;
-  const only = to.length === 1 ? `\r\n\tfor <${to[0]}>` : ""; // of many recipients none is told of the others
+  const only = to.length === 1 ? `\r\n\tfor <${to[0]}>` : ""; // of several, none (RFC 5321 §4.4)
   const date = new Date().toUTCString().replace("GMT", "+0000");
   return new TextEncoder().encode(
     `Return-Path: <${from}>\r\n` + to.map((mailbox) => `Delivered-To: ${mailbox}\r\n`).join("") +

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { escape } from "jsr:@std/html@1/entities";
 import type { Mail, Summary } from "./mailbox.ts";
 
 /** The inbox itself: its own script and style, and frames of its own, which can lead nowhere else. */
@@ -14,9 +15,6 @@ export const PAGE_POLICY = "default-src 'none'; script-src 'self'; connect-src '
 export const FRAME_POLICY =
   "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; " +
   "base-uri 'none'; frame-ancestors 'self'";
-
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-const escape = (text: string) => text.replace(/[&<>"']/g, (char) => entities[char] ?? char);
 
 const style = `
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }

@@ -36,6 +36,7 @@ import {
   whole,
 } from "../cli.ts";
 import { type Client, Clients } from "../tcp/clients.ts";
+import { linger } from "../tcp/linger.ts";
 import { traced } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
 import { certificateOf } from "./certificate.ts";
@@ -44,6 +45,7 @@ import { Excerpt, receivedFields } from "./header.ts";
 import { type Incoming, Maildir, nowhere } from "./maildir.ts";
 import { type Reply, writeReply } from "./reply.ts";
 import { Session, type Settings, type Step } from "./session.ts";
+import { Stream } from "./stream.ts";
 import { TlsDoor } from "./tls_door.ts";
 
 const command = {
@@ -71,16 +73,6 @@ const command = {
     "max-clients": whole(1000, "clients at one time; more wait for their turn", 1, 1_000_000),
   },
 };
-
-/** One client's stream, and what has been read of it and not yet understood. */
-interface Stream {
-  conn: Deno.TcpConn | Deno.TlsConn;
-  /** Under TLS: that all of it has gone out. */
-  sent?: Promise<void>;
-  readonly buffer: Uint8Array;
-  start: number;
-  end: number;
-}
 
 const LF = 10;
 
@@ -158,7 +150,7 @@ await run(command, async (flags) => {
   /** One client's dialogue, from the greeting to the end of the connection. */
   async function talk(client: Client, tls: boolean): Promise<void> {
     client.conn.setNoDelay(true);
-    const stream: Stream = { conn: client.conn, buffer: new Uint8Array(65_536), start: 0, end: 0 };
+    const stream = new Stream(client.conn);
     if (tls) await secure(client, stream);
     let session = new Session(settings, tls);
     let replies: Reply[] = [];
@@ -177,21 +169,24 @@ await run(command, async (flags) => {
         const step = nextStep(session, stream);
         if (step === undefined) {
           await say();
-          if (!await fill(stream, session)) return log(`${client.name} left without QUIT`);
+          if (!await stream.fill()) return log(`${client.name} left without QUIT`);
           continue;
         }
         client.quiet = 0;
         replies.push(step.reply);
         if (step.next === "command") continue;
         await say();
-        if (step.next === "close") return;
+        // Who was dismissed may still be talking, and is to read why.
+        if (step.next === "close") {
+          return step.reply.code >= 400 && !stream.sent ? await linger(client.conn) : undefined;
+        }
         if (step.next === "data") {
           waiting.delete(client);
           replies.push((await receive(client, stream, session)).reply);
           waiting.set(client, stream);
         } else {
           // What came before the handshake was said in the clear, by whomever (RFC 3207 §5): it is not taken.
-          if (stream.end > stream.start) throw new Failure("sent commands behind STARTTLS: closed");
+          if (stream.unread.length > 0) throw new Failure("sent commands behind STARTTLS: closed");
           await secure(client, stream);
           session = new Session(settings, true);
         }
@@ -233,10 +228,10 @@ await run(command, async (flags) => {
         excerpt.add(content);
       };
       while (true) {
-        stream.start += decoder.push(stream.buffer.subarray(stream.start, stream.end), take);
+        stream.take(decoder.push(stream.unread, take));
         if (decoder.done) break;
         await mail.drain();
-        if (!await fill(stream, session)) throw new Failure("left in the middle of a mail");
+        if (!await stream.fill()) throw new Failure("left in the middle of a mail");
         client.quiet = 0;
       }
       const fault = decoder.size > flags.size ? "size" : decoder.fault;
@@ -273,22 +268,12 @@ await run(command, async (flags) => {
 
 /** The step for the next line in the buffer; `undefined` when there is no whole one. */
 function nextStep(session: Session, stream: Stream): Step | undefined {
-  const line = stream.buffer.subarray(stream.start, stream.end);
+  const line = stream.unread;
   const end = line.indexOf(LF);
   if ((end < 0 ? line.length : end + 1) > session.longest) return session.unreadable("long");
   if (end < 0) return undefined;
-  stream.start += end + 1;
+  stream.take(end + 1);
   return line[end - 1] === 13 ? session.command(line.subarray(0, end - 1)) : session.unreadable("bare");
-}
-
-/** Reads more into the buffer; false at the end of the stream. */
-async function fill(stream: Stream, session: Session): Promise<boolean> {
-  if (stream.start > 0) stream.buffer.copyWithin(0, stream.start, stream.end);
-  [stream.start, stream.end] = [0, stream.end - stream.start];
-  if (stream.end > session.longest) throw new Error("a line that is too long is not read further");
-  const n = await stream.conn.read(stream.buffer.subarray(stream.end));
-  stream.end += n ?? 0;
-  return n !== null;
 }
 
 async function join(parts: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array> {

@@ -874,3 +874,17 @@ testWith(
     await Deno.remove(folder, { recursive: true });
   },
 );
+
+Deno.test("smtp/server.ts: who is dismissed reads why, even in the middle of talking", async () => {
+  const { program, port } = await serve("smtp/server.ts");
+  await using _ = program;
+  for (const line of ["x".repeat(200_000), "EHLO a\nMAIL FROM:<a@b>\n"]) {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    const data = bytes(line);
+    for (let at = 0; at < data.length;) at += await conn.write(data.subarray(at));
+    let said = "";
+    const buffer = new Uint8Array(1000);
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) said += text(buffer.subarray(0, n));
+    assertMatch(said, /^220 [^]*\r\n500 5\.5\.2 .*\r\n$/);
+  }
+});

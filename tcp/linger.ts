@@ -1,5 +1,5 @@
 /**
- * Ending a connection so that the last response arrives.
+ * Ending a connection so that what was said last arrives.
  *
  * @module
  */
@@ -9,7 +9,7 @@
  * have come or `seconds` have passed (RFC 9112 §9.6).
  *
  * Were the socket closed at once, bytes that come later would be answered by a reset, and a reset makes the client's
- * kernel forget what it has received and not yet handed over: the very response that says what was wrong.
+ * kernel forget what it has received and not yet handed over: the very words that say what was wrong.
  */
 export async function linger(conn: Deno.TcpConn, limit = 1 << 20, seconds = 2): Promise<void> {
   await conn.closeWrite();
