@@ -35,7 +35,6 @@ import {
 } from "../cli.ts";
 import { type Client, Clients } from "../tcp/clients.ts";
 import { traced } from "../tcp/trace.ts";
-import { writeAll } from "../tcp/write_all.ts";
 import { requestFraming } from "./body.ts";
 import { type Answer, answerTo, concat, describe, type Field, headOf, lengthOf, today } from "./answer.ts";
 import type { Range } from "./conditions.ts";
@@ -67,6 +66,7 @@ const ONE_WRITE = 65536;
 const BUFFER = 262144;
 /** The fields that make a GET more than a plain one. */
 const conditional = ["range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since"];
+
 /** The state of a connection: whether it waits for a request, and whether a part of one has come. */
 interface Connection {
   waiting: boolean;
@@ -163,7 +163,7 @@ await run(command, async (flags) => {
         });
         file.wire = { date, bytes: concat(head, file.body) };
       }
-      await writeAll(client.conn, file.wire.bytes);
+      await put(client, file.wire.bytes);
       log.add(client.conn.remoteAddr.hostname, request, 200, file.size);
       return true;
     }
@@ -174,22 +174,28 @@ await run(command, async (flags) => {
   }
 
   async function send(client: Client, request: RequestHead, answer: Answer, keep: boolean): Promise<void> {
-    const { conn } = client;
     const head = headOf(answer, { minor: request.minor, keep, cors: flags.cors });
     const parts = request.method === "HEAD" ? [] : answer.body instanceof Uint8Array ? [answer.body] : answer.body;
     const size = parts.reduce((sum, part) => sum + lengthOf(part), 0);
     const [bytes] = parts;
     if (parts.length <= 1 && !(bytes && "start" in bytes) && size <= ONE_WRITE) {
-      await writeAll(conn, bytes ? concat(head, bytes) : head);
+      await put(client, bytes ? concat(head, bytes) : head);
     } else {
-      await writeAll(conn, head);
+      await put(client, head);
       for (const part of parts) {
-        if (part instanceof Uint8Array) await writeAll(conn, part);
+        if (part instanceof Uint8Array) await put(client, part);
         else if (answer.file) await sendRange(client, answer.file, part, request.target);
-        client.quiet = 0;
       }
     }
-    log.add(conn.remoteAddr.hostname, request, answer.status, size);
+    log.add(client.conn.remoteAddr.hostname, request, answer.status, size);
+  }
+
+  /** Writes all of it. A client is not silent as long as it takes something, be it little. */
+  async function put(client: Client, data: Uint8Array): Promise<void> {
+    for (let at = 0; at < data.length;) {
+      at += await client.conn.write(data.subarray(at));
+      client.quiet = 0;
+    }
   }
 
   /** Sends a part of a file, a buffer at a time: as fast as the client takes it, and never more of it in memory. */
@@ -203,8 +209,7 @@ await run(command, async (flags) => {
         console.error(`file_server: ${printable(target)} became shorter while it was sent`);
         throw new Failure("the file became shorter while it was sent");
       }
-      await writeAll(client.conn, buffer.subarray(0, n));
-      client.quiet = 0;
+      await put(client, buffer.subarray(0, n));
       left -= n;
     }
   }
@@ -214,8 +219,8 @@ await run(command, async (flags) => {
     const fields: Field[] = [["Content-Type", "text/plain; charset=UTF-8"]];
     const body = new TextEncoder().encode(`${status} ${STATUS_TEXT[status]}: ${why}\n`);
     log.add(client.conn.remoteAddr.hostname, undefined, status, body.length);
-    await writeAll(
-      client.conn,
+    await put(
+      client,
       concat(headOf({ status, fields, body }, { minor: 1, keep: false, cors: flags.cors }), body),
     );
   }

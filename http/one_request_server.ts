@@ -121,7 +121,7 @@ await run(command, async (flags) => {
     ]);
     await writeAll(conn, writeResponse({ status: 200, reason: "OK", fields }));
     if (head) return 200;
-    const buffer = new Uint8Array(65536);
+    const buffer = new Uint8Array(16384);
     for (let left = opened.info.size; left > 0;) {
       const n = await file.read(buffer.subarray(0, Math.min(left, buffer.length)));
       // The length has been promised: all that is left to say that this is not the whole is to close before.

@@ -572,6 +572,23 @@ Deno.test("file_server.ts: a file that is cut while it is sent ends the connecti
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("file_server.ts: a download that is slow, and never silent, is not cut off at --timeout", async () => {
+  const size = 12 << 20;
+  const folder = await folderOf({ "a.bin": new Uint8Array(size).fill(1) });
+  const { program, port } = await serveFolder(folder, "--timeout", "0.8");
+  await using _ = program;
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  await conn.write(new TextEncoder().encode(get("/a.bin")));
+  const buffer = new Uint8Array(65_536);
+  let got = 0;
+  for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+    got += n;
+    await new Promise((go) => setTimeout(go, 10)); // all of it takes more than twice the limit
+  }
+  assert(got > size, `${got}`);
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("file_server.ts: the access log, one line a response, nothing raw in it; --quiet has none", async () => {
   const folder = await folderOf({ "a.txt": "hello" });
   const { program, port } = await serveFolder(folder);
