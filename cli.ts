@@ -334,6 +334,9 @@ export function printable(data: Uint8Array | string): string {
   });
 }
 
+/** A line of text for a terminal: as `printable`, but tabs stay tabs. */
+export const printableLine = (line: string): string => line.split("\t").map(printable).join("\t");
+
 /** A progress bar on stderr, when that is a terminal: call what it returns with how much of `total` is done. */
 export function progress(label: string, total: number): (done: number) => void {
   if (!Deno.stderr.isTerminal()) return () => {};

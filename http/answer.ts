@@ -4,19 +4,20 @@
  * @module
  */
 import { STATUS_TEXT } from "jsr:@std/http@1/status";
+import { today } from "./clock.ts";
 import { precondition, type Range, ranges } from "./conditions.ts";
 import type { Files, Representation } from "./files.ts";
 import { listing } from "./listing.ts";
 import { Fields, type RequestHead, writeResponse } from "./message.ts";
-import { open, readFolder } from "./target.ts";
+import { open, readFolder, slashed } from "./target.ts";
 
 export type Field = [name: string, value: string];
 
-/** What a request is answered with. A body is bytes, or parts of a file and bytes between them. */
+/** What a request is answered with. A body is bytes and parts of a file, one after another. */
 export interface Answer {
   readonly status: number;
   readonly fields: Field[];
-  readonly body: Uint8Array | readonly (Range | Uint8Array)[];
+  readonly body: readonly (Range | Uint8Array)[];
   readonly file?: Deno.FsFile;
 }
 
@@ -31,19 +32,10 @@ export interface Manner {
 const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'";
 
 const encoder = new TextEncoder();
-const nothing = new Uint8Array();
-export const lengthOf = (part: Range | Uint8Array) =>
-  part instanceof Uint8Array ? part.length : part.end - part.start + 1;
 
-let second = 0;
-let date = "";
-
-/** The time as HTTP writes it (RFC 9110 §5.6.7), made once a second. */
-export function today(): string {
-  const now = Math.floor(Date.now() / 1000);
-  if (now !== second) [second, date] = [now, new Date(now * 1000).toUTCString()];
-  return date;
-}
+/** How many bytes a body has. */
+export const sizeOf = (body: Answer["body"]): number =>
+  body.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : part.end - part.start + 1), 0);
 
 /**
  * What a request is answered with: the file or the folder that it names, or why not.
@@ -56,27 +48,26 @@ export async function answerTo(request: RequestHead, files: Files, cors: boolean
     const more: Field[] = cors
       ? [["Access-Control-Allow-Methods", "GET, HEAD"], ["Access-Control-Allow-Headers", "*"]]
       : [];
-    return { status: 204, fields: [["Allow", "GET, HEAD, OPTIONS"], ...more], body: nothing };
+    return { status: 204, fields: [["Allow", "GET, HEAD, OPTIONS"], ...more], body: [] };
   }
   if (method !== "GET" && method !== "HEAD") return brief(405, [["Allow", "GET, HEAD, OPTIONS"]]);
   const found = await files.get(request.target, fields.get("accept-encoding"));
   if (found === undefined) return brief(404);
   if ("folder" in found) {
-    // A browser resolves the links of a page against its path: without the slash they would miss the folder.
     if (found.segments.at(-1) !== "") {
-      return brief(301, [["Location", `/${found.segments.map(encodeURIComponent).join("/")}/`]]);
+      return brief(301, [["Location", slashed(found.segments)]]);
     }
     const { entries, hidden } = await readFolder(files.site, found.folder, found.segments);
     const page = encoder.encode(listing(found.segments, entries, hidden));
     const more: Field[] = [["Content-Type", "text/html; charset=UTF-8"], ["Content-Security-Policy", PAGE_POLICY]];
-    return { status: 200, fields: [...more, ["Cache-Control", "no-cache"]], body: page };
+    return { status: 200, fields: [...more, ["Cache-Control", "no-cache"]], body: [page] };
   }
 
   const told = describe(found);
   const state = precondition(fields, found);
   if (state === 412) return brief(412);
   if (state === 304) {
-    return { status: 304, fields: told.filter(([name]) => !/^(content-|accept-|last-)/i.test(name)), body: nothing };
+    return { status: 304, fields: told.filter(([name]) => !/^(content-|accept-|last-)/i.test(name)), body: [] };
   }
   // A range is of the bytes of one coding: what If-Range and the entity tag say keeps two of them apart.
   const wanted = method === "GET" ? ranges(fields, found.size, found) : undefined;
@@ -89,7 +80,7 @@ export async function answerTo(request: RequestHead, files: Files, cors: boolean
   const whole: Range = { start: 0, end: found.size - 1 };
   const part = (range: Range) => found.body ? found.body.subarray(range.start, range.end + 1) : range;
   const rest = { file: opened?.file };
-  if (!wanted) return { status: 200, fields: told, body: found.body ?? [whole], ...rest };
+  if (!wanted) return { status: 200, fields: told, body: [part(whole)], ...rest };
   const of = ({ start, end }: Range) => `bytes ${start}-${end}/${found.size}`;
   if (wanted.length === 1 && wanted[0]) {
     return { status: 206, fields: [...told, ["Content-Range", of(wanted[0])]], body: [part(wanted[0])], ...rest };
@@ -123,9 +114,8 @@ export function describe({ type, coding, etag, modified, varies }: Representatio
 
 /** The bytes of an answer's head. */
 export function headOf({ status, fields, body }: Answer, { minor, keep, cors }: Manner): Uint8Array {
-  const length = body instanceof Uint8Array ? body.length : body.reduce((sum, part) => sum + lengthOf(part), 0);
   const all = new Fields([["Date", today()], ...fields]);
-  if (status !== 204 && status !== 304) all.append("Content-Length", `${length}`);
+  if (status !== 204 && status !== 304) all.append("Content-Length", `${sizeOf(body)}`);
   all.append("X-Content-Type-Options", "nosniff");
   if (cors) all.append("Access-Control-Allow-Origin", "*");
   if (!keep) all.append("Connection", "close");
@@ -136,12 +126,5 @@ export function headOf({ status, fields, body }: Answer, { minor, keep, cors }: 
 /** An answer that is said by its status alone. */
 export function brief(status: number, fields: Field[] = []): Answer {
   const body = encoder.encode(`${status} ${STATUS_TEXT[status]}\n`);
-  return { status, fields: [["Content-Type", "text/plain; charset=UTF-8"], ...fields], body };
-}
-
-export function concat(head: Uint8Array, body: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(head.length + body.length);
-  both.set(head);
-  both.set(body, head.length);
-  return both;
+  return { status, fields: [["Content-Type", "text/plain; charset=UTF-8"], ...fields], body: [body] };
 }

@@ -22,6 +22,7 @@ import {
   Failure,
   place,
   printable,
+  printableLine,
   reach,
   readText,
   run,
@@ -30,6 +31,7 @@ import {
   toggle,
   whole,
 } from "../cli.ts";
+import { isText } from "./output.ts";
 
 const command = {
   name: "fetch_client",
@@ -69,7 +71,7 @@ await run(command, async (flags) => {
     const parsed = parseJson(content, type);
     const body = parsed
       ? { json: parsed.value }
-      : isText(content)
+      : isText(content.subarray(0, 4096))
       ? { text: decode(content) }
       : { base64: content.toBase64() };
     return console.log(JSON.stringify({ url, status, statusText, headers, bytes: content.length, ...body }));
@@ -82,11 +84,11 @@ await run(command, async (flags) => {
   const json = parseJson(content, type);
   const shown = json
     ? JSON.stringify(json.value, null, 2)
-    : isText(content)
+    : isText(content.subarray(0, 4096))
     ? decode(content).replace(/\n$/, "")
     : undefined;
   if (shown === undefined) console.log(`  ${count(content.length, "byte")} of ${printable(type) || "unknown type"}`);
-  else for (const line of shown.split("\n")) console.log(`  ${printable(line).replaceAll("\\t", "\t")}`.trimEnd());
+  else for (const line of shown.split("\n")) console.log(`  ${printableLine(line)}`.trimEnd());
   console.log(`${count(content.length, "byte")} in ${took.toFixed(1)} ms`);
 });
 
@@ -110,11 +112,6 @@ async function read(response: Response, limit: number): Promise<Uint8Array> {
 
 function decode(content: Uint8Array): string {
   return new TextDecoder().decode(content);
-}
-
-function isText(content: Uint8Array): boolean {
-  // deno-lint-ignore no-control-regex -- text has none of them
-  return !/[\0-\x08\x0e-\x1a\ufffd]/.test(new TextDecoder().decode(content.subarray(0, 4096), { stream: true }));
 }
 
 /** JSON that says it is, and is. */

@@ -36,12 +36,13 @@ import {
 import { type Client, Clients } from "../tcp/clients.ts";
 import { traced } from "../tcp/trace.ts";
 import { requestFraming } from "./body.ts";
-import { type Answer, answerTo, concat, describe, type Field, headOf, lengthOf, today } from "./answer.ts";
+import { type Answer, answerTo, describe, type Field, headOf, sizeOf } from "./answer.ts";
+import { today } from "./clock.ts";
 import type { Range } from "./conditions.ts";
 import { Files } from "./files.ts";
 import { linger } from "../tcp/linger.ts";
 import { AccessLog } from "./log.ts";
-import { headLength, MessageError, parseRequest, type RequestHead } from "./message.ts";
+import { concat, headLength, MessageError, parseRequest, type RequestHead } from "./message.ts";
 import { realFolder } from "./target.ts";
 
 const command = {
@@ -156,7 +157,7 @@ await run(command, async (flags) => {
       // The same bytes as a moment ago, but for the date.
       const date = today();
       if (file.wire?.date !== date) {
-        const head = headOf({ status: 200, fields: describe(file), body: file.body }, {
+        const head = headOf({ status: 200, fields: describe(file), body: [file.body] }, {
           minor,
           keep,
           cors: flags.cors,
@@ -175,8 +176,8 @@ await run(command, async (flags) => {
 
   async function send(client: Client, request: RequestHead, answer: Answer, keep: boolean): Promise<void> {
     const head = headOf(answer, { minor: request.minor, keep, cors: flags.cors });
-    const parts = request.method === "HEAD" ? [] : answer.body instanceof Uint8Array ? [answer.body] : answer.body;
-    const size = parts.reduce((sum, part) => sum + lengthOf(part), 0);
+    const parts = request.method === "HEAD" ? [] : answer.body;
+    const size = sizeOf(parts);
     const [bytes] = parts;
     if (parts.length <= 1 && !(bytes && "start" in bytes) && size <= ONE_WRITE) {
       await put(client, bytes ? concat(head, bytes) : head);
@@ -221,7 +222,7 @@ await run(command, async (flags) => {
     log.add(client.conn.remoteAddr.hostname, undefined, status, body.length);
     await put(
       client,
-      concat(headOf({ status, fields, body }, { minor: 1, keep: false, cors: flags.cors }), body),
+      concat(headOf({ status, fields, body: [body] }, { minor: 1, keep: false, cors: flags.cors }), body),
     );
   }
 

@@ -6,7 +6,7 @@
  */
 import { contentType } from "jsr:@std/media-types@1/content-type";
 import { accepts } from "./conditions.ts";
-import { find, type Found, open, segmentsOf, type Site } from "./target.ts";
+import { findPage, type Folder, type Found, open, segmentsOf, type Site } from "./target.ts";
 
 /** How long a file in memory is taken to be what is on the disk, in milliseconds. */
 const FRESH = 500;
@@ -28,19 +28,12 @@ export interface Representation {
   /** Whether another Accept-Encoding would have got another coding. */
   readonly varies: boolean;
   /** The whole of it, when it is kept in memory. */
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array<ArrayBuffer>;
   /** A response as it went over the wire, for the next that is the same: see `file_server.ts`. */
   wire?: { readonly date: string; readonly bytes: Uint8Array };
 }
 
-/** A folder without an `index.html`, or one that was asked for without the slash at its end. */
-export interface Folder {
-  readonly folder: string;
-  readonly segments: readonly string[];
-}
-
 interface Kept {
-  readonly found: Found;
   checked: number;
   readonly plain: Representation;
   readonly coded: Map<string, Representation | undefined>;
@@ -93,15 +86,10 @@ export class Files {
     const before = this.#kept.get(target);
     if (before && Date.now() - before.checked <= FRESH) return before;
     const segments = before?.segments ?? segmentsOf(target);
-    let found = await find(this.site, segments);
-    if (found?.info.isDirectory) {
-      const folder = { folder: found.path, segments };
-      if (segments.at(-1) !== "") return folder;
-      found = await find(this.site, [...segments.slice(0, -1), "index.html"]);
-      if (!found?.info.isFile) return folder;
-    }
+    const found = await findPage(this.site, segments);
+    if (found && "folder" in found) return found;
     if (before) {
-      if (found && tagOf(found) === before.plain.etag && found.path === before.found.path) {
+      if (found && tagOf(found.info) === before.plain.etag && found.path === before.plain.path) {
         before.checked = Date.now();
         return before;
       }
@@ -115,40 +103,25 @@ export class Files {
     if (!opened) return undefined;
     using file = opened.file;
     const checked = Date.now();
-    const codings = await this.#codings(found);
     const { size } = opened.info;
     const body = size <= KEEP.file ? await readUpTo(file, size) : undefined;
     const type = own[extensionOf(found.path)] ?? contentType(extensionOf(found.path)) ?? "application/octet-stream";
+    const coded = await besides(found, type);
     const worth = body && body.length >= WORTH && compressible.test(type);
-    if (worth && !codings.has("gzip")) codings.set("gzip", undefined);
+    if (worth && !coded.has("gzip")) coded.set("gzip", undefined);
     const plain: Representation = {
-      ...{ path: found.path, info: opened.info, type, coding: "", etag: tagOf({ ...found, info: opened.info }) },
-      ...{ modified: opened.info.mtime?.getTime() ?? 0, size: body?.length ?? size, varies: codings.size > 0, body },
+      ...{ path: found.path, info: opened.info, type, coding: "", etag: tagOf(opened.info) },
+      ...{ modified: opened.info.mtime?.getTime() ?? 0, size: body?.length ?? size, varies: coded.size > 0, body },
     };
-    for (const [coding, path] of codings) if (path) codings.set(coding, { ...path, type, varies: true });
-    const kept = { found, checked, plain, coded: codings, target, segments };
+    const kept = { checked, plain, coded, target, segments };
     if (body) this.#keep(kept);
     return kept;
-  }
-
-  /** The codings of a file that lie beside it: `page.html.br`, `page.html.gz`, unless they are older. */
-  async #codings({ path, info }: Found): Promise<Map<string, Representation | undefined>> {
-    const codings = new Map<string, Representation | undefined>();
-    for (const [coding, extension] of [["br", ".br"], ["gzip", ".gz"]] as const) {
-      const beside = await Deno.lstat(path + extension).catch(() => undefined);
-      if (!beside?.isFile || (beside.mtime ?? 0) < (info.mtime ?? 0)) continue;
-      const found = { path: path + extension, info: beside };
-      const etag = tagOf(found, `-${coding}`);
-      const modified = info.mtime?.getTime() ?? 0;
-      codings.set(coding, { ...found, type: "", coding, etag, modified, size: beside.size, varies: true });
-    }
-    return codings;
   }
 
   async #encode(kept: Kept, coding: string): Promise<Representation | undefined> {
     const { plain } = kept;
     if (coding !== "gzip" || !plain.body) return undefined;
-    const stream = new Blob([Uint8Array.from(plain.body)]).stream().pipeThrough(new CompressionStream("gzip"));
+    const stream = new Blob([plain.body]).stream().pipeThrough(new CompressionStream("gzip"));
     const body = await new Response(stream).bytes();
     if (body.length > plain.size * 0.9) {
       kept.coded.delete(coding); // does not pay
@@ -170,19 +143,14 @@ export class Files {
   #keep(kept: Kept): void {
     const { target } = kept;
     if (target.includes("?") || target.length > 1000) return; // as many names for one file as anyone likes
-    this.forget(target);
+    const before = this.#kept.get(target); // another client may have been as fast
+    if (before) this.#forget(before);
     this.#kept.set(target, kept);
     this.#size += sizeOf(kept);
     for (const oldest of this.#kept.values()) {
       if (this.#size <= KEEP.all && this.#kept.size <= KEEP.files) break;
       this.#forget(oldest);
     }
-  }
-
-  /** Looks at the disk at the next request for this target, whatever is in memory. */
-  forget(target: string): void {
-    const kept = this.#kept.get(target);
-    if (kept) this.#forget(kept);
   }
 
   #forget(kept: Kept): void {
@@ -192,6 +160,19 @@ export class Files {
   }
 }
 
+/** The codings of a file that lie beside it: `page.html.br`, `page.html.gz`, unless they are older. */
+async function besides({ path, info }: Found, type: string): Promise<Map<string, Representation | undefined>> {
+  const coded = new Map<string, Representation | undefined>();
+  for (const [coding, extension] of [["br", ".br"], ["gzip", ".gz"]] as const) {
+    const beside = await Deno.lstat(path + extension).catch(() => undefined);
+    if (!beside?.isFile || (beside.mtime ?? 0) < (info.mtime ?? 0)) continue;
+    const [etag, modified] = [tagOf(beside, `-${coding}`), info.mtime?.getTime() ?? 0];
+    const one = { path: path + extension, info: beside, type, coding, etag, modified, size: beside.size, varies: true };
+    coded.set(coding, one);
+  }
+  return coded;
+}
+
 function sizeOf({ plain, coded }: Kept): number {
   let size = plain.body?.length ?? 0;
   for (const each of coded.values()) size += each?.body?.length ?? 0;
@@ -199,13 +180,13 @@ function sizeOf({ plain, coded }: Kept): number {
 }
 
 /** A strong entity tag (RFC 9110 §8.8.3): another size, time or file is another state. */
-function tagOf({ info }: Found, more = ""): string {
-  const parts = [info.size, info.mtime?.getTime() ?? 0, info.ino ?? 0];
+function tagOf({ size, mtime, ino }: Deno.FileInfo, more = ""): string {
+  const parts = [size, mtime?.getTime() ?? 0, ino ?? 0];
   return `"${parts.map((part) => part.toString(16)).join("-")}${more}"`;
 }
 
 /** What is in a file, up to `size` bytes: fewer when it has become shorter since it was looked at. */
-async function readUpTo(file: Deno.FsFile, size: number): Promise<Uint8Array> {
+async function readUpTo(file: Deno.FsFile, size: number): Promise<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(size);
   let got = 0;
   while (got < size) {

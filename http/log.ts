@@ -4,16 +4,17 @@
  * @module
  */
 import { printable } from "../cli.ts";
+import { everySecond } from "./clock.ts";
 import type { RequestHead } from "./message.ts";
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** `21/Nov/2026:12:22:37 +0000`. */
-function stamp(now: Date): string {
+const stamp = everySecond((now) => {
   const [date = "", time = ""] = now.toISOString().slice(0, 19).split("T");
   const [year, month, day] = date.split("-");
   return `${day}/${months[Number(month) - 1]}/${year}:${time} +0000`;
-}
+});
 
 /**
  * A line a response on stdout, in the common log format, which every tool that reads logs knows. Lines are gathered for a
@@ -30,7 +31,7 @@ export class AccessLog {
     if (!this.on) return;
     const said = request ? `${request.method} ${request.target} HTTP/1.${request.minor}` : "-";
     this.#lines.push(
-      `${host} - - [${stamp(new Date())}] "${printable(said).replaceAll('"', "%22")}" ${status} ${bytes}`,
+      `${host} - - [${stamp()}] "${printable(said).replaceAll('"', "%22")}" ${status} ${bytes}`,
     );
     if (this.#lines.length >= 500) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), 100);

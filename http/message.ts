@@ -225,3 +225,11 @@ function write(first: string, fields: Fields): Uint8Array<ArrayBuffer> {
   for (const [name, value] of fields) text += `${name}: ${value}\r\n`;
   return encoder.encode(`${text}\r\n`);
 }
+
+/** A head and what follows it, to go out in one write: in two, the second may wait for the first to be acknowledged. */
+export function concat(head: Uint8Array, body: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(head.length + body.length);
+  both.set(head);
+  both.set(body, head.length);
+  return both;
+}

@@ -21,12 +21,21 @@ import { contentType } from "jsr:@std/media-types@1/content-type";
 import { STATUS_TEXT } from "jsr:@std/http@1/status";
 import { announce, bind, Failure, onStop, printable, run, seconds, serverOptions, text, toggle } from "../cli.ts";
 import { type Client, Clients } from "../tcp/clients.ts";
+import { linger } from "../tcp/linger.ts";
 import { traced } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
 import { requestFraming } from "./body.ts";
-import { linger } from "../tcp/linger.ts";
-import { Fields, HEAD, headLength, MessageError, parseRequest, type RequestHead, writeResponse } from "./message.ts";
-import { find, open, realFolder, segmentsOf, type Site } from "./target.ts";
+import {
+  concat,
+  Fields,
+  HEAD,
+  headLength,
+  MessageError,
+  parseRequest,
+  type RequestHead,
+  writeResponse,
+} from "./message.ts";
+import { findPage, open, realFolder, segmentsOf, type Site, slashed } from "./target.ts";
 
 const command = {
   name: "one_request_server",
@@ -98,21 +107,17 @@ await run(command, async (flags) => {
     const head = request.method === "HEAD";
     if (request.method !== "GET" && !head) return await respond(conn, head, 405, "", [["Allow", "GET, HEAD"]]);
     const segments = segmentsOf(request.target);
-    let found = await find(site, segments);
-    if (found?.info.isDirectory) {
-      // A browser resolves the links of a page against its path: without the slash they would miss the folder.
-      if (segments.at(-1) !== "") {
-        const location = `/${segments.map(encodeURIComponent).join("/")}/`;
-        return await respond(conn, head, 301, `see ${location}\n`, [["Location", location]]);
-      }
-      segments[segments.length - 1] = "index.html";
-      found = await find(site, segments);
+    const found = await findPage(site, segments);
+    if (found && "folder" in found && segments.at(-1) !== "") {
+      const location = slashed(segments);
+      return await respond(conn, head, 301, `see ${location}\n`, [["Location", location]]);
     }
-    const opened = found?.info.isFile ? await open(found) : undefined;
+    const page = found && "path" in found ? found : undefined;
+    const opened = page && await open(page);
     if (!opened) return await respond(conn, head, 404, "there is no such file here\n");
 
     using file = opened.file;
-    const name = segments.at(-1) ?? "";
+    const name = segments.at(-1) || "index.html";
     const fields = new Fields([
       ["Date", new Date().toUTCString()],
       ["Content-Type", contentType(name.slice(name.lastIndexOf("."))) ?? "application/octet-stream"],
@@ -125,7 +130,7 @@ await run(command, async (flags) => {
     for (let left = opened.info.size; left > 0;) {
       const n = await file.read(buffer.subarray(0, Math.min(left, buffer.length)));
       // The length has been promised: all that is left to say that this is not the whole is to close before.
-      if (n === null) throw new Failure(`${printable(found?.path ?? "")} became shorter while it was sent`);
+      if (n === null) throw new Failure(`${printable(page?.path ?? "")} became shorter while it was sent`);
       await writeAll(conn, buffer.subarray(0, n));
       client.quiet = 0;
       left -= n;
@@ -150,8 +155,8 @@ await run(command, async (flags) => {
       ...more,
       ["Connection", "close"],
     ]);
-    await writeAll(conn, writeResponse({ status, reason, fields }));
-    if (!head) await writeAll(conn, body);
+    const written = writeResponse({ status, reason, fields });
+    await writeAll(conn, head ? written : concat(written, body));
     return status;
   }
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { count, Failure, printable } from "../cli.ts";
+import { count, Failure, printable, printableLine } from "../cli.ts";
 
 /** Takes a body piece by piece. Either `finish` or `abandon` is called at the end. */
 export interface Output {
@@ -46,6 +46,12 @@ export async function toFile(path: string): Promise<Output> {
   };
 }
 
+/** Whether a content is text, by its first bytes. */
+export function isText(start: Uint8Array): boolean {
+  // deno-lint-ignore no-control-regex -- text has none of them
+  return !/[\0-\x08\x0e-\x1a\ufffd]/.test(new TextDecoder().decode(start, { stream: true }));
+}
+
 /** The terminal: text line by line, with controls escaped; of anything else only how much it was. */
 export function toTerminal(): Output {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -56,7 +62,7 @@ export function toTerminal(): Output {
     const lines = (line + more).split("\n");
     line = end ? "" : lines.pop() ?? "";
     if (end && lines.at(-1) === "") lines.pop();
-    for (const each of lines) console.log(printable(each.replace(/\r$/, "")).replaceAll("\\t", "\t"));
+    for (const each of lines) console.log(printableLine(each.replace(/\r$/, "")));
   };
   const finish = () => {
     if (hidden > 0) console.log(`(${count(hidden, "byte")} that are not text: --output FILE keeps them)`);
@@ -64,8 +70,7 @@ export function toTerminal(): Output {
   };
   return {
     write(data) {
-      // deno-lint-ignore no-control-regex -- text has none of them
-      text ??= !/[\0-\x08\x0e-\x1a\ufffd]/.test(new TextDecoder().decode(data.subarray(0, 512), { stream: true }));
+      text ??= isText(data.subarray(0, 512));
       if (text) print(decoder.decode(data, { stream: true }));
       else hidden += data.length;
     },

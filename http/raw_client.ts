@@ -38,7 +38,16 @@ import {
 import { traced } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
 import { Body, responseFraming } from "./body.ts";
-import { Fields, HEAD, headLength, MessageError, parseResponse, type ResponseHead, writeRequest } from "./message.ts";
+import {
+  concat,
+  Fields,
+  HEAD,
+  headLength,
+  MessageError,
+  parseResponse,
+  type ResponseHead,
+  writeRequest,
+} from "./message.ts";
 import { type Output, toFile, toTerminal } from "./output.ts";
 
 const command = {
@@ -118,8 +127,7 @@ await run(command, async (flags) => {
     const request = head({ method, target, fields: [...defaults.filter(([name]) => !own(name)), ...fields] });
     const lines = new TextDecoder().decode(request).trimEnd().split("\r\n");
     for (const line of [...lines, ""]) console.log(`> ${printable(line)}`.trimEnd());
-    await writeAll(conn, request);
-    if (data.length > 0) await writeAll(conn, data);
+    await writeAll(conn, concat(request, data));
     return await receive(conn);
   }
 

@@ -81,6 +81,26 @@ export async function find(site: Site, segments: readonly string[]): Promise<Fou
   }
 }
 
+/** A folder without an `index.html`, or one that was asked for without the slash at its end. */
+export interface Folder {
+  readonly folder: string;
+  readonly segments: readonly string[];
+}
+
+/** The same, but in place of a folder its `index.html`, where it has one and was asked for with the slash. */
+export async function findPage(site: Site, segments: readonly string[]): Promise<Found | Folder | undefined> {
+  const found = await find(site, segments);
+  if (!found?.info.isDirectory) return found;
+  const folder = { folder: found.path, segments };
+  // A browser resolves the links of a page against its path: without the slash they would miss the folder.
+  if (segments.at(-1) !== "") return folder;
+  const index = await find(site, [...segments.slice(0, -1), "index.html"]);
+  return index?.info.isFile ? index : folder;
+}
+
+/** Where a folder is to be asked for. */
+export const slashed = (segments: readonly string[]): string => `/${segments.map(encodeURIComponent).join("/")}/`;
+
 const separator = Deno.build.os === "windows" ? "\\" : "/";
 
 function isUnder(root: string, path: string): boolean {

@@ -140,13 +140,13 @@ async function list(url: URL, store: Store): Promise<Response> {
 }
 
 /**
- * The states that If-Match and If-None-Match allow a change to (RFC 9110 §13.1.1, §13.1.2); undefined when they ask nothing.
+ * The state that If-Match and If-None-Match allow a change to (RFC 9110 §13.1.1, §13.1.2); undefined when they ask nothing.
  * The store compares again, in the same step as it changes: between here and there another client may be faster.
  */
 async function expectation(
   request: Request,
   found: () => Promise<Versioned | undefined>,
-): Promise<number[] | undefined> {
+): Promise<number | undefined> {
   const match = request.headers.get("if-match");
   const none = request.headers.get("if-none-match");
   if (match === null && none === null) return undefined;
@@ -154,7 +154,7 @@ async function expectation(
   if (!user) return undefined; // 404 says more than 412
   const tag = tagOf(user.version);
   if ((match !== null && !ifMatch(match, tag)) || (none !== null && !ifNoneMatch(none, tag))) throw new Changed();
-  return [user.version];
+  return user.version;
 }
 
 /** A request's body as JSON. @throws {Problem} 400, 408, 413 or 415. */

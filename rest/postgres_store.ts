@@ -5,7 +5,7 @@
  */
 import postgres from "npm:postgres@3";
 import { Changed, Duplicate, type Page, type Store, Unavailable, type Versioned } from "./store.ts";
-import { type Draft, emailKey, searchKey, type User } from "./user.ts";
+import { type Draft, foldCase, searchKey, type User } from "./user.ts";
 
 /** Keeps users in a table `users`, which it makes when it is not there. It needs nothing beyond standard SQL. */
 export class PostgresStore implements Store {
@@ -44,7 +44,7 @@ export class PostgresStore implements Store {
   }
 
   async list({ limit, after, q }: Page): Promise<User[]> {
-    const key = q.normalize("NFC").toLowerCase();
+    const key = foldCase(q);
     const rows = await this.#attempt(() =>
       this.#sql`
         SELECT id, name, email, created, updated, version FROM users
@@ -66,23 +66,23 @@ export class PostgresStore implements Store {
     const [row] = await this.#attempt(() =>
       this.#sql`
         INSERT INTO users (name, email, email_key, search, created, updated)
-        VALUES (${name}, ${email}, ${emailKey(email)}, ${searchKey(draft)}, ${now}, ${now})
+        VALUES (${name}, ${email}, ${foldCase(email)}, ${searchKey(draft)}, ${now}, ${now})
         RETURNING id, name, email, created, updated, version`
     );
     return parse(row);
   }
 
-  async update(id: number, change: Partial<Draft>, expected?: readonly number[]): Promise<Versioned | undefined> {
+  async update(id: number, change: Partial<Draft>, expected?: number): Promise<Versioned | undefined> {
     return await this.#attempt(() =>
       this.#sql.begin(async (sql) => {
         const [row] = await sql`
           SELECT id, name, email, created, updated, version FROM users WHERE id = ${id} FOR UPDATE`;
         if (!row) return undefined;
         const old = parse(row);
-        if (expected && !expected.includes(old.version)) throw new Changed();
+        if (expected !== undefined && expected !== old.version) throw new Changed();
         const { name, email } = { ...old.user, ...change };
         const [changed] = await sql`
-          UPDATE users SET name = ${name}, email = ${email}, email_key = ${emailKey(email)},
+          UPDATE users SET name = ${name}, email = ${email}, email_key = ${foldCase(email)},
             search = ${searchKey({ name, email })}, updated = ${new Date()}, version = version + 1
           WHERE id = ${id} RETURNING id, name, email, created, updated, version`;
         return parse(changed);
@@ -90,12 +90,12 @@ export class PostgresStore implements Store {
     );
   }
 
-  async delete(id: number, expected?: readonly number[]): Promise<boolean> {
+  async delete(id: number, expected?: number): Promise<boolean> {
     return await this.#attempt(() =>
       this.#sql.begin(async (sql) => {
         const [row] = await sql`SELECT version FROM users WHERE id = ${id} FOR UPDATE`;
         if (!row) return false;
-        if (expected && !expected.includes(Number(row.version))) throw new Changed();
+        if (expected !== undefined && expected !== Number(row.version)) throw new Changed();
         await sql`DELETE FROM users WHERE id = ${id}`;
         return true;
       })

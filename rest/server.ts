@@ -69,8 +69,8 @@ await run(command, async (flags) => {
     }
     response.headers.set("x-content-type-options", "nosniff");
     if (flags.trace) await showResponse(response, remoteAddr);
-    const { pathname, search } = new URL(request.url);
     if (!flags.quiet) {
+      const { pathname, search } = new URL(request.url);
       console.log(`${remoteAddr.hostname} ${request.method} ${printable(pathname + search)} ${response.status}`);
     }
     busy--;
@@ -87,10 +87,7 @@ await run(command, async (flags) => {
   await done.promise;
 
   // What is being answered is answered; who only keeps a connection open is not waited for.
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, 5000));
-  await Promise.race([server.shutdown(), late]);
-  clearTimeout(timer);
+  await Promise.race([server.shutdown(), new Promise((late) => setTimeout(late, 5000))]);
   await store.close();
 
   function showRequest(request: Request, from: Deno.NetAddr): void {

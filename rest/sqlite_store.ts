@@ -5,7 +5,7 @@
  */
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { Changed, Duplicate, type Page, type Store, Unavailable, type Versioned } from "./store.ts";
-import { type Draft, emailKey, searchKey, type User } from "./user.ts";
+import { type Draft, foldCase, searchKey, type User } from "./user.ts";
 
 const schema = `
   PRAGMA journal_mode = WAL;
@@ -54,7 +54,7 @@ export class SqliteStore implements Store {
   }
 
   list({ limit, after, q }: Page): User[] {
-    return this.#list.all(after, q.normalize("NFC").toLowerCase(), limit).map((row) => parse(row).user);
+    return this.#list.all(after, foldCase(q), limit).map((row) => parse(row).user);
   }
 
   get(id: number): Versioned | undefined {
@@ -67,26 +67,26 @@ export class SqliteStore implements Store {
     const now = new Date().toISOString();
     // Not get() with RETURNING: it stops at the first row, and an error of the commit that follows, as on a full disk, is lost.
     const { lastInsertRowid } = attempt(() =>
-      this.#create.run(name, email, emailKey(email), searchKey(draft), now, now)
+      this.#create.run(name, email, foldCase(email), searchKey(draft), now, now)
     );
     return { user: { id: Number(lastInsertRowid), name, email, created: now, updated: now }, version: 1 };
   }
 
-  update(id: number, change: Partial<Draft>, expected?: readonly number[]): Versioned | undefined {
+  update(id: number, change: Partial<Draft>, expected?: number): Versioned | undefined {
     return this.#locked(() => {
       const old = this.get(id);
       if (!old) return undefined;
-      if (expected && !expected.includes(old.version)) throw new Changed();
+      if (expected !== undefined && expected !== old.version) throw new Changed();
       const { name, email } = { ...old.user, ...change };
-      const keys = [emailKey(email), searchKey({ name, email })] as const;
+      const keys = [foldCase(email), searchKey({ name, email })] as const;
       return parse(this.#update.get(name, email, ...keys, new Date().toISOString(), id));
     });
   }
 
-  delete(id: number, expected?: readonly number[]): boolean {
+  delete(id: number, expected?: number): boolean {
     return this.#locked(() => {
       const old = this.get(id);
-      if (old && expected && !expected.includes(old.version)) throw new Changed();
+      if (old && expected !== undefined && expected !== old.version) throw new Changed();
       return this.#delete.run(id).changes > 0;
     });
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Draft, emailKey, searchKey, type User } from "./user.ts";
+import { type Draft, foldCase, searchKey, type User } from "./user.ts";
 
 /** A user with the number of its state: 1 when it is new, one more with each change. */
 export interface Versioned {
@@ -31,15 +31,15 @@ export interface Store {
    * Changes the fields that are given, in one step: `undefined` when there is no such user.
    *
    * @throws {Duplicate}
-   * @throws {Changed} when it is not in one of the states `expected`; without it any will do.
+   * @throws {Changed} when it is not in the state `expected`; without it any will do.
    */
   update(
     id: number,
     change: Partial<Draft>,
-    expected?: readonly number[],
+    expected?: number,
   ): Promise<Versioned | undefined> | Versioned | undefined;
   /** Whether there was such a user. @throws {Changed} */
-  delete(id: number, expected?: readonly number[]): Promise<boolean> | boolean;
+  delete(id: number, expected?: number): Promise<boolean> | boolean;
   close(): Promise<void> | void;
 }
 
@@ -67,7 +67,7 @@ export class MemoryStore implements Store {
   constructor(readonly most = 1_000_000) {}
 
   list({ limit, after, q }: Page): User[] {
-    const key = q.normalize("NFC").toLowerCase();
+    const key = foldCase(q);
     const found: User[] = [];
     for (const { user } of this.#users.values()) {
       if (user.id <= after || !searchKey(user).includes(key)) continue;
@@ -86,26 +86,26 @@ export class MemoryStore implements Store {
     return this.#put({ id: this.#next, ...draft, created, updated: created }, 1, undefined);
   }
 
-  update(id: number, change: Partial<Draft>, expected?: readonly number[]): Versioned | undefined {
+  update(id: number, change: Partial<Draft>, expected?: number): Versioned | undefined {
     const old = this.#users.get(id);
     if (!old) return undefined;
-    if (expected && !expected.includes(old.version)) throw new Changed();
+    if (expected !== undefined && expected !== old.version) throw new Changed();
     return this.#put({ ...old.user, ...change, updated: new Date().toISOString() }, old.version + 1, old.user);
   }
 
-  delete(id: number, expected?: readonly number[]): boolean {
+  delete(id: number, expected?: number): boolean {
     const old = this.#users.get(id);
     if (!old) return false;
-    if (expected && !expected.includes(old.version)) throw new Changed();
-    this.#emails.delete(emailKey(old.user.email));
+    if (expected !== undefined && expected !== old.version) throw new Changed();
+    this.#emails.delete(foldCase(old.user.email));
     return this.#users.delete(id);
   }
 
   #put(user: User, version: number, old: User | undefined): Versioned {
-    const key = emailKey(user.email);
+    const key = foldCase(user.email);
     const other = this.#emails.get(key);
     if (other !== undefined && other !== user.id) throw new Duplicate();
-    if (old) this.#emails.delete(emailKey(old.email));
+    if (old) this.#emails.delete(foldCase(old.email));
     else this.#next++;
     this.#emails.set(key, user.id);
     const put = { user, version };

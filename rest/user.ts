@@ -93,8 +93,8 @@ function parse(value: unknown, whole: boolean): Partial<Draft> {
   return draft;
 }
 
-/** An address without regard to case, to compare with. */
-export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();
+/** Text without regard to case, to compare with and to search for. */
+export const foldCase = (text: string): string => text.normalize("NFC").toLowerCase();
 
 /** What `?q=` looks into. */
-export const searchKey = ({ name, email }: Draft): string => `${name}\n${email}`.normalize("NFC").toLowerCase();
+export const searchKey = ({ name, email }: Draft): string => foldCase(`${name}\n${email}`);

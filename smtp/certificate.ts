@@ -23,7 +23,7 @@ export async function certificateOf(
 }
 
 /** A pair for 127.0.0.1 and localhost, good for a month; nobody but who is told of it trusts it. */
-async function selfSigned(): Promise<Pair> {
+export async function selfSigned(): Promise<Pair> {
   const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
     .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
     .concat(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "-", "-out", "-"]);

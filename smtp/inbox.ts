@@ -49,16 +49,13 @@ await run(command, async (flags) => {
   await done.promise;
   watcher.close();
   for (const { end } of [...listeners]) end();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, 5000));
-  await Promise.race([server.shutdown(), late]);
-  clearTimeout(timer);
+  await Promise.race([server.shutdown(), new Promise((late) => setTimeout(late, 5000))]);
 
   async function handle(request: Request): Promise<Response> {
     const url = new URL(request.url);
     const response = await route(request, url);
-    if (response.status !== 302) response.headers.set("x-content-type-options", "nosniff");
-    if (response.status !== 302) response.headers.set("referrer-policy", "no-referrer");
+    response.headers.set("x-content-type-options", "nosniff");
+    response.headers.set("referrer-policy", "no-referrer");
     if (flags.trace) {
       show(flags.trace, "browser", "inbox", new Uint8Array(), `${request.method} ${url.pathname} ${response.status}`);
     }
@@ -83,7 +80,7 @@ await run(command, async (flags) => {
     if (part === "html") {
       // In the frame the page around it has the last word on where it may lead; on its own nobody has.
       if (request.headers.get("sec-fetch-dest") === "document") {
-        return Response.redirect(new URL("./", request.url), 302);
+        return new Response(null, { status: 302, headers: { location: new URL("./", request.url).href } });
       }
       return html(mail.html, FRAME_POLICY);
     }

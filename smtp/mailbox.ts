@@ -81,6 +81,10 @@ export class Mailbox {
 const shown = (addresses: Address[] | undefined) =>
   (addresses ?? []).map(({ name, address }) => address && name ? `${name} <${address}>` : address || name).join(", ");
 
+/** Whether the library gave a mail up, which is nested too deep or has too long a header. */
+const isUnreadable = (error: unknown): error is Error =>
+  error instanceof Error && /nesting|headers? size/i.test(error.message);
+
 async function summarize(path: string, name: string): Promise<Summary | undefined> {
   try {
     using file = await Deno.open(path);
@@ -97,7 +101,7 @@ async function summarize(path: string, name: string): Promise<Summary | undefine
     };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined; // moved since it was listed
-    if (error instanceof Error && /nesting|headers? size/i.test(error.message)) {
+    if (isUnreadable(error)) {
       return { name, from: "?", to: "?", subject: "(this mail cannot be read)", received: 0, size: 0 };
     }
     throw error;
@@ -116,7 +120,7 @@ async function parse(raw: Uint8Array<ArrayBuffer>): Promise<Mail> {
       })),
     };
   } catch (error) {
-    if (!(error instanceof Error && /nesting|headers? size/i.test(error.message))) throw error;
+    if (!isUnreadable(error)) throw error;
     const text = `This mail cannot be taken apart: ${error.message}. Its source can be read.`;
     return { headers: [], subject: "(this mail cannot be read)", text, html: "", attachments: [], raw };
   }

@@ -26,6 +26,7 @@ import {
   Failure,
   onStop,
   printable,
+  printableLine,
   readText,
   run,
   seconds,
@@ -259,7 +260,7 @@ await run(command, async (flags) => {
         `mail from <${printable(envelope.from)}> to ${to}, ${count(decoder.size, "byte")}: ${printable(subject)}`,
       );
       if (flags.show) {
-        for (const line of excerpt.lines()) console.log(`  | ${printable(line).replaceAll("\\t", "\t")}`.trimEnd());
+        for (const line of excerpt.lines()) console.log(`  | ${printableLine(line)}`.trimEnd());
       }
     }
     return session.delivered(undefined, kept);

@@ -178,11 +178,12 @@ export class Session {
     // The name is not checked further than this: many a client has no proper one (RFC 5321 §4.1.4).
     if (!/^[^\s<>()]{1,255}$/.test(name)) return step(501, "5.5.4", "tell your name: EHLO client.example.com");
     [this.#helo, this.#extended, this.#envelope] = [name, extended, undefined];
-    const { settings, offersAuth } = { settings: this.#settings, offersAuth: this.#offersAuth() };
+    const settings = this.#settings;
     const greeting = `${settings.name} greets ${name}`;
     if (!extended) return { reply: { code: 250, enhanced: "", lines: [greeting] }, next: "command" };
     const lines = [greeting, "PIPELINING", `SIZE ${settings.size}`, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
     if (settings.tls && !this.#secure) lines.push("STARTTLS");
+    const offersAuth = this.#offersAuth();
     if (offersAuth.length > 0) lines.push(`AUTH ${offersAuth.join(" ")}`);
     return { reply: { code: 250, enhanced: "", lines }, next: "command" };
   }

@@ -1,5 +1,17 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
-import { type Command, explain, Failure, place, printable, readFlags, seconds, text, toggle, whole } from "../cli.ts";
+import {
+  type Command,
+  explain,
+  Failure,
+  place,
+  printable,
+  printableLine,
+  readFlags,
+  seconds,
+  text,
+  toggle,
+  whole,
+} from "../cli.ts";
 import { clientOptions, count, within } from "../cli.ts";
 
 const options = {
@@ -128,3 +140,7 @@ function assertThrowsFailure(body: () => unknown): Failure {
   if (!(error instanceof Failure)) throw error;
   return error;
 }
+
+Deno.test("printableLine: tabs stay, a backslash and a t are no tab, and controls are escaped", () => {
+  assertEquals(printableLine("a\tC:\\temp\u001b[2J"), "a\tC:\\temp\\x1b[2J");
+});

@@ -6,15 +6,21 @@
 import { assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Program } from "./program.ts";
+import { selfSigned } from "../smtp/certificate.ts";
 import { suites } from "./checks/suites.ts";
 import { command, root } from "./tasks.ts";
 
-/** A server of the project, started with the permissions of its task on a free port, and listening. */
-export async function serve(script: string, ...args: string[]): Promise<{ program: Program; port: number }> {
+/** A server, started on a free port by the command that `start` makes for it, and listening. */
+export async function listening(start: (port: number) => string[]): Promise<{ program: Program; port: number }> {
   const port = getAvailablePort();
-  const program = new Program(command(script, port, ...args), { cwd: root });
+  const program = new Program(start(port), { cwd: root });
   await program.line(/listening on /i);
   return { program, port };
+}
+
+/** A server of the project, started with the permissions of its task. */
+export async function serve(script: string, ...args: string[]): Promise<{ program: Program; port: number }> {
+  return await listening((port) => command(script, port, ...args));
 }
 
 /** A client of the project, told to connect to a port. */
@@ -109,14 +115,11 @@ export async function descriptors(pid: number): Promise<number> {
 
 /** A key and a certificate for 127.0.0.1 and localhost, signed by itself, in `folder`. */
 export async function certificate(folder: string): Promise<{ cert: string; key: string }> {
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args: ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-      .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-      .concat(["-addext", "basicConstraints=critical,CA:FALSE"])
-      .concat(["-keyout", `${folder}/key.pem`, "-out", `${folder}/cert.pem`]),
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  const pair = await selfSigned();
+  const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  await Deno.writeTextFile(files.cert, pair.cert);
+  await Deno.writeTextFile(files.key, pair.key);
+  return files;
 }
 
 /** The command that starts NSD on a port of 127.0.0.1, with its configuration and state in `folder`; zones by their origins. */

@@ -1,11 +1,11 @@
 /** The HTTP servers and clients: as they are used, and as they are misused. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { connect } from "node:net";
 import {
   certificate,
   descriptors,
   failedWith,
+  listening,
   memory,
   runClient,
   serve,
@@ -21,13 +21,9 @@ const one = "http/one_request_server.ts";
 
 /** A file server for a folder of the test's own. It may read everything: that it gives out only the folder is its own doing. */
 async function serveFolder(folder: string, ...args: string[]): Promise<{ program: Program; port: number; at: string }> {
-  const port = getAvailablePort();
-  const program = new Program(
-    ["deno", "run", "-N=127.0.0.1", "-R", "http/file_server.ts", "--port", `${port}`, "--root", folder, ...args],
-    { cwd: root },
-  );
-  await program.line(/listening on /i);
-  return { program, port, at: `http://127.0.0.1:${port}` };
+  const flags = ["-N=127.0.0.1", "-R", "http/file_server.ts", "--root", folder, ...args];
+  const started = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+  return { ...started, at: `http://127.0.0.1:${started.port}` };
 }
 
 async function folderOf(files: Record<string, string | Uint8Array>): Promise<string> {
@@ -175,9 +171,19 @@ function canned(...responses: string[]): { port: number; requests: string[]; [Sy
   const requests: string[] = [];
   (async () => {
     for await (const conn of listener) {
+      let request = "";
       const buffer = new Uint8Array(65536);
-      const n = await conn.read(buffer);
-      requests.push(new TextDecoder().decode(buffer.subarray(0, n ?? 0)));
+      // Head and body may come apart: a body of the promised length follows the empty line.
+      const whole = () => {
+        const [head = "", body] = request.split("\r\n\r\n");
+        return body !== undefined && body.length >= Number(/^Content-Length: (\d+)$/mi.exec(head)?.[1] ?? 0);
+      };
+      while (!whole()) {
+        const n = await conn.read(buffer);
+        if (n === null) break;
+        request += new TextDecoder().decode(buffer.subarray(0, n));
+      }
+      requests.push(request);
       const response = responses[requests.length - 1] ?? "";
       await conn.write(new TextEncoder().encode(response.replaceAll("{port}", `${listener.addr.port}`)));
       conn.close();

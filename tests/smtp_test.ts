@@ -8,7 +8,17 @@ import { DataDecoder, encodeData } from "../smtp/data.ts";
 import { ReplyError, ReplyParser, writeReply } from "../smtp/reply.ts";
 import { Session, type Settings } from "../smtp/session.ts";
 import { keep, openPage } from "./browser.ts";
-import { certificate, descriptors, failedWith, memory, serve, suiteTest, testWith, until } from "./helpers.ts";
+import {
+  certificate,
+  descriptors,
+  failedWith,
+  listening,
+  memory,
+  serve,
+  suiteTest,
+  testWith,
+  until,
+} from "./helpers.ts";
 import { has, Program } from "./program.ts";
 import { root } from "./tasks.ts";
 
@@ -266,11 +276,8 @@ Deno.test("addresses: RFC 5321 §4.1.2, and what is none", () => {
 
 /** The server with a certificate and whatever else, in a folder of its own. */
 async function start(folder: string, ...args: string[]): Promise<{ program: Program; port: number }> {
-  const port = getAvailablePort();
-  const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`];
-  const program = new Program(["deno", "run", ...flags, "smtp/server.ts", "--port", `${port}`, ...args], { cwd: root });
-  await program.line(/listening on /i);
-  return { program, port };
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`, "smtp/server.ts", ...args];
+  return await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
 }
 
 /** Sends a mail with `send.ts`. */

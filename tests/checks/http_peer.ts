@@ -5,7 +5,7 @@
  */
 import { Body, responseFraming } from "../../http/body.ts";
 import { headLength, MessageError, parseResponse, type ResponseHead } from "../../http/message.ts";
-import { fail, Peer, quote, type Server } from "./suite.ts";
+import { fail, Gone, Peer, quote, type Server } from "./suite.ts";
 
 /** A response, all of it. */
 export interface Response {
@@ -81,7 +81,7 @@ export class HttpPeer {
     try {
       return await this.peer.some(hint);
     } catch (error) {
-      if (error instanceof Error && /to stay open/.test(error.message)) return new Uint8Array();
+      if (error instanceof Gone) return new Uint8Array();
       throw error;
     }
   }

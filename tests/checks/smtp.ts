@@ -5,7 +5,7 @@
  * @module
  */
 import { type Reply, ReplyError, ReplyParser } from "../../smtp/reply.ts";
-import { type Check, fail, inTime, limits, Peer, quote, type Server, type Suite } from "./suite.ts";
+import { type Check, fail, Gone, inTime, limits, Peer, quote, type Server, type Suite } from "./suite.ts";
 
 /** A client of the server under check. */
 export class SmtpPeer {
@@ -33,7 +33,7 @@ export class SmtpPeer {
       try {
         bytes = await this.peer.some(hint);
       } catch (error) {
-        if (error instanceof Error && /to stay open/.test(error.message)) return undefined;
+        if (error instanceof Gone) return undefined;
         throw error;
       }
       if (bytes.length === 0) return undefined;

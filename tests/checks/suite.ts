@@ -43,6 +43,13 @@ export function fail(expected: string, got: string, hint: string): never {
   throw new AssertionError(`expected ${expected}, got ${got}\nhint: ${hint}`);
 }
 
+/** The program under check has ended or reset the connection. */
+export class Gone extends AssertionError {
+  constructor(message: string) {
+    super(message);
+  }
+}
+
 /** Bytes as they are shown in a report: text in quotes, cut when long, with their number. */
 export function quote(data: Uint8Array): string {
   if (data.length === 0) return "nothing";
@@ -139,7 +146,8 @@ export class Peer {
     } catch (error) {
       if (error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource) throw error;
       const what = error instanceof Error ? error.message : String(error);
-      return fail("the connection to stay open", `${what}, ${when}`, "did the program crash, or close too early?");
+      const hint = "did the program crash, or close too early?";
+      throw new Gone(`expected the connection to stay open, got ${what}, ${when}\nhint: ${hint}`);
     }
   }
 }
