@@ -4,11 +4,13 @@
  * @module
  */
 
+import { writeAll } from "../tcp/write_all.ts";
+
 /** A mail that is coming in. Either `keep` or `abandon` is called at its end. */
 export interface Incoming {
   /** Takes a part of it; the bytes are copied. */
   add(content: Uint8Array): void;
-  /** Waits until no more of it than a buffer is in memory. */
+  /** Waits until no more of it than a buffer is in memory. Does not throw: what goes wrong is for `keep` to say. */
   drain(): Promise<void>;
   /** Keeps it for good; returns its name. @throws when the disk does not take it. */
   keep(): Promise<string>;
@@ -45,42 +47,54 @@ export class Maildir {
   }
 }
 
+/**
+ * A small mail is written with blocking calls: they touch memory alone, which takes less time than the way to another thread
+ * and back. The disk is waited for in `syncData`, and meanwhile other clients are served.
+ */
 class Receiving implements Incoming {
-  #parts: Uint8Array[] = [];
-  #size = 0;
+  #buffer = new Uint8Array(8192);
+  #filled = 0;
   #file: Deno.FsFile | undefined;
+  #failed: unknown;
 
   constructor(readonly temporary: string, readonly final: string, readonly name: string) {}
 
   add(content: Uint8Array): void {
-    this.#parts.push(content.slice());
-    this.#size += content.length;
+    if (this.#failed) return;
+    const needed = this.#filled + content.length;
+    if (needed > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(needed, 2 * this.#buffer.length));
+      larger.set(this.#buffer.subarray(0, this.#filled));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(content, this.#filled);
+    this.#filled = needed;
   }
 
   async drain(): Promise<void> {
-    if (this.#size >= BUFFER) await this.#write();
+    if (this.#filled < BUFFER) return;
+    try {
+      await writeAll(this.#open(), this.#buffer.subarray(0, this.#filled));
+      this.#filled = 0;
+    } catch (error) {
+      this.#failed = error; // for `keep`: the reply comes at the end of the mail, not in the middle
+      await this.abandon();
+    }
   }
 
-  async #write(): Promise<Deno.FsFile> {
-    this.#file ??= await Deno.open(this.temporary, { write: true, createNew: true, mode: 0o600 });
-    const all = new Uint8Array(this.#size);
-    let at = 0;
-    for (const part of this.#parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    [this.#parts, this.#size] = [[], 0];
-    for (let written = 0; written < all.length;) written += await this.#file.write(all.subarray(written));
-    return this.#file;
+  #open(): Deno.FsFile {
+    return this.#file ??= Deno.openSync(this.temporary, { write: true, createNew: true, mode: 0o600 });
   }
 
   async keep(): Promise<string> {
+    if (this.#failed) throw this.#failed;
     try {
-      const file = await this.#write();
+      const file = this.#open();
+      for (let at = 0; at < this.#filled;) at += file.writeSync(this.#buffer.subarray(at, this.#filled));
       await file.syncData(); // before anyone is told that the mail is safe, it is
       file.close();
       this.#file = undefined;
-      await Deno.rename(this.temporary, this.final);
+      Deno.renameSync(this.temporary, this.final);
       return this.name;
     } catch (error) {
       await this.abandon();
@@ -89,7 +103,7 @@ class Receiving implements Incoming {
   }
 
   async abandon(): Promise<void> {
-    [this.#parts, this.#size] = [[], 0];
+    this.#filled = 0;
     if (!this.#file) return;
     this.#file.close();
     this.#file = undefined;

@@ -643,6 +643,9 @@ testWith(mounts, "right to mount", "smtp/server.ts: on a full disk a mail is put
   await program.line(/listening on /i);
   const sent = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(100_000) });
   failedWith(sent, 1, /^send: the mail was refused for now: 452 4\.3\.1 /m);
+  // Larger than what is in memory of one: the disk is full in the middle of the mail, and the reply comes at its end.
+  const large = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(3_000_000) });
+  failedWith(large, 1, /^send: the mail was refused for now: 452 4\.3\.1 /m);
   const small = await send(port, basic);
   assertEquals(small.status?.code, 0, small.stderr);
 });
