@@ -189,10 +189,10 @@ export function readData(reader: Reader, type: number, end: number): Value[] {
 /** Writes the data of a record, without its length. */
 export function writeData(writer: Writer, type: number, data: readonly Value[]): void {
   const fields = fieldsOf.get(type);
-  for (const [i, value] of data.entries()) {
+  data.forEach((value, i) => {
     if (fields) (fields[i] ?? string).write(writer, value);
     else writer.put(bytes(value));
-  }
+  });
 }
 
 /** Reads the data of a record from the words of a zone file. @throws {FormatError} that says what was expected. */

@@ -5,12 +5,11 @@
  */
 import { decode, encode, type Flags, IN, type Message, rcodes, UDP_PAYLOAD } from "./message.ts";
 import { answer, type Zone, zoneOf } from "./zone.ts";
+import { ResponseCache } from "./response_cache.ts";
 import { FormatError } from "./wire.ts";
 
 /** The largest UDP payload of a client that does not say (RFC 1035 §4.2.1). */
 const PLAIN_LIMIT = 512;
-const REMEMBERED = 10_000;
-const MASK = 0xffff;
 const ANY_CLASS = 255;
 
 /** What comes of a query: the response, or that somebody else must be asked, or nothing at all. */
@@ -30,9 +29,7 @@ export function responseFlags(query: Flags, rcode: number): Flags {
 export class Responder {
   #zones: ReadonlyMap<string, Zone>;
   readonly #forwards: boolean;
-  /** By a hash of the query without its id. Emptied when full, and when the zones change. */
-  readonly #asked = new Int32Array(MASK + 1);
-  readonly #said = new Map<number, { query: Uint8Array; response: Uint8Array }>();
+  readonly #cache = new ResponseCache();
 
   /** `forwards`: what is not in a zone is for somebody else, and not REFUSED. */
   constructor(zones: ReadonlyMap<string, Zone>, forwards: boolean) {
@@ -43,28 +40,20 @@ export class Responder {
   /** Serves other zones from now on. */
   reload(zones: ReadonlyMap<string, Zone>): void {
     this.#zones = zones;
-    this.#said.clear();
+    this.#cache.clear();
   }
 
-  /** The response to a query that came over UDP or TCP. Never throws, whatever the bytes. */
+  /**
+   * The response to a query that came over UDP or TCP. Never throws, whatever the bytes. What is said over UDP is valid until
+   * the next query.
+   */
   respond(packet: Uint8Array, udp: boolean): Outcome {
     // Less than a header cannot be answered; a response must not be, or two servers would talk for ever.
     if (packet.length < 12 || ((packet[2] ?? 0) & 0x80) !== 0) return { kind: "nothing" };
-    const key = udp && packet.length <= 300 ? hash(packet) : undefined;
-    const before = key === undefined ? undefined : this.#said.get(key);
-    if (before && sameButId(before.query, packet)) {
-      before.response[0] = packet[0] ?? 0;
-      before.response[1] = packet[1] ?? 0;
-      return { kind: "response", bytes: before.response };
-    }
+    const before = udp ? this.#cache.get(packet) : undefined;
+    if (before) return { kind: "response", bytes: before };
     const outcome = this.#compute(packet, udp);
-    // Only what is asked a second time is worth keeping: most of a flood of names is asked just once.
-    if (key !== undefined && outcome.kind === "response" && this.#asked[key & MASK] !== key) {
-      this.#asked[key & MASK] = key;
-    } else if (key !== undefined && outcome.kind === "response") {
-      if (this.#said.size >= REMEMBERED) this.#said.clear();
-      this.#said.set(key, { query: packet.slice(), response: outcome.bytes });
-    }
+    if (udp && outcome.kind === "response") this.#cache.set(packet, outcome.bytes);
     return outcome;
   }
 
@@ -110,17 +99,4 @@ function refusal(packet: Uint8Array, rcode: number): Uint8Array {
   header[2] = 0x80 | (header[2] ?? 0) & 0x79; // QR, the opcode and RD of the query
   header[3] = rcode;
   return header;
-}
-
-/** FNV-1a over all but the id. Two queries with one hash take each other's place, no more. */
-function hash(packet: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (let i = 2; i < packet.length; i++) hash = Math.imul(hash ^ (packet[i] ?? 0), 0x01000193);
-  return hash;
-}
-
-function sameButId(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 2; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

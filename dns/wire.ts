@@ -153,7 +153,10 @@ export class Reader {
 /** Writes a message into `buffer`, or a larger one as needed, of 65,535 bytes at most (RFC 1035 §4.2.2). */
 export class Writer {
   #bytes: Uint8Array<ArrayBuffer>;
-  #names = new Map<string, number>();
+  /** Where names stand, and the ends of names, as `same` has them. */
+  readonly #names = new Map<string, number>();
+  /** A name whose ends are not in `#names` yet: most messages hold one name, and that several times. */
+  #last: { readonly name: string; readonly at: number } | undefined;
   length = 0;
 
   constructor(buffer = new Uint8Array(512)) {
@@ -204,36 +207,57 @@ export class Writer {
   /** Forgets what was written after `length`, the names in it too. */
   cut(length: number): void {
     this.length = length;
+    this.#rememberEnds();
     for (const [name, at] of this.#names) if (at >= length) this.#names.delete(name);
   }
 
   /** A name; unless `compress` is false its end may be a pointer to where the same labels stand already. */
   name(name: string, compress = true): void {
     if (name.includes("\\") || name.length > 200) return this.#escapedName(name, compress);
+    if (name === ".") return this.u8(0);
     const lower = same(name);
-    for (let start = 0; start < name.length - 1;) {
-      const rest = start === 0 ? lower : lower.slice(start);
-      const at = compress ? this.#names.get(rest) : undefined;
-      if (at !== undefined) return this.u16(0xc000 | at);
-      if (this.length < 0x4000 && !this.#names.has(rest)) this.#names.set(rest, this.length);
+    const at = this.length;
+    const whole = compress ? this.#names.get(lower) : undefined;
+    if (whole !== undefined) return this.u16(0xc000 | whole);
+    this.#rememberEnds();
+    let end: number | undefined;
+    for (let start = 0; start < name.length && end === undefined; start++) {
       const dot = name.indexOf(".", start);
       const length = dot - start;
       if (length < 1 || length > 63) throw new FormatError(`${name}: not a name`);
       this.#room(length + 1);
       this.#bytes[this.length++] = length;
       for (; start < dot; start++) this.#bytes[this.length++] = name.charCodeAt(start);
-      start++;
+      if (compress) end = this.#names.get(lower.slice(dot + 1));
     }
-    this.u8(0);
+    if (end === undefined) this.u8(0);
+    else this.u16(0xc000 | end);
+    this.#remember(lower, at);
+    this.#last = { name: lower, at };
+  }
+
+  /** What stands beyond 14 bits cannot be pointed to. */
+  #remember(name: string, at: number): void {
+    if (at < 0x4000 && !this.#names.has(name)) this.#names.set(name, at);
+  }
+
+  #rememberEnds(): void {
+    if (!this.#last) return;
+    const { name, at } = this.#last;
+    for (let dot = name.indexOf("."); dot < name.length - 1; dot = name.indexOf(".", dot + 1)) {
+      this.#remember(name.slice(dot + 1), at + dot + 1);
+    }
+    this.#last = undefined;
   }
 
   /** The same for a name that holds other bytes than plain ones, or is so long that it may be too long. */
   #escapedName(name: string, compress: boolean): void {
+    this.#rememberEnds();
     let rest = same(name);
     for (const label of labels(name)) {
       const at = compress ? this.#names.get(rest) : undefined;
       if (at !== undefined) return this.u16(0xc000 | at);
-      if (this.length < 0x4000 && !this.#names.has(rest)) this.#names.set(rest, this.length);
+      this.#remember(rest, this.length);
       this.u8(label.length);
       this.put(label);
       rest = parent(rest) ?? ".";

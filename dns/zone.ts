@@ -24,7 +24,7 @@ const [A, AAAA, NS, CNAME, SOA, MX, SRV, HINFO, ANY, AXFR, IXFR] = //
 type Node = ResourceRecord[][];
 
 /** The records of one type. */
-const setOf = (node: Node | undefined, type = 0) => node?.find(([first]) => first?.type === type);
+const setOf = (node: Node | undefined, type = 0) => node?.find((set) => set[0]?.type === type);
 
 /** The part of the name space that one SOA record begins. */
 export interface Zone {
@@ -102,17 +102,20 @@ export function answer(zones: ReadonlyMap<string, Zone>, question: Question): An
   if (!zone || question.type === AXFR || question.type === IXFR) {
     return { rcode: rcodes.REFUSED, authoritative: false, ...none };
   }
-  // A chain of aliases is followed as far as it stays here, and until it comes back to where it has been.
-  for (const seen = new Set<string>(); !seen.has(same(name)) && seen.size < 16;) {
-    seen.add(same(name));
+  // A chain of aliases is followed as far as it stays here, and until it comes back to where it has been: every answer so
+  // far is an alias.
+  const been = () => answers.some((alias) => same(alias.name) === same(name));
+  while (answers.length < 16 && !been()) {
     const found = find(zone, name);
     if (found.kind === "referral") {
       const additional = addresses(zones, found.servers);
       // What came before the cut is authoritative, the referral itself is not.
-      return { rcode: rcodes.NOERROR, authoritative: seen.size > 1, answers, authority: found.servers, additional };
+      const authoritative = answers.length > 0;
+      return { rcode: rcodes.NOERROR, authoritative, answers, authority: found.servers, additional };
     }
-    const negative = { ...none, authority: [negativeSoa(zone)] };
-    if (found.kind === "none") return { rcode: rcodes.NXDOMAIN, authoritative: true, ...negative };
+    if (found.kind === "none") {
+      return { rcode: rcodes.NXDOMAIN, authoritative: true, ...none, authority: [negativeSoa(zone)] };
+    }
     const as = (record: ResourceRecord) => record.name === name ? record : { ...record, name };
     const alias = setOf(found.node, CNAME)?.[0];
     if (question.type === ANY && found.node.length > 0) {
@@ -121,7 +124,7 @@ export function answer(zones: ReadonlyMap<string, Zone>, question: Question): An
     }
     if (!alias || question.type === CNAME) {
       const set = setOf(found.node, question.type);
-      if (!set) return { rcode: rcodes.NOERROR, authoritative: true, ...negative };
+      if (!set) return { rcode: rcodes.NOERROR, authoritative: true, ...none, authority: [negativeSoa(zone)] };
       for (const record of set) answers.push(as(record));
       return { rcode: rcodes.NOERROR, authoritative: true, answers, authority: [], additional: addresses(zones, set) };
     }
@@ -148,7 +151,7 @@ function find(zone: Zone, name: string): Found {
   let servers: ResourceRecord[] | undefined;
   let encloser: string | undefined;
   for (let at = wanted; at !== zone.origin; at = parent(at) ?? zone.origin) {
-    const here = zone.nodes.get(at);
+    const here = at === wanted ? node : zone.nodes.get(at);
     if (!here) continue;
     encloser ??= at;
     servers = setOf(here, NS) ?? servers;

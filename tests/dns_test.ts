@@ -5,7 +5,7 @@ import { parseAddress, printAddress, reverseName } from "../dns/address.ts";
 import { ask } from "../dns/ask.ts";
 import { dissect } from "../dns/dissect.ts";
 import { parseMasterFile, ZoneError } from "../dns/master_file.ts";
-import { decode, encode, type Flags, type Message, withLength } from "../dns/message.ts";
+import { decode, encode, type Flags, type Message, rcodes, withLength } from "../dns/message.ts";
 import { RateLimit } from "../dns/rate.ts";
 import { absolute, parseTtl, printData, type ResourceRecord, typeName, typeNumber } from "../dns/record.ts";
 import { Responder } from "../dns/responder.ts";
@@ -305,6 +305,47 @@ Deno.test("responder: no bytes make it fail (fixed seed), and the same query get
       assertEquals([decode(outcome.bytes).id, decode(outcome.bytes).answers.length], [id, 3]);
     }
   }
+});
+
+Deno.test("responder: what is remembered is what is said the first time, and is forgotten when the zones change (fixed seed)", () => {
+  const zone = parseZone(sample);
+  const zones = new Map([[zone.origin, zone]]);
+  const responder = new Responder(zones, false);
+  const bytes = (query: Uint8Array, from = responder) => {
+    const outcome = from.respond(query, true);
+    return outcome.kind === "response" ? outcome.bytes.toHex() : outcome.kind;
+  };
+  let seed = 7;
+  const random = (below: number) => (seed = seed * 48271 % 0x7fffffff) % below;
+  const names = [
+    "www.example.com.",
+    "WWW.example.com.",
+    "alias.example.com.",
+    "big.example.com.",
+    "example.com.",
+    "a.b.",
+  ];
+  const queries = Array.from({ length: 200 }, () => {
+    const name = names[random(names.length)] ?? "";
+    const edns = random(2) ? { edns: { size: 1232, version: 0, dnssecOk: false } } : {};
+    const query = encode({
+      ...empty,
+      ...edns,
+      questions: [question(name, ["A", "NS", "MX", "TXT", "AAAA", "ANY"][random(6)])],
+    });
+    if (random(3) === 0) query[random(query.length)] = random(256);
+    return query;
+  });
+  for (let round = 0; round < 3; round++) {
+    for (const query of queries) {
+      query[0] = random(256); // another id
+      assertEquals(bytes(query), bytes(query, new Responder(zones, false)));
+    }
+  }
+  const query = encode({ ...empty, questions: [question("www.example.com.")] });
+  const before = bytes(query);
+  responder.reload(new Map());
+  assert(bytes(query) !== before && decode(Uint8Array.fromHex(bytes(query))).flags.rcode === rcodes.REFUSED);
 });
 
 Deno.test("rate: over the limit every other response is a short one", () => {
