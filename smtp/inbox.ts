@@ -18,7 +18,7 @@
  */
 import { ServerSentEventStream } from "jsr:@std/http@1/server-sent-event-stream";
 import { announce, bind, Failure, onStop, printable, run, serverOptions, show, text } from "../cli.ts";
-import { FRAME_POLICY, listPage, mailPage, PAGE_POLICY, script } from "./inbox_page.ts";
+import { FRAME_POLICY, listPage, mailPage, PAGE_POLICY, script, withPictures } from "./inbox_page.ts";
 import { Mailbox } from "./mailbox.ts";
 
 const command = {
@@ -72,8 +72,10 @@ await run(command, async (flags) => {
       return new Response(script, { headers: { "content-type": "text/javascript; charset=UTF-8" } });
     }
     if (pathname === "/events") return new Response(events(), { headers: { "content-type": "text/event-stream" } });
-    const [, name = "", part = ""] = /^\/mail\/([^/]+)\/(|html|raw|part\/\d+)$/.exec(pathname) ?? [];
-    const mail = await mailbox.read(decodeURIComponent(name));
+    const [, encoded = "", part = ""] = /^\/mail\/([^/]+)\/(|html|raw|part\/\d+)$/.exec(pathname) ?? [];
+    // The names of mails are of ASCII, which is decoded without failing.
+    const name = encoded.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+    const mail = await mailbox.read(name);
     if (!mail) return new Response("404 Not Found\n", { status: 404 });
     if (part === "") return html(mailPage(name, mail), PAGE_POLICY);
     if (part === "raw") return new Response(mail.raw, { headers: { "content-type": "text/plain; charset=UTF-8" } });
@@ -82,7 +84,7 @@ await run(command, async (flags) => {
       if (request.headers.get("sec-fetch-dest") === "document") {
         return new Response(null, { status: 302, headers: { location: new URL("./", request.url).href } });
       }
-      return html(mail.html, FRAME_POLICY);
+      return html(withPictures(mail), FRAME_POLICY);
     }
     const attachment = mail.attachments[Number(part.slice(5))];
     if (!attachment) return new Response("404 Not Found\n", { status: 404 });

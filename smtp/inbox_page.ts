@@ -87,6 +87,24 @@ ${files.length > 0 ? `<h2>Attachments</h2>\n<ul>\n${files.join("\n")}\n</ul>` : 
   );
 }
 
+/** How many characters the pictures in a mail's HTML may take: one that is named again and again is there each time. */
+const PICTURES = 32 << 20;
+
+/**
+ * The HTML of a mail, with the pictures that came with it: HTML names them by `cid:` (RFC 2392), which browsers do not know.
+ */
+export function withPictures({ html, attachments }: Mail): string {
+  let room = PICTURES;
+  return html.replace(/(\ssrc\s*=\s*["']?)cid:([^"'\s>]+)/gi, (whole, before: string, id: string) => {
+    const picture = attachments.find((part) => part.id === id || encodeURIComponent(part.id) === id);
+    if (!picture || !/^image\/(png|jpeg|gif|webp)$/.test(picture.type)) return whole;
+    const length = Math.ceil(picture.content.length / 3) * 4;
+    if (length > room) return whole;
+    room -= length;
+    return `${before}data:${picture.type};base64,${picture.content.toBase64()}`;
+  });
+}
+
 /** Fetches the list anew when the server says that there is something new. */
 export const script = `new EventSource("/events").addEventListener("message", async () => {
   const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");

@@ -25,6 +25,8 @@ export interface Mail {
   readonly attachments: readonly {
     readonly name: string;
     readonly type: string;
+    /** How the mail's HTML names it (RFC 2392). */
+    readonly id: string;
     readonly content: Uint8Array<ArrayBuffer>;
   }[];
   readonly raw: Uint8Array<ArrayBuffer>;
@@ -113,9 +115,10 @@ async function parse(raw: Uint8Array<ArrayBuffer>): Promise<Mail> {
     const { headers, subject = "", text = "", html = "", attachments } = await PostalMime.parse(raw, limits);
     return {
       ...{ subject, text, html, raw, headers: headers.map(({ originalKey, value }) => ({ name: originalKey, value })) },
-      attachments: attachments.map(({ filename, mimeType, content }, i) => ({
+      attachments: attachments.map(({ filename, mimeType, contentId, content }, i) => ({
         name: (filename ?? "").replace(/^.*[/\\]/, "") || `part-${i + 1}`,
         type: mimeType,
+        id: (contentId ?? "").replace(/^<|>$/g, ""),
         content: typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content),
       })),
     };

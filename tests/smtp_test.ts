@@ -807,6 +807,30 @@ Deno.test("inbox.ts: a Maildir that is not there, or may not be read, is one lin
   failedWith(await run("-N=127.0.0.1", "smtp/inbox.ts"), 1, /^inbox: cannot watch mail\/new: Requires read access /m);
 });
 
+/** Its HTML shows pictures that came with it, one by its id as it is, one with the id escaped, one that is none. */
+const pictureMail = `From: a@b
+Subject: a picture
+MIME-Version: 1.0
+Content-Type: multipart/related; boundary=x
+
+--x
+Content-Type: text/html
+
+<img src="cid:one@x"><img src='cid:one%40x'><img src=cid:two@x>
+--x
+Content-Type: image/gif
+Content-ID: <one@x>
+Content-Transfer-Encoding: base64
+
+R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7
+--x
+Content-Type: image/svg+xml
+Content-ID: <two@x>
+
+<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" onload="alert(1)"/>
+--x--
+`;
+
 testWith(
   await has("chromium", "--version"),
   "chromium",
@@ -871,12 +895,26 @@ testWith(
     assertEquals(raw.headers.get("content-type"), "text/plain; charset=UTF-8");
     assertStringIncludes(await raw.text(), "Return-Path: <mallory@example.com>");
     for (
-      const path of ["/mail/..%2f..%2fetc%2fpasswd/", "/mail/../../etc/passwd/", "/mail/no-such/", "/mail/%00/", "/x"]
+      const path of [
+        ...["/mail/..%2f..%2fetc%2fpasswd/", "/mail/../../etc/passwd/", "/mail/no-such/", "/mail/%00/", "/mail/%zz/"],
+        "/x",
+      ]
     ) {
       const response = await fetch(at + path);
       assertEquals([path, response.status], [path, 404]);
       await response.body?.cancel();
     }
+    // A mail program has read it, and has put that into its name.
+    await Deno.writeTextFile(`${folder}/cur/9999999999.picture:2,S`, pictureMail.replaceAll("\n", "\r\n"));
+    await page.goto(`${at}/mail/9999999999.picture%3A2%2CS/`);
+    const pictures = page.frameLocator("iframe").locator("img");
+    await pictures.first().waitFor();
+    assertEquals(
+      await pictures.evaluateAll((all) => all.map((each) => Number(Reflect.get(each, "naturalWidth")))),
+      [1, 1, 0],
+      "pictures of the mail's own, and no script that calls itself one",
+    );
+    assertEquals(inbox.stderr, "");
     // What the policy has stopped, the browser reports; nothing else went wrong.
     const stopped = /: csp$|Content.Security.Policy|sandbox|Blocked|ERR_BLOCKED|ERR_ABORTED|net::ERR/i;
     assertEquals(errors.filter((error) => !stopped.test(error)), []);
