@@ -31,6 +31,8 @@ const command = {
   },
 };
 
+const LOOPBACK = /^(localhost|127\.[\d.]+|\[?::1\]?)$/;
+
 await run(command, async (flags) => {
   const mailbox = new Mailbox(flags.maildir);
   const done = Promise.withResolvers<void>();
@@ -63,7 +65,11 @@ await run(command, async (flags) => {
     return response;
   }
 
-  async function route(request: Request, { pathname }: URL): Promise<Response> {
+  async function route(request: Request, { pathname, hostname }: URL): Promise<Response> {
+    // A page from elsewhere can have its name lead to this machine (DNS rebinding), and would then read the mails.
+    if (LOOPBACK.test(flags.host) && !LOOPBACK.test(hostname)) {
+      return new Response("421 Misdirected Request: ask by the address of this server\n", { status: 421 });
+    }
     if (request.method !== "GET" && request.method !== "HEAD") {
       return new Response("405 Method Not Allowed\n", { status: 405, headers: { allow: "GET, HEAD" } });
     }

@@ -807,6 +807,25 @@ Deno.test("inbox.ts: a Maildir that is not there, or may not be read, is one lin
   failedWith(await run("-N=127.0.0.1", "smtp/inbox.ts"), 1, /^inbox: cannot watch mail\/new: Requires read access /m);
 });
 
+Deno.test("inbox.ts: on loopback it answers to loopback's names alone", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/new`);
+  const { program, port } = await listening(
+    (
+      port,
+    ) => ["deno", "run", "-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder, "--port", `${port}`],
+  );
+  await using _ = program;
+  for (
+    const [host, status] of [["127.0.0.1", 200], ["localhost", 200], ["evil.example", 421], ["127.evil.example", 421]]
+  ) {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(bytes(`GET / HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`));
+    assertStringIncludes(text(await new Response(conn.readable).bytes()), `HTTP/1.1 ${status} `);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
 /** Its HTML shows pictures that came with it, one by its id as it is, one with the id escaped, one that is none. */
 const pictureMail = `From: a@b
 Subject: a picture
