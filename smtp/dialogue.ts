@@ -22,6 +22,8 @@ export class Dialogue {
   #replies: Reply[] = [];
   readonly #buffer = new Uint8Array(16_384);
   #last = "connecting";
+  /** Nobody is there any more, or nobody that makes sense. */
+  #over = false;
 
   constructor(
     conn: Deno.TcpConn | Deno.TlsConn,
@@ -52,8 +54,22 @@ export class Dialogue {
     // A server that reads nothing is as silent as one that says nothing; each piece has its time.
     for (let at = 0; at < bytes.length; at += 1 << 20) {
       const late = `${place(this.server)} took nothing for ${this.timeout} s`;
-      await within(this.timeout, writeAll(this.#conn, bytes.subarray(at, at + (1 << 20))), late);
+      await this.#within(writeAll(this.#conn, bytes.subarray(at, at + (1 << 20))), late);
     }
+  }
+
+  async #within<T>(work: Promise<T>, late: string): Promise<T> {
+    try {
+      return await within(this.timeout, work, late);
+    } catch (error) {
+      this.#over = true;
+      throw error;
+    }
+  }
+
+  #end(why: string): Failure {
+    this.#over = true;
+    return new Failure(`${place(this.server)} ${why}`);
   }
 
   /**
@@ -64,13 +80,13 @@ export class Dialogue {
   async reply(): Promise<Reply> {
     while (this.#replies.length === 0) {
       const late = `${place(this.server)} did not answer ${this.#last} in ${this.timeout} s`;
-      const n = await within(this.timeout, this.#conn.read(this.#buffer), late);
-      if (n === null) throw new Failure(`${place(this.server)} closed the connection after ${this.#last}`);
+      const n = await this.#within(this.#conn.read(this.#buffer), late);
+      if (n === null) throw this.#end(`closed the connection after ${this.#last}`);
       try {
         this.#replies.push(...this.#parser.push(this.#buffer.subarray(0, n)));
       } catch (error) {
         if (!(error instanceof ReplyError)) throw error;
-        throw new Failure(`${place(this.server)} does not speak SMTP: ${printable(error.message)}`);
+        throw this.#end(`does not speak SMTP: ${printable(error.message)}`);
       }
     }
     const reply = this.#replies.shift();
@@ -79,7 +95,7 @@ export class Dialogue {
       const text = [reply.enhanced, printable(line)].filter((part) => part !== "").join(" ");
       this.show(`S: ${reply.code}${i < reply.lines.length - 1 ? "-" : " "}${text}`);
     });
-    if (reply.code === 421) throw new Failure(`${place(this.server)} ended the dialogue ${verdict(reply)}`);
+    if (reply.code === 421) throw this.#end(`ended the dialogue ${verdict(reply)}`);
     return reply;
   }
 
@@ -97,7 +113,7 @@ export class Dialogue {
    */
   async startTls(caCerts: string[] | undefined): Promise<void> {
     if (this.#replies.length > 0 || this.#parser.pending) {
-      throw new Failure(`${place(this.server)} said more than 220 before TLS: someone on the way may have`);
+      throw this.#end("said more than 220 before TLS: someone on the way may have");
     }
     if (!("setNoDelay" in this.#raw)) throw new TypeError("TLS is there already");
     this.#last = "STARTTLS";
@@ -105,11 +121,21 @@ export class Dialogue {
     this.#raw = conn;
     this.#conn = this.trace ? traced(conn, this.trace) : conn; // what is said, not what goes over the wire
     const late = `${place(this.server)} did not finish the TLS handshake in ${this.timeout} s`;
-    await within(this.timeout, conn.handshake(), late);
+    await this.#within(conn.handshake(), late);
     this.show("-- TLS --");
   }
 
-  close(): void {
-    this.#conn.close();
+  /** Takes leave, whatever became of the mail (RFC 5321 §4.1.1.10), and closes. How the farewell goes changes nothing. */
+  async close(): Promise<void> {
+    try {
+      if (this.#over) return;
+      await this.send(["QUIT"]);
+      await this.reply();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.show(`(${printable(error.message)})`);
+    } finally {
+      this.#conn.close();
+    }
   }
 }

@@ -96,7 +96,7 @@ await run(command, async (flags) => {
   } catch (error) {
     throw explain(error, server);
   } finally {
-    dialogue.close();
+    await dialogue.close();
   }
   if (refused.length > 0) throw new Failure(`not to ${refused.join("; not to ")}`);
 
@@ -113,11 +113,7 @@ await run(command, async (flags) => {
     }
     if (!secure && flags.tls === "required") throw new Failure("the server offers no STARTTLS, and --tls is required");
     if (flags.user) await authenticate(dialogue, offers.get("AUTH") ?? "", secure);
-    const refused = await hand(dialogue, offers);
-    await dialogue.send(["QUIT"]);
-    // The mail is delivered: how the farewell goes changes nothing any more.
-    await dialogue.reply().catch((error) => console.log(`(${printable(error.message)})`));
-    return refused;
+    return await hand(dialogue, offers);
   }
 
   /** EHLO, or HELO to a server that does not know it; returns what the server offers. */

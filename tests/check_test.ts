@@ -157,6 +157,7 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["smtp:client", "smtp_client.py no-header", ["a mail"]],
   ["smtp:client", "smtp_client.py trusts-the-dot", ["a mail", "the mail is refused", "closed after the mail"]],
   ["smtp:client", "smtp_client.py minds-the-farewell", ["QUIT unanswered"]],
+  ["smtp:client", "smtp_client.py just-hangs-up", ["QUIT after a refusal"]],
   ["udp:chat", "chat.py correct", []],
   ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
   ["udp:chat", "chat.py raw-lines", ["no line in another's name"]],

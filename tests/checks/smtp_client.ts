@@ -228,6 +228,16 @@ const suite: Suite = {
     complains("the mail is refused", "RFC 5321 §4.2.5: only the 250 after the dot says that it was taken.", {
       content: "554 5.7.1 spam\r\n",
     }, "the refused mail"),
+    {
+      name: "QUIT after a refusal",
+      why: "RFC 5321 §4.1.1.10: a client does not close before it has said QUIT, whatever it was answered.",
+      points: 1,
+      async run(client) {
+        const { commands } = await play(client, { RCPT: "550 5.1.1 nobody\r\n", DATA: "554 no\r\n" });
+        const last = commands.at(-1) ?? "nothing";
+        if (last.toUpperCase() !== "QUIT") fail("QUIT as the last command", last, "say QUIT before you give up");
+      },
+    },
     complains(
       "dismissed",
       "RFC 5321 §3.8: 421 may come at any time.",

@@ -46,6 +46,8 @@ def ask(line, wanted):
     send(line)
     code = reply()
     if code != wanted and WAY != "ignores-codes":
+        if WAY != "just-hangs-up":
+            send("QUIT")
         give_up(f"{line}: {code}")
     return code
 
