@@ -165,6 +165,18 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["udp:chat", "chat.py shares-names", ["a name that is taken"]],
   ["udp:chat", "chat.py keeps-who-left", ["/quit"]],
   ["udp:chat", "chat.py no-echo", ["alone you are echoed"]],
+  ["udp:chat-client", "chat_client.py correct", []],
+  ["udp:chat-client", "chat_client.py sends-once", ["lost datagrams", "a forged echo", "another's words"]],
+  ["udp:chat-client", "chat_client.py new-number", ["lost datagrams", "another's words"]],
+  ["udp:chat-client", "chat_client.py shows-all", ["an echo that comes twice"]],
+  ["udp:chat-client", "chat_client.py any-source", ["a forged echo"]],
+  ["udp:chat-client", "chat_client.py any-echo", ["another's words"]],
+  ["udp:chat-client", "chat_client.py deaf", ["what others say is shown"]],
+  ["udp:chat-client", "chat_client.py raw-controls", ["no terminal controls"]],
+  ["udp:chat-client", "chat_client.py dies-on-bytes", ["any datagram"]],
+  ["udp:chat-client", "chat_client.py floods", ["a silent server", "no server"]],
+  ["udp:chat-client", "chat_client.py shrugs", ["a silent server", "no server"]],
+  ["udp:chat-client", "chat_client.py vanishes", ["it leaves"]],
 ];
 
 /** Runs jobs, `many` at a time, and returns a promise for each. Most of a check's time is waiting. */
@@ -265,6 +277,12 @@ for (const [way, caught] of wrongApis) {
     assertEquals(failed(program), caught, program.stdout + program.stderr);
   });
 }
+
+Deno.test("check udp:chat-client on chat_client.ts: nothing to catch", async () => {
+  const command = ["deno", "run", "-N=127.0.0.1", "udp/chat_client.ts", "--port", "{port}", "--timeout=3"];
+  const program = await check("udp:chat-client", "--timeout", "5", "--", ...command, "--message=hello");
+  assertEquals(failed(program), [], program.stdout + program.stderr);
+});
 
 Deno.test("check smtp:client on send.ts: nothing to catch", async () => {
   const command = ["deno", "run", "-N=127.0.0.1", "smtp/send.ts", "--port", "{port}", "--timeout=3", "--text=hi"];

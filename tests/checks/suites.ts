@@ -4,6 +4,7 @@
  * @module
  */
 import chat from "./chat.ts";
+import chatClient from "./chat_client.ts";
 import { echoClient, replyClient } from "./clients.ts";
 import dns from "./dns.ts";
 import dnsClient from "./dns_client.ts";
@@ -31,4 +32,5 @@ export const suites: Readonly<Record<string, Suite>> = {
   "tcp:reply-client": replyClient,
   "tcp:threaded": threaded,
   "udp:chat": chat,
+  "udp:chat-client": chatClient,
 };

@@ -1,0 +1,55 @@
+"""A chat client that is correct, and the same wrong in one way each. HOST and PORT are in the environment."""
+import os
+import re
+import socket
+import sys
+import time
+
+way = sys.argv[1]
+server = (os.environ["HOST"], int(os.environ["PORT"]))
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def shown(line):
+    if way != "raw-controls":
+        line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", line)
+    print(line, flush=True)
+
+
+def ask(line, is_answer, tries=2):
+    wait = 0.2
+    for attempt in range(1 if way == "sends-once" else 500 if way == "floods" else tries):
+        sent = re.sub(r"^/say 1", f"/say {attempt + 1}", line) if way == "new-number" else line
+        sock.sendto(sent.encode(), server)
+        until = time.monotonic() + wait
+        while (left := until - time.monotonic()) > 0:
+            sock.settimeout(left)
+            try:
+                data, source = sock.recvfrom(65535)
+            except TimeoutError:
+                break
+            except OSError:
+                sys.exit("chat_client: nobody is there")
+            if source != server and way != "any-source":
+                continue
+            text = data.decode() if way == "dies-on-bytes" else data.decode(errors="replace")
+            if is_answer(text):
+                return text
+            if way != "deaf" and (way == "shows-all" or not re.match(r"#\d+ ", text)):
+                shown(text)
+        wait = 0.01 if way == "floods" else wait * 2
+    if way == "shrugs":
+        sys.exit(0)
+    sys.exit("chat_client: no answer")
+
+
+def is_echo(text):
+    if way == "any-echo":
+        return "you: hello" in text
+    return re.match(r"#\d+ " if way == "new-number" else r"#1 ", text) is not None
+
+
+echo = ask("/say 1 hello", is_echo)
+shown(echo.partition(" ")[2])
+if way != "vanishes":
+    ask("/quit", lambda text: text == "* bye")
