@@ -82,20 +82,30 @@ function name(compress: boolean): Field {
   };
 }
 
-function address(version: 4 | 6): Field {
-  const size = version === 4 ? 4 : 16;
-  return {
-    read: (reader) => reader.take(size),
-    write: (writer, value) => writer.put(bytes(value)),
-    parse(words) {
-      const word = next(words, `an IPv${version} address`);
-      const parsed = parseAddress(word);
-      if (parsed?.length === size) return parsed;
-      throw new FormatError(`expected an IPv${version} address, not ${word}`);
-    },
-    print: (value) => printAddress(bytes(value)),
-  };
-}
+/** An IPv4 address is a number of 32 bits (RFC 1035 §3.4.1), which takes less room than an array would. */
+const ipv4: Field = {
+  read: (reader) => reader.u32(),
+  write: (writer, value) => writer.u32(number(value)),
+  parse(words) {
+    const word = next(words, "an IPv4 address");
+    const parts = /^\d{1,3}(\.\d{1,3}){3}$/.test(word) ? word.split(".").map(Number) : [];
+    if (parts.length === 0 || Math.max(...parts) > 255) throw new FormatError(`expected an IPv4 address, not ${word}`);
+    return parts.reduce((address, byte) => address * 256 + byte);
+  },
+  print: (value) => [24, 16, 8, 0].map((shift) => number(value) >>> shift & 255).join("."),
+};
+
+const ipv6: Field = {
+  read: (reader) => reader.take(16),
+  write: (writer, value) => writer.put(bytes(value)),
+  parse(words) {
+    const word = next(words, "an IPv6 address");
+    const parsed = parseAddress(word);
+    if (parsed?.length === 16) return parsed;
+    throw new FormatError(`expected an IPv6 address, not ${word}`);
+  },
+  print: (value) => printAddress(bytes(value)),
+};
 
 /** A character string: a byte that tells the length, and at most 255 bytes (RFC 1035 §3.3). */
 const string: Field = {
@@ -142,7 +152,7 @@ const parameters: Field = {
 };
 
 const layouts: Readonly<Record<string, readonly [type: number, ...fields: Field[]]>> = {
-  A: [1, address(4)],
+  A: [1, ipv4],
   NS: [2, name(true)],
   CNAME: [5, name(true)],
   SOA: [6, name(true), name(true), integer(4), seconds, seconds, seconds, seconds],
@@ -150,7 +160,7 @@ const layouts: Readonly<Record<string, readonly [type: number, ...fields: Field[
   HINFO: [13, string, string],
   MX: [15, integer(2), name(true)],
   TXT: [16, string],
-  AAAA: [28, address(6)],
+  AAAA: [28, ipv6],
   SRV: [33, integer(2), integer(2), integer(2), name(false)],
   NAPTR: [35, integer(2), integer(2), string, string, string, name(false)],
   SVCB: [64, integer(2), name(false), parameters],

@@ -60,7 +60,13 @@ export function parseZone(text: string): Zone {
     const name = same(record.name);
     if (!isWithin(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`);
     let node = nodes.get(name);
-    if (!node) nodes.set(name, node = []);
+    if (!node) {
+      nodes.set(name, node = []);
+      for (let above = parent(name); above !== undefined && above.length >= origin.length; above = parent(above)) {
+        if (nodes.has(above)) break;
+        nodes.set(above, []);
+      }
+    }
     const set = setOf(node, record.type);
     // RFC 1034 §3.6.2: an alias is an alias and nothing else.
     const alias = record.type === CNAME || setOf(node, CNAME) !== undefined;
@@ -69,10 +75,6 @@ export function parseZone(text: string): Zone {
     }
     if (!set) node.push([record]);
     else set.push({ ...record, ttl: set[0]?.ttl ?? record.ttl }); // RFC 2181 §5.2: one TTL a set
-    for (let above = parent(name); above !== undefined && above.length >= origin.length; above = parent(above)) {
-      if (nodes.has(above)) break;
-      nodes.set(above, []);
-    }
   }
   if (!setOf(nodes.get(origin), NS)) throw new ZoneError(soas[0].line, `expected an NS record for ${soa.name}`);
   return { origin, soa, nodes };

@@ -131,7 +131,7 @@ Deno.test("message: counts that lie, records over the end, bytes too many", () =
   const good = encode({
     ...empty,
     questions: [question("example.")],
-    answers: [{ name: "example.", type: 1, class: 1, ttl: 1, data: [Uint8Array.of(1, 2, 3, 4)] }],
+    answers: [{ name: "example.", type: 1, class: 1, ttl: 1, data: [0x01020304] }],
   });
   assertEquals(decode(good).answers.length, 1);
   for (let length = 0; length < good.length; length++) {
@@ -307,6 +307,18 @@ Deno.test("responder: no bytes make it fail (fixed seed), and the same query get
   }
 });
 
+Deno.test("records: IPv4 addresses from end to end, and what is none", () => {
+  const zone = (address: string) => parseMasterFile(`$ORIGIN a.\n$TTL 1\n@ A ${address}\n`);
+  for (const address of ["0.0.0.0", "192.0.2.1", "127.255.255.255", "128.0.0.0", "255.255.255.255"]) {
+    const [{ record } = { record: undefined }] = zone(address);
+    const [read] = record ? decode(encode({ ...empty, answers: [record] })).answers : [];
+    assertEquals(read && printData(read.type, read.data), address);
+  }
+  for (const none of ["1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-1", "1.2.3.", "a.b.c.d", "::1", "1.2.3.0004"]) {
+    assertThrows(() => zone(none), ZoneError, "expected an IPv4 address, not");
+  }
+});
+
 Deno.test("responder: what is remembered is what is said the first time, and is forgotten when the zones change (fixed seed)", () => {
   const zone = parseZone(sample);
   const zones = new Map([[zone.origin, zone]]);
@@ -423,7 +435,7 @@ Deno.test("server --forward: asks the other resolver once while the answer lasts
       const name = first?.name ?? "";
       asked.push(same(name));
       if (same(name).startsWith("silent")) continue;
-      const answers = [{ name, type: 1, class: 1, ttl: 100, data: [Uint8Array.of(192, 0, 2, 9)] }];
+      const answers = [{ name, type: 1, class: 1, ttl: 100, data: [0xc0000209] }];
       await upstream.send(encode({ ...query, flags: { ...query.flags, qr: true }, answers }), from);
     }
   })().catch(() => {});

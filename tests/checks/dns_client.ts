@@ -14,7 +14,7 @@ const forged = "192.0.2.66";
 /** A response to a query, with one address. */
 function response(query: Message, address: string, change: Partial<Message["flags"]> = {}): Message {
   const [question] = query.questions;
-  const data = [Uint8Array.from(address.split(".").map(Number))];
+  const data = [address.split(".").map(Number).reduce((sum, byte) => sum * 256 + byte)];
   const answers = question ? [{ name: question.name, type: 1, class: 1, ttl: 60, data }] : [];
   const flags = { ...query.flags, qr: true, aa: true, ...change };
   return { id: query.id, flags, questions: query.questions, answers, authority: [], additional: [] };
