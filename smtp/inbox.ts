@@ -45,11 +45,19 @@ await run(command, async (flags) => {
   const server = bind(at, (addr) => Deno.serve({ ...addr, onListen: listening.resolve }, handle));
   onStop(done.resolve);
   announce("Inbox", await listening.promise);
+  let news: ReturnType<typeof setTimeout> | undefined;
   (async () => {
-    for await (const _ of watcher) for (const { tell } of listeners) tell();
+    for await (const _ of watcher) {
+      // Mails may come by the hundred, and a browser reads the whole list each time.
+      news ??= setTimeout(() => {
+        news = undefined;
+        for (const { tell } of listeners) tell();
+      }, 100);
+    }
   })();
   await done.promise;
   watcher.close();
+  clearTimeout(news);
   for (const { end } of [...listeners]) end();
   await Promise.race([server.shutdown(), new Promise((late) => setTimeout(late, 5000))]);
 
@@ -111,7 +119,10 @@ await run(command, async (flags) => {
     const messages = new ReadableStream<{ data: string }>({
       start(controller) {
         listener = {
-          tell: () => controller.enqueue({ data: "new" }),
+          tell() {
+            // To a browser that has not read the last news, there is nothing to add.
+            if ((controller.desiredSize ?? 0) > 0) controller.enqueue({ data: "new" });
+          },
           end() {
             listeners.delete(listener);
             controller.close();

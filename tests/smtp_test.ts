@@ -826,6 +826,29 @@ Deno.test("inbox.ts: on loopback it answers to loopback's names alone", async ()
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("inbox.ts: many mails at once are few news", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/new`);
+  const { program, port } = await listening(
+    (
+      port,
+    ) => ["deno", "run", "-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder, "--port", `${port}`],
+  );
+  await using _ = program;
+  const events = await fetch(`http://127.0.0.1:${port}/events`);
+  let news = 0;
+  const reading = (async () => {
+    for await (const _ of events.body ?? []) news++;
+  })();
+  for (let i = 0; i < 300; i++) await Deno.writeTextFile(`${folder}/new/${i}.mail`, "Subject: x\r\n\r\n");
+  await until(() => news > 0, "the news");
+  program.signal("SIGINT"); // which ends the stream, after what is in it
+  await reading;
+  assertEquals((await program.end()).code, 0, program.stderr);
+  assert(news < 100, `${news} times`);
+  await Deno.remove(folder, { recursive: true });
+});
+
 /** Its HTML shows pictures that came with it, one by its id as it is, one with the id escaped, one that is none. */
 const pictureMail = `From: a@b
 Subject: a picture
