@@ -239,8 +239,10 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   } catch (error) {
     const why = error instanceof Deno.errors.NotCapable
       ? `no permission: add -R=${path} to deno run`
+      : error instanceof Deno.errors.NotFound
+      ? "there is no such file"
       : error instanceof Error
-      ? error.message
+      ? error.message.replace(/ \(os error \d+\).*$/s, "")
       : String(error);
     throw new Failure(`cannot read ${printable(path)}: ${printable(why)}`, 2);
   }

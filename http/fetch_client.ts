@@ -24,13 +24,13 @@ import {
   printable,
   printableLine,
   reach,
-  readText,
   run,
   show,
   text,
   toggle,
   whole,
 } from "../cli.ts";
+import { readCertificates } from "../tcp/certificates.ts";
 import { isText } from "./output.ts";
 
 const command = {
@@ -50,7 +50,7 @@ await run(command, async (flags) => {
   const url = parseUrl(flags.args[0] ?? "/", flags);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const client = flags.ca ? Deno.createHttpClient({ caCerts: [await readText(flags.ca)] }) : undefined;
+  const client = flags.ca ? Deno.createHttpClient({ caCerts: await readCertificates(flags.ca) }) : undefined;
   const trace = (from: string, to: string, note: string) => {
     if (flags.trace) show(flags.trace, from, to, new Uint8Array(), note);
   };

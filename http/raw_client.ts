@@ -28,13 +28,13 @@ import {
   printable,
   progress,
   reach,
-  readText,
   run,
   text,
   texts,
   toggle,
   within,
 } from "../cli.ts";
+import { readCertificates } from "../tcp/certificates.ts";
 import { traced } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
 import { Body, responseFraming } from "./body.ts";
@@ -79,7 +79,7 @@ await run(command, async (flags) => {
   let method = flags.method || (flags.data ? "POST" : "GET");
   let fields = flags.header.map(parseHeader);
   let data = new TextEncoder().encode(flags.data);
-  const caCerts = flags.ca ? [await readText(flags.ca)] : undefined;
+  const caCerts = flags.ca ? await readCertificates(flags.ca) : undefined;
 
   for (let redirects = 0;; redirects++) {
     let response: ResponseHead;

@@ -117,11 +117,13 @@ export class Dialogue {
     }
     if (!("setNoDelay" in this.#raw)) throw new TypeError("TLS is there already");
     this.#last = "STARTTLS";
+    this.#over = true; // until there is TLS
     const conn = await Deno.startTls(this.#raw, { hostname: this.server.hostname, caCerts });
     this.#raw = conn;
     this.#conn = this.trace ? traced(conn, this.trace) : conn; // what is said, not what goes over the wire
     const late = `${place(this.server)} did not finish the TLS handshake in ${this.timeout} s`;
     await this.#within(conn.handshake(), late);
+    this.#over = false;
     this.show("-- TLS --");
   }
 
@@ -135,7 +137,11 @@ export class Dialogue {
       if (!(error instanceof Error)) throw error;
       this.show(`(${printable(error.message)})`);
     } finally {
-      this.#conn.close();
+      try {
+        this.#conn.close();
+      } catch (error) {
+        if (!(error instanceof Deno.errors.BadResource)) throw error; // `Deno.startTls` took it, and gave nothing back
+      }
     }
   }
 }

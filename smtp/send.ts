@@ -33,6 +33,7 @@ import {
   texts,
   toggle,
 } from "../cli.ts";
+import { readCertificates } from "../tcp/certificates.ts";
 import { needsUtf8 } from "./address.ts";
 import { cramMd5, fromBase64, toBase64 } from "./authentication.ts";
 import { compose, type Mail } from "./compose.ts";
@@ -81,7 +82,7 @@ await run(command, async (flags) => {
   if (/[^!-~]/.test(flags.helo)) throw new Failure("--helo wants a name without spaces", 2);
   const mail = await composed();
   const password = flags.user ? await passwordOf() : "";
-  const caCerts = flags.ca ? [await readText(flags.ca)] : undefined;
+  const caCerts = flags.ca ? await readCertificates(flags.ca) : undefined;
   const server = { hostname: flags.host, port: flags.port };
   const implicit = flags.tls === "implicit";
   const connected = await reach(

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { Failure, printable } from "../cli.ts";
 import { writeAll } from "../tcp/write_all.ts";
 
 /** A door for any number of connections. */
@@ -15,9 +16,14 @@ export class TlsDoor {
   /** Who is in the door, by the port that it came from: another process on this machine may knock, too. */
   readonly #inside = new Map<number, (conn: Deno.TlsConn) => void>();
 
-  /** @throws when the certificate and the key, both PEM, are none, or do not belong together. */
+  /** @throws {Failure} with code 2 when the certificate and the key, both PEM, are none, or do not belong together. */
   constructor(cert: string, key: string) {
-    this.#listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
+    try {
+      this.#listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      throw new Failure(`expected a certificate and its key, both PEM: ${printable(error.message)}`, 2);
+    }
     this.#answer();
   }
 

@@ -849,6 +849,47 @@ Deno.test("inbox.ts: many mails at once are few news", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
+testWith(
+  await has("openssl", "version"),
+  "openssl",
+  "certificates and keys that are none: one line, exit code 2",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const [{ cert, key }, other] = [await certificate(folder), `${folder}/other`];
+    await Deno.mkdir(other);
+    const { key: otherKey } = await certificate(other);
+    const broken = `${folder}/broken.pem`;
+    await Deno.writeTextFile(broken, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    const none = `${folder}/none.pem`;
+    await Deno.writeTextFile(none, "none\n");
+    const refused = async (line: RegExp, ...args: string[]) => {
+      const program = new Program(["deno", "run", "-N=127.0.0.1,localhost", `-R=${folder}`, ...args], { cwd: root });
+      await program.end();
+      assertMatch(program.stderr, line);
+      assertEquals(program.status?.code, 2);
+    };
+    for (const [cert_, key_] of [[none, key], [broken, key], [cert, none], [cert, otherKey], [cert, cert]] as const) {
+      await refused(
+        /^server: expected a certificate and its key, both PEM: .*\n$/,
+        "smtp/server.ts",
+        "--port=0",
+        "--cert",
+        cert_,
+        "--key",
+        key_,
+      );
+    }
+    const clients = [["smtp/send.ts", ...basic], ["http/raw_client.ts", "https://localhost/"]];
+    for (const client of [...clients, ["http/fetch_client.ts", "https://localhost/"]]) {
+      for (const ca of [none, broken]) {
+        await refused(/^\w+: \S+: expected a certificate in PEM\n$/, ...client, "--ca", ca);
+      }
+      await refused(/^\w+: cannot read \S+: there is no such file\n$/, ...client, "--ca", `${folder}/no.pem`);
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
 /** Its HTML shows pictures that came with it, one by its id as it is, one with the id escaped, one that is none. */
 const pictureMail = `From: a@b
 Subject: a picture
