@@ -232,19 +232,21 @@ export function explain(error: unknown, addr: { hostname: string; port: number }
   return error;
 }
 
+/** Why the file system refused, without the call and the number that Deno puts behind it. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return printable(String(error));
+  return printable(error.message.replace(/ \(os error \d+\).*$/s, ""));
+}
+
 /** Reads a file that the command line names. @throws {Failure} with code 2 that says why it cannot. */
 export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await Deno.readFile(path);
   } catch (error) {
     const why = error instanceof Deno.errors.NotCapable
-      ? `no permission: add -R=${path} to deno run`
-      : error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Error
-      ? error.message.replace(/ \(os error \d+\).*$/s, "")
-      : String(error);
-    throw new Failure(`cannot read ${printable(path)}: ${printable(why)}`, 2);
+      ? `no permission: add -R=${printable(path)} to deno run`
+      : reason(error);
+    throw new Failure(`cannot read ${printable(path)}: ${why}`, 2);
   }
 }
 

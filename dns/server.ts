@@ -16,7 +16,19 @@
  *
  * @module
  */
-import { announce, bind, Failure, onStop, printable, run, seconds, serverOptions, text, whole } from "../cli.ts";
+import {
+  announce,
+  bind,
+  Failure,
+  onStop,
+  printable,
+  readText,
+  run,
+  seconds,
+  serverOptions,
+  text,
+  whole,
+} from "../cli.ts";
 import { type Client, Clients } from "../tcp/clients.ts";
 import { traced as tracedTcp } from "../tcp/trace.ts";
 import { writeAll } from "../tcp/write_all.ts";
@@ -167,16 +179,12 @@ async function load(files: readonly string[]): Promise<Map<string, Zone>> {
   const zones = new Map<string, Zone>();
   for (const file of files) {
     try {
-      const zone = parseZone(await Deno.readTextFile(file));
+      const zone = parseZone(await readText(file));
       if (zones.has(zone.origin)) throw new ZoneError(1, `expected another zone: ${zone.origin} has been read already`);
       zones.set(zone.origin, zone);
     } catch (error) {
       if (error instanceof ZoneError) {
         throw new Failure(`${printable(file)}:${error.line}: ${printable(error.message)}`, 2);
-      }
-      if (error instanceof Deno.errors.NotFound) throw new Failure(`${printable(file)}: there is no such file`, 2);
-      if (error instanceof Deno.errors.NotCapable) {
-        throw new Failure(`no permission to read ${printable(file)}: add -R=${printable(file)}`);
       }
       throw error;
     }

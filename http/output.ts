@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { count, Failure, printable, printableLine } from "../cli.ts";
+import { count, Failure, printable, printableLine, reason } from "../cli.ts";
 
 /** Takes a body piece by piece. Either `finish` or `abandon` is called at the end. */
 export interface Output {
@@ -18,8 +18,7 @@ export interface Output {
  * @throws {Failure} when it cannot be written.
  */
 export async function toFile(path: string): Promise<Output> {
-  const failed = (error: unknown) =>
-    new Failure(`cannot write ${printable(path)}: ${error instanceof Error ? error.message : error}`);
+  const failed = (error: unknown) => new Failure(`cannot write ${printable(path)}: ${reason(error)}`);
   const part = `${path}.part`;
   let file: Deno.FsFile;
   try {
@@ -37,7 +36,12 @@ export async function toFile(path: string): Promise<Output> {
     },
     finish() {
       file.close();
-      Deno.renameSync(part, path);
+      try {
+        Deno.renameSync(part, path);
+      } catch (error) {
+        Deno.removeSync(part);
+        throw failed(error);
+      }
     },
     abandon() {
       file.close();

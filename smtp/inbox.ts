@@ -17,7 +17,7 @@
  * @module
  */
 import { ServerSentEventStream } from "jsr:@std/http@1/server-sent-event-stream";
-import { announce, bind, Failure, onStop, printable, run, serverOptions, show, text } from "../cli.ts";
+import { announce, bind, Failure, onStop, printable, reason, run, serverOptions, show, text } from "../cli.ts";
 import { FRAME_POLICY, listPage, mailPage, PAGE_POLICY, script, withPictures } from "./inbox_page.ts";
 import { Mailbox } from "./mailbox.ts";
 
@@ -141,8 +141,7 @@ function watch(folder: string): Deno.FsWatcher {
   try {
     return Deno.watchFs(folder);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Failure(`cannot watch ${printable(folder)}: ${printable(why)}: start the server with --maildir first`);
+    throw new Failure(`cannot watch ${printable(folder)}: ${reason(error)}: start the server with --maildir first`);
   }
 }
 

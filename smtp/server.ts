@@ -28,6 +28,7 @@ import {
   printable,
   printableLine,
   readText,
+  reason,
   run,
   seconds,
   serverOptions,
@@ -81,7 +82,7 @@ await run(command, async (flags) => {
   if ((flags.user === "") !== (flags["password-file"] === "")) throw new Failure("--user wants --password-file", 2);
   const maildir = flags.maildir ? new Maildir(flags.maildir, "localhost") : undefined;
   await maildir?.open().catch((error) => {
-    throw new Failure(`cannot use ${printable(flags.maildir)}: ${printable(error.message)}`);
+    throw new Failure(`cannot use ${printable(flags.maildir)}: ${reason(error)}`);
   });
   const pair = await certificateOf(flags);
   const patterns = (list: string[]) => list.map((pattern) => pattern.toLowerCase());

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { Failure, onStop, place, printable, run, seconds, text, whole } from "../cli.ts";
+import { Failure, onStop, place, printable, reason, run, seconds, text, whole } from "../cli.ts";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { AssertionError } from "jsr:@std/assert@1";
 import { suites } from "./checks/suites.ts";
@@ -74,7 +74,7 @@ await run(command, async (flags) => {
     try {
       await Deno.writeTextFile(flags.json, gradescope(results));
     } catch (error) {
-      throw new Failure(`cannot write ${printable(flags.json)}: ${error instanceof Error ? error.message : error}`);
+      throw new Failure(`cannot write ${printable(flags.json)}: ${reason(error)}`);
     }
   }
   if (passed.length < results.length) Deno.exit(1);

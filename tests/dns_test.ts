@@ -360,6 +360,17 @@ Deno.test("responder: what is remembered is what is said the first time, and is 
   assert(bytes(query) !== before && decode(Uint8Array.fromHex(bytes(query))).flags.rcode === rcodes.REFUSED);
 });
 
+Deno.test("server: a zone file that is none is one line and exit code 2", async () => {
+  const folder = await Deno.makeTempDir();
+  for (const [file, why] of [[folder, "Is a directory"], [`${folder}/none`, "No such file or directory"]] as const) {
+    const flags = ["-N=127.0.0.1", `-R=${folder}`, "--unstable-net"];
+    const program = new Program(["deno", "run", ...flags, "dns/server.ts", "--port=0", file], { cwd: root });
+    assertEquals((await program.end()).code, 2);
+    assertEquals(program.stderr, `server: cannot read ${file}: ${why}\n`);
+  }
+  await Deno.remove(folder);
+});
+
 Deno.test("rate: over the limit every other response is a short one", () => {
   const rate = new RateLimit(3);
   const drawn = Array.from({ length: 8 }, () => rate.next("192.0.2.1")).join(" ");

@@ -251,6 +251,12 @@ Deno.test("raw_client.ts --output: the whole file or none", async () => {
     failedWith(await run(server.port), 1, /broke the protocol: the body ended after 2 bytes, before 9 bytes$/m);
     assertEquals([...Deno.readDirSync(folder)].length, 0);
   }
+  await Deno.mkdir(file);
+  {
+    using server = canned(ok);
+    failedWith(await run(server.port), 1, /^raw_client: cannot write \S+: Is a directory$/m);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["got"]);
+  }
   await Deno.remove(folder, { recursive: true });
 });
 

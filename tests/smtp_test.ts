@@ -884,7 +884,7 @@ testWith(
       for (const ca of [none, broken]) {
         await refused(/^\w+: \S+: expected a certificate in PEM\n$/, ...client, "--ca", ca);
       }
-      await refused(/^\w+: cannot read \S+: there is no such file\n$/, ...client, "--ca", `${folder}/no.pem`);
+      await refused(/^\w+: cannot read \S+: No such file or directory\n$/, ...client, "--ca", `${folder}/no.pem`);
     }
     await Deno.remove(folder, { recursive: true });
   },
