@@ -227,6 +227,9 @@ export function explain(error: unknown, addr: { hostname: string; port: number }
   if (says(/too many open files/i)) return new Failure("this process is out of file descriptors: raise ulimit -n");
   if (says(/TimeoutError|TimedOut/)) return new Failure(`${at} did not answer in time: is it the right host?`);
   if (says(/unreachable/i)) return new Failure(`${at} cannot be reached from this machine: is it the right host?`);
+  if (says(/requests to port \d+ are blocked/i)) {
+    return new Failure(`${at}: fetch refuses this port, as browsers do, for it belongs to another protocol`);
+  }
   const [, odd] = is(TypeError) ? /client error \(\w+\): (.*)/.exec(words) ?? [] : [];
   if (odd !== undefined) return new Failure(`${at} did not answer as an HTTP server does: ${printable(odd)}`);
   return error;

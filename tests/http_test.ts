@@ -230,6 +230,11 @@ Deno.test("raw_client.ts --follow: relative, to GET after a POST, as it was afte
   }
 });
 
+Deno.test("fetch_client.ts: a port that fetch refuses is one line", async () => {
+  const program = await runClient("http/fetch_client.ts", 6000, "http://127.0.0.1:6000/");
+  failedWith(program, 1, /^fetch_client: 127\.0\.0\.1:6000: fetch refuses this port, as browsers do, /m);
+});
+
 Deno.test("raw_client.ts --output: the whole file or none", async () => {
   const folder = await Deno.makeTempDir();
   const file = `${folder}/got`;
