@@ -90,6 +90,9 @@ await run(command, async (flags) => {
       }
       const message = error instanceof Error ? `${error.name} ${error.message}` : "";
       if (/time|abort/i.test(message)) throw new Failure(`no answer from ${at} in ${flags.timeout} s`);
+      if (/\blabel\b/i.test(message)) {
+        throw new Failure(`${printable(name)} is no name that the runtime's resolver takes: query.ts asks for any`, 2);
+      }
       throw new Failure(`${at} cannot be asked: ${printable(message)}`);
     }
   }

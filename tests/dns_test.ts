@@ -371,6 +371,17 @@ Deno.test("server: a zone file that is none is one line and exit code 2", async 
   await Deno.remove(folder);
 });
 
+Deno.test("lookup: a name that is none is one line and exit code 2", async () => {
+  for (const name of ["a..b", `${"x".repeat(64)}.com`, "abcdefgh.".repeat(40), "a_b.example.com"]) {
+    const program = await client("lookup", "--server=127.0.0.1:1", "--timeout=1", name);
+    assertEquals(
+      program.stderr,
+      `lookup: ${name} is no name that the runtime's resolver takes: query.ts asks for any\n`,
+    );
+    assertEquals(program.status?.code, 2);
+  }
+});
+
 Deno.test("rate: over the limit every other response is a short one", () => {
   const rate = new RateLimit(3);
   const drawn = Array.from({ length: 8 }, () => rate.next("192.0.2.1")).join(" ");
