@@ -79,6 +79,21 @@ export const whole = (initial: number, help: string, min: number, max: number, v
 export const seconds = (initial: number, help: string): Option<number> =>
   number(initial, help, "S", /^\d*\.?\d+$/, 0, 86_400, "a number of seconds");
 
+/** An option that takes a host: a name or an address, an IPv6 one with or without brackets. */
+const host = (help: string): Option<string> => ({
+  ...text("127.0.0.1", help, "HOST"),
+  parse(raw) {
+    const bare = raw.replace(/^\[(.*)\]$/, "$1");
+    const six = bare.includes(":");
+    // A zone (fe80::1%eth0, RFC 4007 §11) is right here, and wrong in a URL.
+    const form = six ? `[${bare.replace(/%[\w.-]+$/, "")}]` : bare;
+    if (!/[\s/?#@\\%]/.test(form) && URL.canParse(`http://${form}/`)) {
+      return six ? bare : new URL(`http://${form}/`).hostname; // letters beyond ASCII as the DNS has them (RFC 5891)
+    }
+    throw new RangeError("a name or an address, without a port");
+  },
+});
+
 /** `--trace`, or `--trace=json`. */
 export const traceOption: Option<"" | "text" | "json"> = {
   default: "",
@@ -92,7 +107,7 @@ export const traceOption: Option<"" | "text" | "json"> = {
 
 /** The options of every server: where to listen, when to stop, what to show. */
 export const serverOptions = (port: number, timeout: string) => ({
-  host: text("127.0.0.1", "address to listen on", "HOST"),
+  host: host("address to listen on"),
   port: whole(port, "port to listen on; 0 takes a free one", 0, 65535, "PORT"),
   once: toggle("exit after the first client's exchange"),
   timeout: seconds(300, timeout),
@@ -101,7 +116,7 @@ export const serverOptions = (port: number, timeout: string) => ({
 
 /** The options of every client: where to connect, how long to try, what to show. */
 export const clientOptions = (port: number) => ({
-  host: text("127.0.0.1", "the server's address or name", "HOST"),
+  host: host("the server's address or name"),
   port: whole(port, "the server's port", 1, 65535, "PORT"),
   wait: seconds(0, "keep trying to connect for this long"),
   timeout: seconds(5, "how long one step may take"),

@@ -144,3 +144,24 @@ function assertThrowsFailure(body: () => unknown): Failure {
 Deno.test("printableLine: tabs stay, a backslash and a t are no tab, and controls are escaped", () => {
   assertEquals(printableLine("a\tC:\\temp\u001b[2J"), "a\tC:\\temp\\x1b[2J");
 });
+
+Deno.test("--host: names and addresses, and none with a port or whatever else", () => {
+  const hostOf = (raw: string) => readFlags({ ...command, options: clientOptions(1) }, [`--host=${raw}`])?.host;
+  for (
+    const [raw, host] of [["localhost", "localhost"], ["::1", "::1"], ["[::1]", "::1"], [
+      "fe80::1%eth0",
+      "fe80::1%eth0",
+    ]]
+  ) {
+    assertEquals(hostOf(raw ?? ""), host);
+  }
+  assertEquals(hostOf("b\u00fccher.example"), "xn--bcher-kva.example");
+  for (
+    const raw of ["127.0.0.1:80", "[::1]:80", "a b", "a/b", "a@b", "256.1.1.1", "1:2", "%41", "::1%", "a?b", "a\\b"]
+  ) {
+    assertMatch(
+      assertThrowsFailure(() => hostOf(raw)).message,
+      /^--host wants a name or an address, without a port, not /,
+    );
+  }
+});

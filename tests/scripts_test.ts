@@ -43,9 +43,19 @@ for (const script of scripts) {
       ]]
       : alone.includes(script)
       ? [["--nonsense"], ["--count"], ["--count=0"], ["--interval=-1"], ["--timeout=x"], ["--", "-c5"], ["a", "b"]]
-      : [["--nonsense"], ["--port"], ["--port", "70000"], ["--port=x"], ["--trace=xml"], [
-        servers.includes(script) && !script.startsWith("udp") ? "--timeout=-1" : "--host=",
-      ]];
+      : [
+        ["--nonsense"],
+        ["--port"],
+        ["--port", "70000"],
+        ["--port=x"],
+        ["--trace=xml"],
+        [
+          servers.includes(script) && !script.startsWith("udp") ? "--timeout=-1" : "--host=",
+        ],
+        ["--host=127.0.0.1:80"],
+        ["--host", "a b"],
+        ["--host=256.1.1.1"],
+      ];
     for (const argv of wrong) {
       const program = new Program(["deno", "run", "--no-prompt", script, ...argv], { cwd: root });
       await program.end();
