@@ -79,20 +79,25 @@ export const whole = (initial: number, help: string, min: number, max: number, v
 export const seconds = (initial: number, help: string): Option<number> =>
   number(initial, help, "S", /^\d*\.?\d+$/, 0, 86_400, "a number of seconds");
 
-/** An option that takes a host: a name or an address, an IPv6 one with or without brackets. */
-const host = (help: string): Option<string> => ({
-  ...text("127.0.0.1", help, "HOST"),
-  parse(raw) {
-    const bare = raw.replace(/^\[(.*)\]$/, "$1");
-    const six = bare.includes(":");
-    // A zone (fe80::1%eth0, RFC 4007 §11) is right here, and wrong in a URL.
-    const form = six ? `[${bare.replace(/%[\w.-]+$/, "")}]` : bare;
-    if (!/[\s/?#@\\%]/.test(form) && URL.canParse(`http://${form}/`)) {
-      return six ? bare : new URL(`http://${form}/`).hostname; // letters beyond ASCII as the DNS has them (RFC 5891)
-    }
+/**
+ * A host as a user gives it: a name or an address, an IPv6 one with or without brackets. Letters beyond ASCII become what
+ * the DNS has them as (RFC 5891).
+ *
+ * @throws {RangeError} when it is of another form.
+ */
+export function parseHost(raw: string): string {
+  const bare = raw.replace(/^\[(.*)\]$/, "$1");
+  const six = bare.includes(":");
+  // A zone (fe80::1%eth0, RFC 4007 §11) is right here, and wrong in a URL.
+  const form = six ? `[${bare.replace(/%[\w.-]+$/, "")}]` : bare;
+  if (/[\s/?#@\\%]/.test(form) || !URL.canParse(`http://${form}/`)) {
     throw new RangeError("a name or an address, without a port");
-  },
-});
+  }
+  return six ? bare : new URL(`http://${form}/`).hostname;
+}
+
+/** An option that takes a host. */
+const host = (help: string): Option<string> => ({ ...text("127.0.0.1", help, "HOST"), parse: parseHost });
 
 /** `--trace`, or `--trace=json`. */
 export const traceOption: Option<"" | "text" | "json"> = {

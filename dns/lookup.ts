@@ -40,6 +40,9 @@ await run(command, async (flags) => {
   if (flags.args.length === 0) throw new Failure("which name?", 2);
   const wanted = flags.type === "" ? undefined : flags.type.toUpperCase().split(",").map(parseType);
   const server = flags.server === "" ? undefined : parseServer("--server", flags.server);
+  if (server && reverseName(server.hostname) === undefined) {
+    throw new Failure("--server wants an address here, for the runtime's resolver takes no name", 2);
+  }
   const options = server && { nameServer: { ipAddr: server.hostname, port: server.port } };
   if (server && flags.wait > 0) {
     // Over UDP nobody says that there is no server; over TCP the system does, and every DNS server has both (RFC 7766).

@@ -37,10 +37,20 @@ for (const script of scripts) {
     const wrong = script === "smtp/inbox.ts"
       ? [["--nonsense"], ["--port", "70000"], ["--maildir"], ["x"]]
       : script.startsWith("dns/") && alone.includes(script)
-      ? [["--nonsense"], ["--timeout"], ["--timeout=-1"], [], ["--server=:", "x"], ["--server=[::1", "x"], [
-        "x",
-        "--server=a:99999",
-      ]]
+      ? [
+        ["--nonsense"],
+        ["--timeout"],
+        ["--timeout=-1"],
+        [],
+        ["--server=:", "x"],
+        ["--server=[::1", "x"],
+        [
+          "x",
+          "--server=a:99999",
+        ],
+        ["x", "--server", "a b"],
+        ["x", "--server=256.1.1.1"],
+      ]
       : alone.includes(script)
       ? [["--nonsense"], ["--count"], ["--count=0"], ["--interval=-1"], ["--timeout=x"], ["--", "-c5"], ["a", "b"]]
       : [
