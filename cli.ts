@@ -153,7 +153,6 @@ export function readFlags<O extends Options>(command: Command<O>, argv: string[]
   );
   if (parsed.help === true) return undefined;
   const args = Array.isArray(parsed._) ? parsed._.map(String) : [];
-  if (!command.args && args[0] !== undefined) throw wrong(`unexpected argument ${printable(args[0])}`);
   const flags: Record<string, unknown> = { args };
   for (const [name, option] of Object.entries(command.options)) {
     const given = parsed[name];
@@ -171,6 +170,7 @@ export function readFlags<O extends Options>(command: Command<O>, argv: string[]
       }
     }
   }
+  if (!command.args && args[0] !== undefined) throw wrong(`unexpected argument ${printable(args[0])}`);
   return flags as Flags<O>; // each option was given a value of its own type just above
 }
 

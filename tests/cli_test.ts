@@ -145,6 +145,11 @@ Deno.test("printableLine: tabs stay, a backslash and a t are no tab, and control
   assertEquals(printableLine("a\tC:\\temp\u001b[2J"), "a\tC:\\temp\\x1b[2J");
 });
 
+Deno.test("an option with an empty value needs one, also where the shell made an argument of it", () => {
+  const bare = { ...command, args: undefined };
+  assertMatch(assertThrowsFailure(() => readFlags(bare, ["--reply", ""])).message, /^--reply needs a value\n/);
+});
+
 Deno.test("--host: names and addresses, and none with a port or whatever else", () => {
   const hostOf = (raw: string) => readFlags({ ...command, options: clientOptions(1) }, [`--host=${raw}`])?.host;
   for (
