@@ -129,19 +129,13 @@ export class Dialogue {
 
   /** Takes leave, whatever became of the mail (RFC 5321 §4.1.1.10), and closes. How the farewell goes changes nothing. */
   async close(): Promise<void> {
+    if (!this.#over) {
+      await this.ask("QUIT").catch((error) => this.show(`(${printable(error.message)})`));
+    }
     try {
-      if (this.#over) return;
-      await this.send(["QUIT"]);
-      await this.reply();
+      this.#conn.close();
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      this.show(`(${printable(error.message)})`);
-    } finally {
-      try {
-        this.#conn.close();
-      } catch (error) {
-        if (!(error instanceof Deno.errors.BadResource)) throw error; // `Deno.startTls` took it, and gave nothing back
-      }
+      if (!(error instanceof Deno.errors.BadResource)) throw error; // `Deno.startTls` took it, and gave nothing back
     }
   }
 }
