@@ -371,6 +371,12 @@ Deno.test("server: a zone file that is none is one line and exit code 2", async 
   await Deno.remove(folder);
 });
 
+Deno.test("lookup: a server is told by its address", async () => {
+  const program = await client("lookup", "--server=localhost", "www.example.com");
+  assertEquals(program.stderr, "lookup: --server wants an address here, for the runtime's resolver takes no name\n");
+  assertEquals(program.status?.code, 2);
+});
+
 Deno.test("lookup: a name that is none is one line and exit code 2", async () => {
   for (const name of ["a..b", `${"x".repeat(64)}.com`, "abcdefgh.".repeat(40), "a_b.example.com"]) {
     const program = await client("lookup", "--server=127.0.0.1:1", "--timeout=1", name);
