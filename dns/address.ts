@@ -4,14 +4,17 @@
  * @module
  */
 
+/** The 32 bits of an IPv4 address as a number; `undefined` when it is none. */
+export function parseIpv4(text: string): number | undefined {
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return undefined;
+  const parts = text.split(".").map(Number);
+  return Math.max(...parts) < 256 ? parts.reduce((address, byte) => address * 256 + byte) : undefined;
+}
+
 /** The 4 or 16 bytes of an address written in numbers; `undefined` when it is none. */
 export function parseAddress(text: string): Uint8Array | undefined {
-  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (four) {
-    const [, a, b, c, d] = four;
-    const fits = Number(a) < 256 && Number(b) < 256 && Number(c) < 256 && Number(d) < 256;
-    return fits ? Uint8Array.of(Number(a), Number(b), Number(c), Number(d)) : undefined;
-  }
+  const four = parseIpv4(text);
+  if (four !== undefined) return bytesOf(four);
   if (!text.includes(":") || !URL.canParse(`http://[${text}]/`)) return undefined;
   // The URL parser knows every way to write an IPv6 address, and turns it into groups with at most one "::".
   const [left = [], right = []] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split("::")
@@ -19,6 +22,10 @@ export function parseAddress(text: string): Uint8Array | undefined {
   const groups = [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right];
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
 }
+
+/** The bytes of an IPv4 address. */
+export const bytesOf = (address: number): Uint8Array =>
+  Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address);
 
 /** An address as text, an IPv6 one in the form of RFC 5952. */
 export function printAddress(bytes: Uint8Array): string {

@@ -16,7 +16,7 @@
  * @module
  */
 import { explain, Failure, place, printable, reach, run, seconds, text, toggle } from "../cli.ts";
-import { reverseName } from "./address.ts";
+import { parseAddress, reverseName } from "./address.ts";
 import { parseServer } from "./server_address.ts";
 
 const types = ["A", "AAAA", "ANAME", "CAA", "CNAME", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "TXT"] as const;
@@ -40,7 +40,7 @@ await run(command, async (flags) => {
   if (flags.args.length === 0) throw new Failure("which name?", 2);
   const wanted = flags.type === "" ? undefined : flags.type.toUpperCase().split(",").map(parseType);
   const server = flags.server === "" ? undefined : parseServer("--server", flags.server);
-  if (server && reverseName(server.hostname) === undefined) {
+  if (server && parseAddress(server.hostname) === undefined) {
     throw new Failure("--server wants an address here, for the runtime's resolver takes no name", 2);
   }
   const options = server && { nameServer: { ipAddr: server.hostname, port: server.port } };

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { parseAddress, printAddress } from "./address.ts";
+import { bytesOf, parseAddress, parseIpv4, printAddress } from "./address.ts";
 import { parseParameters, printParameters } from "./svcb.ts";
 import { FormatError, labels, type Reader, same, type Writer } from "./wire.ts";
 
@@ -88,11 +88,11 @@ const ipv4: Field = {
   write: (writer, value) => writer.u32(number(value)),
   parse(words) {
     const word = next(words, "an IPv4 address");
-    const parts = /^\d{1,3}(\.\d{1,3}){3}$/.test(word) ? word.split(".").map(Number) : [];
-    if (parts.length === 0 || Math.max(...parts) > 255) throw new FormatError(`expected an IPv4 address, not ${word}`);
-    return parts.reduce((address, byte) => address * 256 + byte);
+    const parsed = parseIpv4(word);
+    if (parsed !== undefined) return parsed;
+    throw new FormatError(`expected an IPv4 address, not ${word}`);
   },
-  print: (value) => [24, 16, 8, 0].map((shift) => number(value) >>> shift & 255).join("."),
+  print: (value) => printAddress(bytesOf(number(value))),
 };
 
 const ipv6: Field = {

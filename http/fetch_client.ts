@@ -65,15 +65,12 @@ await run(command, async (flags) => {
   const took = performance.now() - start;
 
   const type = response.headers.get("content-type") ?? "";
+  const json = parseJson(content, type);
+  const text = !json && isText(content.subarray(0, 4096)) ? decode(content) : undefined;
   if (flags.json) {
     const headers = Object.fromEntries(response.headers);
     const { status, statusText, url } = response;
-    const parsed = parseJson(content, type);
-    const body = parsed
-      ? { json: parsed.value }
-      : isText(content.subarray(0, 4096))
-      ? { text: decode(content) }
-      : { base64: content.toBase64() };
+    const body = json ? { json: json.value } : text !== undefined ? { text } : { base64: content.toBase64() };
     return console.log(JSON.stringify({ url, status, statusText, headers, bytes: content.length, ...body }));
   }
   console.log(`Status code: ${response.status} ${printable(response.statusText)}`);
@@ -81,12 +78,7 @@ await run(command, async (flags) => {
   console.log("Headers:");
   for (const [name, value] of response.headers) console.log(`  ${name}: ${printable(value)}`);
   console.log("Content:");
-  const json = parseJson(content, type);
-  const shown = json
-    ? JSON.stringify(json.value, null, 2)
-    : isText(content.subarray(0, 4096))
-    ? decode(content).replace(/\n$/, "")
-    : undefined;
+  const shown = json ? JSON.stringify(json.value, null, 2) : text?.replace(/\n$/, "");
   if (shown === undefined) console.log(`  ${count(content.length, "byte")} of ${printable(type) || "unknown type"}`);
   else for (const line of shown.split("\n")) console.log(`  ${printableLine(line)}`.trimEnd());
   console.log(`${count(content.length, "byte")} in ${took.toFixed(1)} ms`);
@@ -94,20 +86,14 @@ await run(command, async (flags) => {
 
 /** A response's content, decompressed. @throws {Failure} when it is longer than `limit` bytes. */
 async function read(response: Response, limit: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   for await (const part of response.body ?? []) {
     // A few bytes can unpack to gigabytes: what counts is what comes out.
     if ((size += part.length) > limit) throw new Failure(`more than ${limit >> 20} MiB of content: --size allows more`);
     parts.push(part);
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return await new Blob(parts).bytes();
 }
 
 function decode(content: Uint8Array): string {

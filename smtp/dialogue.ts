@@ -117,14 +117,16 @@ export class Dialogue {
     }
     if (!("setNoDelay" in this.#raw)) throw new TypeError("TLS is there already");
     this.#last = "STARTTLS";
-    this.#over = true; // until there is TLS
-    const conn = await Deno.startTls(this.#raw, { hostname: this.server.hostname, caCerts });
+    const late = `${place(this.server)} did not finish the TLS handshake in ${this.timeout} s`;
+    await this.#within(this.#handshake(this.#raw, caCerts), late);
+    this.show("-- TLS --");
+  }
+
+  async #handshake(raw: Deno.TcpConn, caCerts: string[] | undefined): Promise<void> {
+    const conn = await Deno.startTls(raw, { hostname: this.server.hostname, caCerts });
     this.#raw = conn;
     this.#conn = this.trace ? traced(conn, this.trace) : conn; // what is said, not what goes over the wire
-    const late = `${place(this.server)} did not finish the TLS handshake in ${this.timeout} s`;
-    await this.#within(conn.handshake(), late);
-    this.#over = false;
-    this.show("-- TLS --");
+    await conn.handshake();
   }
 
   /** Takes leave, whatever became of the mail (RFC 5321 §4.1.1.10), and closes. How the farewell goes changes nothing. */

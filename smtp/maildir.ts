@@ -63,9 +63,7 @@ class Receiving implements Incoming {
     if (this.#failed) return;
     const needed = this.#filled + content.length;
     if (needed > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#buffer.length));
-      larger.set(this.#buffer.subarray(0, this.#filled));
-      this.#buffer = larger;
+      this.#buffer = new Uint8Array(this.#buffer.buffer.transfer(Math.max(needed, 2 * this.#buffer.length)));
     }
     this.#buffer.set(content, this.#filled);
     this.#filled = needed;

@@ -8,6 +8,7 @@
  * @module
  */
 import { Failure, printable } from "../cli.ts";
+import { closedHere } from "../tcp/clients.ts";
 import { writeAll } from "../tcp/write_all.ts";
 
 /** A door for any number of connections. */
@@ -35,7 +36,7 @@ export class TlsDoor {
         else conn.close();
       }
     } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error; // closed
+      if (!closedHere(error)) throw error;
     }
   }
 

@@ -24,6 +24,13 @@ export interface Limits {
   readonly late?: (client: Client) => Promise<void>;
 }
 
+/**
+ * Whether an error says that this side closed the socket: that is how a pending accept, read or write ends, and whoever has
+ * closed it knows why.
+ */
+export const closedHere = (error: unknown): boolean =>
+  error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
+
 /** The clients being served. One object a server; see `echo_server.ts` for its use. */
 export class Clients {
   readonly #limits: Limits;
@@ -92,14 +99,11 @@ export class Clients {
       await exchange(client);
       return true;
     } catch (error) {
-      // A pending read or write of a connection that this side closed ends with Interrupted or BadResource: whoever
-      // closed it has said why.
-      const closedHere = error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
       const gone = error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
         error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.TimedOut;
       if (gone || error instanceof Failure) {
         this.#limits.log(`${client.name} ${gone ? "reset the connection" : error.message}`);
-      } else if (!closedHere) console.error(error); // a bug in this exchange: show it, and go on with the others
+      } else if (!closedHere(error)) console.error(error); // a bug in this exchange: show it, and go on with the others
       return false;
     } finally {
       this.close(client);

@@ -807,14 +807,16 @@ Deno.test("inbox.ts: a Maildir that is not there, or may not be read, is one lin
   failedWith(await run("-N=127.0.0.1", "smtp/inbox.ts"), 1, /^inbox: cannot watch mail\/new: Requires read access /m);
 });
 
+/** The inbox of the Maildir in a folder. */
+async function startInbox(folder: string): Promise<{ program: Program; port: number }> {
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder];
+  return await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+}
+
 Deno.test("inbox.ts: on loopback it answers to loopback's names alone", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/new`);
-  const { program, port } = await listening(
-    (
-      port,
-    ) => ["deno", "run", "-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder, "--port", `${port}`],
-  );
+  const { program, port } = await startInbox(folder);
   await using _ = program;
   for (
     const [host, status] of [["127.0.0.1", 200], ["localhost", 200], ["evil.example", 421], ["127.evil.example", 421]]
@@ -829,11 +831,7 @@ Deno.test("inbox.ts: on loopback it answers to loopback's names alone", async ()
 Deno.test("inbox.ts: many mails at once are few news", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/new`);
-  const { program, port } = await listening(
-    (
-      port,
-    ) => ["deno", "run", "-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder, "--port", `${port}`],
-  );
+  const { program, port } = await startInbox(folder);
   await using _ = program;
   const events = await fetch(`http://127.0.0.1:${port}/events`);
   let news = 0;
@@ -850,7 +848,7 @@ Deno.test("inbox.ts: many mails at once are few news", async () => {
 });
 
 testWith(
-  await has("openssl", "version"),
+  openssl,
   "openssl",
   "certificates and keys that are none: one line, exit code 2",
   async () => {
@@ -922,10 +920,8 @@ testWith(
     const folder = await Deno.makeTempDir();
     const server = await start(folder, "--maildir", folder, "--quiet");
     await using _ = server.program;
-    const port = getAvailablePort();
-    const flags = ["-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder, "--port", `${port}`];
-    await using inbox = new Program(["deno", "run", ...flags], { cwd: root });
-    await inbox.line(/listening on /i);
+    const { program: inbox, port } = await startInbox(folder);
+    await using __ = inbox;
     let leaked = 0;
     const leak = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
       leaked++;

@@ -4,6 +4,7 @@
  * @module
  */
 import { printable } from "../../cli.ts";
+import { closedHere } from "../../tcp/clients.ts";
 import { localAddress } from "../../udp/local_address.ts";
 import { fail, inTime, limits, type Server, type Suite } from "./suite.ts";
 
@@ -43,7 +44,7 @@ class Chatter {
         this.#changed = Promise.withResolvers<void>();
       }
     } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error;
+      if (!closedHere(error)) throw error;
     }
   }
 

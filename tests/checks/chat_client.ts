@@ -5,6 +5,7 @@
  * @module
  */
 import { printable } from "../../cli.ts";
+import { closedHere } from "../../tcp/clients.ts";
 import type { Program } from "../program.ts";
 import { type Check, type Client, complained, fail, inTime, limits, noServer, type Suite } from "./suite.ts";
 
@@ -46,7 +47,7 @@ async function play(client: Client, answer: Answer, forge: Answer = () => []): P
       for (const data of answer(line, nth)) await socket.send(bytes(data), from);
     }
   })().catch((error) => {
-    if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error;
+    if (!closedHere(error)) throw error;
   });
   const port = "port" in socket.addr ? socket.addr.port : 0;
   const program = client.start(port);

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { parseIpv4 } from "../../dns/address.ts";
 import { decode, encode, type Message } from "../../dns/message.ts";
 import { printable } from "../../cli.ts";
+import { closedHere } from "../../tcp/clients.ts";
 import { type Check, type Client, fail, inTime, limits, type Suite } from "./suite.ts";
 import type { Program } from "../program.ts";
 
@@ -14,7 +16,7 @@ const forged = "192.0.2.66";
 /** A response to a query, with one address. */
 function response(query: Message, address: string, change: Partial<Message["flags"]> = {}): Message {
   const [question] = query.questions;
-  const data = [address.split(".").map(Number).reduce((sum, byte) => sum * 256 + byte)];
+  const data = [parseIpv4(address) ?? 0];
   const answers = question ? [{ name: question.name, type: 1, class: 1, ttl: 60, data }] : [];
   const flags = { ...query.flags, qr: true, aa: true, ...change };
   return { id: query.id, flags, questions: query.questions, answers, authority: [], additional: [] };
@@ -34,7 +36,7 @@ async function play(client: Client, game: Game): Promise<{ program: Program; que
   const other = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   let [queries, overTcp] = [0, 0];
   const closed = (error: unknown) => {
-    if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error;
+    if (!closedHere(error)) throw error;
   };
   const datagrams = (async () => {
     for await (const [packet, from] of socket) {

@@ -6,6 +6,7 @@
 import { connect } from "node:net";
 import { AssertionError } from "jsr:@std/assert@1";
 import { count, printable } from "../../cli.ts";
+import { closedHere } from "../../tcp/clients.ts";
 import type { Program } from "../program.ts";
 
 /** A server that is checked. */
@@ -144,7 +145,7 @@ export class Peer {
     try {
       return await promise;
     } catch (error) {
-      if (error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource) throw error;
+      if (closedHere(error)) throw error;
       const what = error instanceof Error ? error.message : String(error);
       const hint = "did the program crash, or close too early?";
       throw new Gone(`expected the connection to stay open, got ${what}, ${when}\nhint: ${hint}`);
