@@ -1,98 +1,156 @@
 /**
- * Asks a DNS server by hand: builds the query, sends it over UDP, believes only an answer to just this question, and asks
- * again over TCP when the answer was cut short.
+ * A DNS client that builds its query byte by byte, sends it over UDP, and asks again over TCP when the response is truncated.
  *
- * Look at `mismatch` in `ask.ts`. Anyone can send a datagram with a forged source, so an answer counts only if it comes from
- * the server's address and port to ours, with our id and our question, the letters of its name in the same mixed case. With
- * `--trace` the packets are taken apart, byte by byte.
+ * Anyone can forge the source address of a datagram. So a response counts only if it comes from the server's address and
+ * port and repeats our id and our question, in the same random upper and lower case: look at `mismatch` in
+ * `_query_message.ts`. With `--trace` you see every packet field by field.
  *
- * ```sh
- * deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com
- * deno run -N --unstable-net dns/query.ts --server 192.0.2.53 example.org MX
- * ```
- *
- * Start `deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts` in another terminal first. Both: `deno task dns:lookup`.
- *
- * RFC 1035 §4, RFC 5452. API: Deno.listenDatagram, Deno.connect.
+ * First terminal: `deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts`. This one:
+ * `deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com`. Both: `deno task dns:lookup`.
+ * RFC 1035 §4, RFC 5452 (forgery). API: Deno.listenDatagram, Deno.connect.
  *
  * @module
  */
-import { Failure, place, printable, run, seconds, text, toggle, traceOption } from "../cli.ts";
-import { reverseName } from "./address.ts";
-import { ask, type Asked } from "./ask.ts";
-import { rcodeName, rcodes } from "./message.ts";
-import { absolute, printData, type ResourceRecord, typeName, typeNumber } from "./record.ts";
-import { parseServer } from "./server_address.ts";
-import { FormatError } from "./wire.ts";
+import { connect, explain, Failure, flag, formatAddress, printable, run, seconds } from "../cli.ts";
+import { text, type TraceForm, traceOption, within } from "../cli.ts";
+import { BufferedReader } from "../tcp/_buffered_reader.ts";
+import { showMessage, traced as tracedTcp } from "../tcp/_trace.ts";
+import { writeAll } from "../tcp/_write_all.ts";
+import { localAddress } from "../udp/_local_address.ts";
+import { traced as tracedUdp } from "../udp/_trace.ts";
+import { showFields } from "./_dissect.ts";
+import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
+import { type Question, rcodes } from "./_message.ts";
+import { parseQuestion } from "./_parse_question.ts";
+import { describeRcode, printAnswers, printResponse } from "./_print_response.ts";
+import { buildQuery, decodeResponse, mismatch, type Query, randomizeCase } from "./_query_message.ts";
+import type { QueryOptions, QueryResult } from "./_query_message.ts";
+import { parseServer } from "./_server_address.ts";
+
+/** Asks over UDP; over TCP if the response is truncated. @throws {Failure} when no response comes. */
+export async function ask(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
+  try {
+    const result = options.tcp ? undefined : await askUdp(server, question, options);
+    return result && !result.message.flags.tc ? result : await askTcp(server, question, options);
+  } catch (error) {
+    throw explain(error, server);
+  }
+}
+
+/** Sends the query over UDP, and again if no response comes: a datagram can be lost, and nobody reports it. */
+async function askUdp(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
+  const { timeout, recurse = true, trace = "" } = options;
+  // Port 0: the system chooses a random port for each question, about 15 more bits that a forger must guess.
+  const hostname = localAddress(server.hostname);
+  const socket = tracedUdp(Deno.listenDatagram({ transport: "udp", hostname, port: 0 }), trace);
+  const state: State = { server, query: buildQuery(question, recurse), ignored: "" };
+  const response = receiveResponse(socket, state, trace);
+  response.catch(() => {}); // it fails when the socket is closed
+  try {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      // Some servers do not preserve the case: the last attempt does not randomise it.
+      state.query = buildQuery(attempt < ATTEMPTS ? randomizeCase(question) : question, recurse);
+      const start = performance.now();
+      await socket.send(state.query.bytes, server);
+      showFields(state.query.bytes, trace);
+      const packet = await within(timeout / ATTEMPTS, response, () => undefined);
+      if (packet) return toResult(packet, question, "UDP", start, trace); // otherwise one of the two was lost
+    }
+  } finally {
+    socket.close();
+  }
+  const ignored = state.ignored && `; the last packet was ignored: ${state.ignored}`;
+  throw new Failure(`no answer from ${formatAddress(server)} in ${timeout} s (${ATTEMPTS} tries)${ignored}`);
+}
+
+/** Receives datagrams until one is the response to the query that was sent last. Anyone can send one to this port. */
+async function receiveResponse(socket: Deno.DatagramConn, state: State, trace: TraceForm): Promise<Uint8Array> {
+  while (true) {
+    const [packet, from] = await socket.receive(new Uint8Array(65535));
+    if (from.transport !== "udp") continue;
+    const isServer = from.hostname === state.server.hostname && from.port === state.server.port;
+    const reason = isServer ? mismatch(packet, state.query) : "it comes from another address";
+    if (reason === undefined) return packet;
+    state.ignored = reason;
+    showMessage(trace, formatAddress(from), "", new Uint8Array(), `ignored: ${reason}`);
+  }
+}
+
+/** Asks over TCP: it has room for any response, and nobody can forge the server's address. */
+async function askTcp(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
+  const { timeout, recurse = true, trace = "" } = options;
+  const target = { host: server.hostname, port: server.port, wait: 0, timeout };
+  const conn = tracedTcp(await connect(target, Deno.connect), trace);
+  try {
+    const query = buildQuery(question, recurse);
+    const start = performance.now();
+    await writeAll(conn, withLength(query.bytes));
+    showFields(query.bytes, trace);
+    const late = `no answer from ${formatAddress(server)} over TCP in ${timeout} s`;
+    const packet = await within(timeout, readMessage(conn), late);
+    const reason = mismatch(packet, query);
+    if (reason === undefined) return toResult(packet, question, "TCP", start, trace);
+    throw new Failure(`${formatAddress(server)} sent a wrong answer over TCP: ${reason}`);
+  } finally {
+    conn.close();
+  }
+}
+
+/** Reads one message: TCP is a stream without boundaries, so each message follows its length (RFC 1035 §4.2.2). */
+async function readMessage(conn: Deno.TcpConn): Promise<Uint8Array> {
+  const reader = new BufferedReader(conn, MAX_FRAME);
+  while (await reader.fill()) {
+    const message = firstMessage(reader.unread);
+    if (message) return message;
+  }
+  throw new Failure(`the server closed the connection before the end of its response`);
+}
+
+const ATTEMPTS = 3;
+
+/** What the sending and the receiving part share: the query that was sent last, and why the last packet was ignored. */
+interface State {
+  readonly server: Deno.NetAddr;
+  query: Query;
+  ignored: string;
+}
 
 const command = {
   name: "query",
-  about: "Asks a DNS server for the records of a name, by hand. An address is looked up in reverse.",
+  about:
+    "Builds a DNS query byte by byte, sends it and prints the response. For an IP address it asks for the name (PTR).",
   run: "deno run -N=127.0.0.1 --unstable-net dns/query.ts",
   args: "NAME [TYPE]",
   options: {
     "server": text("127.0.0.1:5300", "the server to ask", "HOST[:PORT]"),
-    "tcp": toggle("ask over TCP at once"),
-    "short": toggle("print only the data of the answers"),
-    "no-recurse": toggle("do not ask the server to ask others"),
-    "timeout": seconds(5, "how long to wait for an answer, over all tries"),
+    "tcp": flag("ask over TCP from the start, not over UDP first"),
+    "short": flag("print only the data of the answers"),
+    "no-recurse": flag("clear the RD flag: the server must not ask other servers"),
+    "timeout": seconds(5, "how long to wait for an answer, all tries together; 0: no limit"),
     "trace": traceOption,
   },
 };
 
-await run(command, async (flags) => {
-  const [name, typeWord = reverseName(name ?? "") ? "PTR" : "A", ...more] = flags.args;
-  if (name === undefined || more.length > 0) throw new Failure("which name, and which type of record?", 2);
-  const type = typeNumber(typeWord);
-  if (type === undefined) throw new Failure(`there is no type ${printable(typeWord)}`, 2);
-  const server = parseServer("--server", flags.server);
-  const manner = { ...flags, recurse: !flags["no-recurse"] };
-  const question = { name: toName(reverseName(name) ?? name), type, class: 1 };
-  const asked = await ask(server, question, manner);
-  if (flags.short) {
-    for (const { type, data } of asked.message.answers) console.log(printable(printData(type, data)));
-  } else show(asked, place(server));
-  const { rcode } = asked.message.flags;
-  if (rcode !== rcodes.NOERROR) throw new Failure(`${printable(name)}: ${meaning(rcode)}`);
-});
-
-function toName(word: string): string {
-  try {
-    return absolute(word, ".");
-  } catch (error) {
-    if (error instanceof FormatError) throw new Failure(printable(error.message), 2);
-    throw error;
-  }
+if (import.meta.main) {
+  await run(command, async (flags) => {
+    const question = parseQuestion(flags.args);
+    const server = parseServer("--server", flags.server);
+    const result = await ask(server, question, { ...flags, recurse: !flags["no-recurse"] });
+    if (flags.short) printAnswers(result.message);
+    else printResponse(result, formatAddress(server));
+    const { rcode } = result.message.flags;
+    if (rcode !== rcodes.NOERROR) throw new Failure(`${printable(flags.args[0] ?? "")}: ${describeRcode(rcode)}`);
+  });
 }
 
-function meaning(rcode: number): string {
-  if (rcode === rcodes.NXDOMAIN) return "no such name (NXDOMAIN)";
-  if (rcode === rcodes.REFUSED) return "the server does not answer for this name (REFUSED)";
-  if (rcode === rcodes.SERVFAIL) return "the server could not find out (SERVFAIL)";
-  return `the server says ${rcodeName(rcode)}`;
-}
-
-/** A message as `dig` prints it. */
-function show({ message, size, time, transport }: Asked, server: string): void {
-  const { id, flags, questions, answers, authority, additional, edns } = message;
-  const set = (["qr", "aa", "tc", "rd", "ra", "ad", "cd"] as const).filter((name) => flags[name]);
-  console.log(`;; ${rcodeName(flags.rcode)}, id ${id}, flags ${set.join(" ")}, opcode ${flags.opcode}`);
-  if (edns) console.log(`;; EDNS version ${edns.version}, UDP payload ${edns.size}${edns.dnssecOk ? ", DO" : ""}`);
-  for (const { name, type } of questions) console.log(`;; question: ${printable(name)} ${typeName(type)}`);
-  const sections: [string, readonly ResourceRecord[]][] = [["answer", answers], ["authority", authority], [
-    "additional",
-    additional,
-  ]];
-  for (const [title, records] of sections) {
-    if (records.length === 0) continue;
-    console.log(`\n;; ${title}`);
-    for (const { name, ttl, type, data } of records) {
-      console.log(
-        printable(
-          `${name.padEnd(24)} ${String(ttl).padEnd(7)} IN ${typeName(type).padEnd(6)} ${printData(type, data)}`,
-        ),
-      );
-    }
-  }
-  console.log(`\n;; ${size} bytes from ${server} over ${transport} in ${time.toFixed(2)} ms`);
+function toResult(
+  packet: Uint8Array,
+  question: Question,
+  transport: "UDP" | "TCP",
+  start: number,
+  trace: TraceForm,
+): QueryResult {
+  const time = performance.now() - start;
+  showFields(packet, trace);
+  return { message: decodeResponse(packet, question), size: packet.length, time, transport };
 }

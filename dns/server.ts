@@ -1,45 +1,91 @@
 /**
- * A DNS server: answers from zone files over UDP and TCP, and passes other questions on if told to.
+ * A DNS server: answers from zone files over UDP and TCP, and forwards other questions if it is told to.
  *
- * Look at the two loops below. A datagram is a whole query; over TCP each message follows its length, for a stream has no
- * boundaries. Everything between the bytes of a query and those of its response is in `responder.ts` and `zone.ts`, which
- * touch no socket. The zone, `example.com.zone`, has every type of record and every kind of answer.
+ * A datagram is one whole query. A TCP stream has no boundaries, so there each message follows its length. From the bytes
+ * of a query to the bytes of its response no socket is involved: that is in `_responder.ts` and `_answer.ts`. The sample
+ * zone, `example.com.zone`, has every type of record and every kind of answer.
  *
- * ```sh
- * deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts
- * ```
- *
- * Then, in a second terminal: `deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com`, or `dig -p 5300 @127.0.0.1
- * www.example.com`. Server, lookup and query at once: `deno task dns:lookup`.
- *
- * RFC 1034, RFC 1035, RFC 6891, RFC 7766 (TCP). API: Deno.listenDatagram, Deno.listen.
+ * This terminal: `deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts`. The other:
+ * `deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com`. With a lookup too: `deno task dns:lookup`.
+ * RFC 1034, RFC 1035, RFC 6891 (EDNS), RFC 7766 (TCP). API: Deno.listenDatagram, Deno.listen.
  *
  * @module
  */
-import {
-  announce,
-  bind,
-  Failure,
-  onStop,
-  printable,
-  readText,
-  run,
-  seconds,
-  serverOptions,
-  text,
-  whole,
-} from "../cli.ts";
-import { type Client, Clients } from "../tcp/clients.ts";
-import { traced as tracedTcp } from "../tcp/trace.ts";
-import { writeAll } from "../tcp/write_all.ts";
-import { traced as tracedUdp } from "../udp/trace.ts";
-import { Forwarder } from "./forward.ts";
-import { ZoneError } from "./master_file.ts";
-import { withLength } from "./message.ts";
-import { RateLimit } from "./rate.ts";
-import { Responder } from "./responder.ts";
-import { parseServer } from "./server_address.ts";
-import { describe, parseZone, type Zone } from "./zone.ts";
+import { bind, Failure, integer, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
+import { announce } from "../tcp/_announce.ts";
+import { BufferedReader } from "../tcp/_buffered_reader.ts";
+import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clients.ts";
+import { readText } from "../tcp/_read_file.ts";
+import { writeAll } from "../tcp/_write_all.ts";
+import { traced } from "../udp/_trace.ts";
+import { Forwarder } from "./_forwarder.ts";
+import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
+import { ZoneError } from "./_master_file.ts";
+import { headerResponse, rcodes } from "./_message.ts";
+import { RateLimit } from "./_rate_limit.ts";
+import { Responder } from "./_responder.ts";
+import { parseServer } from "./_server_address.ts";
+import { describeZone, parseZone, type Zone } from "./_zone.ts";
+import { ask } from "./query.ts";
+
+/** Answers queries over UDP until the socket is closed: a datagram is one query, and so is its response. */
+async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Promise<void> {
+  const { responder, forwarder, rateLimit, onQuery } = service;
+  const buffer = new Uint8Array(65535);
+  while (true) {
+    try {
+      const [packet, from] = await socket.receive(buffer);
+      if (from.transport !== "udp") continue;
+      onQuery();
+      const outcome = responder.respond(packet, true);
+      if (outcome.kind === "nothing") continue;
+      // Anyone can send a query with a forged source, and the response would flood that victim.
+      const decision = rateLimit.decide(from.hostname);
+      if (decision === "drop") continue;
+      if (decision === "truncated") {
+        await socket.send(headerResponse(packet, { rcode: rcodes.NOERROR, tc: true }), from);
+      } else if (outcome.kind === "response") {
+        await socket.send(outcome.bytes, from);
+      } else {
+        // Not awaited: while the other resolver takes its time, the loop answers other clients.
+        forwarder?.respond(outcome.query, outcome.limit).then((bytes) => socket.send(bytes, from)).catch(logError);
+      }
+    } catch (error) {
+      if (isClosedLocally(error)) return;
+      logError(error);
+    }
+  }
+}
+
+/** Answers one client over TCP until it closes its side. It may send queries without waiting (RFC 7766 §6.2.1.1). */
+async function answerStream(client: Client, service: Service): Promise<void> {
+  const { conn } = client;
+  const { responder, forwarder, onQuery } = service;
+  conn.setNoDelay(true);
+  const reader = new BufferedReader(conn, MAX_FRAME, 512);
+  while (await reader.fill()) {
+    for (let query = firstMessage(reader.unread); query; query = firstMessage(reader.unread)) {
+      onQuery();
+      const outcome = responder.respond(query, false);
+      if (outcome.kind === "nothing") return;
+      const response = outcome.kind === "response"
+        ? outcome.bytes
+        : await forwarder?.respond(outcome.query, outcome.limit);
+      if (response) await writeAll(conn, withLength(response));
+      client.idleTicks = 0;
+      reader.consume(2 + query.length);
+    }
+  }
+}
+
+/** What all clients share. */
+interface Service {
+  readonly responder: Responder;
+  readonly forwarder: Forwarder | undefined;
+  readonly rateLimit: RateLimit;
+  /** Called for each query. */
+  readonly onQuery: () => void;
+}
 
 const command = {
   name: "server",
@@ -49,145 +95,99 @@ const command = {
   args: "[ZONEFILE ...]",
   options: {
     ...serverOptions(5300, "close a TCP client that is silent for this long; 0: never"),
-    "forward": text("", "ask this resolver for what is in no zone", "HOST[:PORT]"),
-    "forward-timeout": seconds(5, "how long the other resolver may take"),
-    "rate": whole(1000, "responses a second for one source over UDP; 0: any number", 0, 1_000_000),
-    "max-clients": whole(1000, "TCP clients at one time; more wait for their turn", 1, 1_000_000),
+    "forward": text("", "forward questions about other names to this resolver", "HOST[:PORT]"),
+    "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
+    "rate": integer(1000, "most UDP responses per second to one source; 0: no limit", 0, 1_000_000),
+    "max-clients": maxClients(1000),
   },
 };
 
 await run(command, async (flags) => {
-  const files = flags.args.length > 0 ? flags.args : [new URL("example.com.zone", import.meta.url).pathname];
-  const zones = await load(files);
-  const forwarder = flags.forward
-    ? new Forwarder(parseServer("--forward", flags.forward), flags["forward-timeout"])
-    : undefined;
+  const files = flags.args.length > 0 ? flags.args : [sampleZone()];
+  const zones = await readZones(files);
+  const forwarder = flags.forward ? forwardTo(flags.forward, flags["forward-timeout"]) : undefined;
   const responder = new Responder(zones, forwarder !== undefined);
-  const rate = new RateLimit(flags.rate);
+  const rateLimit = new RateLimit(flags.rate);
 
-  const listener = bind({ hostname: flags.host, port: flags.port }, (addr) => Deno.listen(addr));
-  const addr = { hostname: flags.host, port: listener.addr.port };
-  const opened = bind(addr, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
-  const socket = flags.trace ? tracedUdp(opened, flags.trace) : opened;
-
-  const clients = new Clients({ max: flags["max-clients"], idle: flags.timeout, log: console.log });
-  const stopped = Promise.withResolvers<void>();
+  const clients = new Clients({ ...flags, once: false });
   const stop = () => {
-    if (clients.stopping) return;
-    clients.stop(listener);
-    stopped.resolve();
+    if (!clients.stopping) clients.interrupt();
   };
   onStop(stop);
-  if (Deno.build.os !== "windows") {
-    Deno.addSignalListener("SIGHUP", () => {
-      load(files).then((zones) => responder.reload(zones), (error) => {
-        if (!(error instanceof Failure)) throw error;
-        console.error(`${error.message}: the zones stay as they are`);
-      });
-    });
-  }
-  for (const zone of zones.values()) console.log(`zone ${describe(zone)}`);
+  onHangup(() => reload(responder, files));
+  // UDP has no end of an exchange: with --once the server stops after one second without a query.
+  const onQuery = flags.once ? restartTimer(1000, stop) : () => {};
+  const service = { responder, forwarder, rateLimit, onQuery };
+
+  const listener = bind(flags, Deno.listen);
+  const { port } = listener.addr; // with --port 0, the one that the system chose
+  const socket = bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
+  for (const zone of zones.values()) console.log(`zone ${describeZone(zone)}`);
   announce("DNS server", listener.addr);
 
-  // There is no end of an exchange over UDP: with --once, a second without a query is taken for one.
-  let quiet: ReturnType<typeof setTimeout> | undefined;
-  const heard = () => {
-    if (!flags.once) return;
-    clearTimeout(quiet);
-    quiet = setTimeout(stop, 1000);
-  };
-
-  async function datagrams(): Promise<void> {
-    const buffer = new Uint8Array(65535);
-    while (true) {
-      try {
-        const [packet, from] = await socket.receive(buffer);
-        if (from.transport !== "udp") continue;
-        heard();
-        const outcome = responder.respond(packet, true);
-        if (outcome.kind === "nothing") continue;
-        const allowed = rate.next(from.hostname);
-        if (allowed === "none") continue;
-        if (allowed === "short") await socket.send(truncated(packet), from);
-        else if (outcome.kind === "response") await socket.send(outcome.bytes, from);
-        else forwarder?.respond(outcome.query, outcome.limit).then((bytes) => socket.send(bytes, from)).catch(unsent);
-      } catch (error) {
-        unsent(error);
-      }
-    }
+  answerDatagrams(traced(socket, flags.trace), service); // not awaited: UDP and TCP are served at the same time
+  for await (const conn of clients.accept(listener)) {
+    clients.serve(conn, (client) => answerStream(client, service));
   }
-
-  async function accept(): Promise<void> {
-    while (true) {
-      const conn = await clients.next(() => listener.accept());
-      if (conn === undefined) return;
-      clients.serve(flags.trace ? tracedTcp(conn, flags.trace) : conn, stream);
-    }
-  }
-
-  async function stream(client: Client): Promise<void> {
-    client.conn.setNoDelay(true);
-    let buffer = new Uint8Array(512);
-    let filled = 0;
-    for (let n = await client.conn.read(buffer); n !== null; n = await client.conn.read(buffer.subarray(filled))) {
-      filled += n;
-      let at = 0;
-      // A client may send several queries without waiting (RFC 7766 §6.2.1.1); they may come in one piece, or in many.
-      for (let size = sizeAt(buffer, at, filled); at + 2 + size <= filled; size = sizeAt(buffer, at, filled)) {
-        heard();
-        const outcome = responder.respond(buffer.subarray(at + 2, at + 2 + size), false);
-        if (outcome.kind === "nothing") return;
-        const { bytes } = outcome.kind === "response"
-          ? outcome
-          : { bytes: await forwarder?.respond(outcome.query, outcome.limit) };
-        if (bytes) await writeAll(client.conn, withLength(bytes));
-        client.quiet = 0;
-        at += 2 + size;
-      }
-      buffer.copyWithin(0, at, filled);
-      filled -= at;
-      if (filled < buffer.length) continue;
-      const larger = new Uint8Array(Math.min(65537, 2 * buffer.length));
-      larger.set(buffer);
-      buffer = larger;
-    }
-  }
-
-  await Promise.race([datagrams(), Promise.all([accept(), stopped.promise])]);
   await clients.finished();
 });
 
-/** The length that a message over TCP begins with; infinite when there is not so much as that. */
-function sizeAt(buffer: Uint8Array, at: number, filled: number): number {
-  return at + 2 <= filled ? (buffer[at] ?? 0) << 8 | (buffer[at + 1] ?? 0) : Infinity;
-}
-
-/** The query as a response that says nothing but "truncated". */
-function truncated(packet: Uint8Array): Uint8Array {
-  const header = packet.slice(0, 12);
-  header.set([0x82 | (header[2] ?? 0) & 0x79, 0, 0, 0], 2);
-  return header.fill(0, 4);
-}
-
-function unsent(error: unknown): void {
-  const expected = error instanceof Failure || (error instanceof Error && Reflect.has(error, "code"));
-  console.error(expected ? error.message : error); // a bug keeps its stack trace
+/** The path of the sample zone, which is beside this file. */
+function sampleZone(): string {
+  const { dirname } = import.meta;
+  if (dirname === undefined) {
+    throw new Failure("give a zone file: a script that is started by URL has no example.com.zone beside it", 2);
+  }
+  return `${dirname}/example.com.zone`;
 }
 
 /** Reads the zones. @throws {Failure} with code 2 that names the file, the line, and what was expected. */
-async function load(files: readonly string[]): Promise<Map<string, Zone>> {
+async function readZones(files: readonly string[]): Promise<Map<string, Zone>> {
   const zones = new Map<string, Zone>();
   for (const file of files) {
     try {
       const zone = parseZone(await readText(file));
-      if (zones.has(zone.origin)) throw new ZoneError(1, `expected another zone: ${zone.origin} has been read already`);
+      if (zones.has(zone.origin)) throw new ZoneError(1, `the zone ${zone.origin} is in two of the files`);
       zones.set(zone.origin, zone);
     } catch (error) {
-      if (error instanceof ZoneError) {
-        throw new Failure(`${printable(file)}:${error.line}: ${printable(error.message)}`, 2);
-      }
-      throw error;
+      if (!(error instanceof ZoneError)) throw error;
+      throw new Failure(`${printable(file)}:${error.line}: ${printable(error.message)}`, 2);
     }
   }
   return zones;
+}
+
+/** Reads the zones again. If one of them is wrong, the old ones stay in use. */
+async function reload(responder: Responder, files: readonly string[]): Promise<void> {
+  try {
+    responder.reload(await readZones(files));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    console.error(`not reloaded, the old zones stay in use: ${error.message}`);
+  }
+}
+
+/** Calls `action` at each SIGHUP, which asks a server to read its files again. Windows has no such signal. */
+function onHangup(action: () => void): void {
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", action);
+}
+
+/** A function that calls `action` when it was not called itself for `ms` milliseconds. */
+function restartTimer(ms: number, action: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(action, ms);
+  };
+}
+
+function forwardTo(address: string, timeout: number): Forwarder {
+  const resolver = parseServer("--forward", address);
+  return new Forwarder(async (question) => (await ask(resolver, question, { timeout })).message);
+}
+
+/** Logs an error of one query, and the server goes on. Errors of system calls are expected; a bug keeps its stack trace. */
+function logError(error: unknown): void {
+  const isExpected = error instanceof Failure || (error instanceof Error && Reflect.has(error, "code"));
+  console.error(isExpected ? error.message : error);
 }

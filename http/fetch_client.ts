@@ -1,37 +1,68 @@
 /**
- * An HTTP client on `fetch`: it gets a URL and shows the status code, the headers and the content.
+ * An HTTP client that uses `fetch`: it gets a URL and shows the status code, the headers and the content.
  *
- * Look at how little is left to do, and at what `fetch` does without a word: it resolves the name, connects, follows redirects,
- * undoes compression, keeps the connection for the next request, and does not take a 404 for an error. `raw_client.ts` shows
- * what goes over the wire.
+ * Look at what `fetch` does by itself: it resolves the name, connects, follows redirects, decompresses, and keeps the
+ * connection for the next request. A 404 is not an error for `fetch`. `raw_client.ts` shows what goes over the wire.
  *
- * ```sh
- * deno run -N=127.0.0.1 http/fetch_client.ts
- * deno run -N http/fetch_client.ts https://jsonplaceholder.typicode.com/todos/1   # an API on the internet
- * ```
- *
- * Start `deno run -N=127.0.0.1 -R=. http/file_server.ts` in another terminal first. Both at once: `deno task http:files`.
- *
+ * First terminal: `deno run -N=127.0.0.1 -R=. http/file_server.ts`. This one: `deno run -N=127.0.0.1 http/fetch_client.ts`.
+ * Both at once: `deno task http:files`. A server on the internet: `deno run -N http/fetch_client.ts https://example.com/`.
  * WHATWG Fetch. API: Deno.createHttpClient (with `--ca`), fetch.
  *
  * @module
  */
 import {
+  type Address,
   clientOptions,
+  connect,
   count,
   Failure,
-  place,
+  flag,
+  formatAddress,
+  integer,
   printable,
   printableLine,
-  reach,
   run,
-  show,
-  text,
-  toggle,
-  whole,
+  type TraceForm,
 } from "../cli.ts";
-import { readCertificates } from "../tcp/certificates.ts";
-import { isText } from "./output.ts";
+import { caOption, readCertificates } from "../tcp/_tls_client.ts";
+import { showMessage } from "../tcp/_trace.ts";
+import { isText } from "./_body_sink.ts";
+import { concat } from "./_concat.ts";
+import { explainFetch } from "./_fetch_errors.ts";
+
+/** Gets a URL. Returns the response and its content, decompressed. @throws {Failure} when the content is too large. */
+async function get(
+  url: URL,
+  server: Address,
+  settings: Settings,
+): Promise<{ response: Response; content: Uint8Array }> {
+  const { trace, size, client } = settings;
+  const nothing = new Uint8Array();
+  const response = await connect({ ...settings, host: server.hostname, port: server.port }, ({ signal }) => {
+    showMessage(trace, "fetch_client", formatAddress(server), nothing, `GET ${url.href}`);
+    return fetch(url, { signal, client });
+  });
+  // The status and the headers are here. The content may still be on its way.
+  showMessage(trace, formatAddress(server), "fetch_client", nothing, `${response.status} ${response.statusText}`);
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  for await (const part of response.body ?? []) {
+    total += part.length;
+    // Limit the decompressed size: a few compressed bytes can expand to gigabytes.
+    if (total > size << 20) throw new Failure(`the content is larger than ${size} MiB: raise --size`);
+    parts.push(part);
+  }
+  return { response, content: concat(parts) };
+}
+
+/** How to get a URL. `client` trusts other certificates than the usual ones. */
+interface Settings {
+  readonly wait: number;
+  readonly timeout: number;
+  readonly trace: TraceForm;
+  readonly size: number;
+  readonly client?: Deno.HttpClient;
+}
 
 const command = {
   name: "fetch_client",
@@ -40,81 +71,74 @@ const command = {
   args: "[URL | /PATH]",
   options: {
     ...clientOptions(8000),
-    "json": toggle("one JSON object on stdout, for other programs"),
-    "size": whole(16, "the largest content that is shown, in MiB", 1, 1024),
-    "ca": text("", "the certificate that an https server's is signed with, if no public one", "FILE"),
+    "json": flag("print one JSON object, for other programs"),
+    "size": integer(16, "the largest content to read, in MiB", 1, 1024),
+    "ca": caOption,
   },
 };
 
 await run(command, async (flags) => {
-  const url = parseUrl(flags.args[0] ?? "/", flags);
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  const client = flags.ca ? Deno.createHttpClient({ caCerts: await readCertificates(flags.ca) }) : undefined;
-  const trace = (from: string, to: string, note: string) => {
-    if (flags.trace) show(flags.trace, from, to, new Uint8Array(), note);
+  const url = parseUrl(flags.args[0] ?? "/", { hostname: flags.host, port: flags.port });
+  const server = {
+    hostname: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port || (url.protocol === "https:" ? 443 : 80)),
   };
-
+  const caCerts = await readCertificates(flags.ca);
+  const client = caCerts && Deno.createHttpClient({ caCerts });
   const start = performance.now();
-  const { response, content } = await reach({ ...flags, host: hostname, port }, async (signal) => {
-    trace("fetch_client", place({ hostname, port }), `GET ${url.href}`);
-    const response = await fetch(url, { signal, client });
-    trace(place({ hostname, port }), "fetch_client", `${response.status} ${response.statusText}`);
-    return { response, content: await read(response, flags.size << 20) };
+  const { response, content } = await get(url, server, { ...flags, client }).catch((error) => {
+    throw explainFetch(error, server);
   });
-  const took = performance.now() - start;
+  const ms = performance.now() - start;
+  if (flags.json) showJson(response, content);
+  else show(response, content, ms);
+});
 
+/** Prints a response for people. */
+function show(response: Response, content: Uint8Array, ms: number): void {
   const type = response.headers.get("content-type") ?? "";
   const json = parseJson(content, type);
-  const text = !json && isText(content.subarray(0, 4096)) ? decode(content) : undefined;
-  if (flags.json) {
-    const headers = Object.fromEntries(response.headers);
-    const { status, statusText, url } = response;
-    const body = json ? { json: json.value } : text !== undefined ? { text } : { base64: content.toBase64() };
-    return console.log(JSON.stringify({ url, status, statusText, headers, bytes: content.length, ...body }));
-  }
+  const size = count(content.length, "byte");
   console.log(`Status code: ${response.status} ${printable(response.statusText)}`);
   if (response.redirected) console.log(`Redirected to: ${printable(response.url)}`);
   console.log("Headers:");
   for (const [name, value] of response.headers) console.log(`  ${name}: ${printable(value)}`);
   console.log("Content:");
-  const shown = json ? JSON.stringify(json.value, null, 2) : text?.replace(/\n$/, "");
-  if (shown === undefined) console.log(`  ${count(content.length, "byte")} of ${printable(type) || "unknown type"}`);
-  else for (const line of shown.split("\n")) console.log(`  ${printableLine(line)}`.trimEnd());
-  console.log(`${count(content.length, "byte")} in ${took.toFixed(1)} ms`);
-});
-
-/** A response's content, decompressed. @throws {Failure} when it is longer than `limit` bytes. */
-async function read(response: Response, limit: number): Promise<Uint8Array> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  for await (const part of response.body ?? []) {
-    // A few bytes can unpack to gigabytes: what counts is what comes out.
-    if ((size += part.length) > limit) throw new Failure(`more than ${limit >> 20} MiB of content: --size allows more`);
-    parts.push(part);
-  }
-  return await new Blob(parts).bytes();
+  const text = json ? JSON.stringify(json.value, null, 2) : decodeText(content)?.replace(/\n$/, "");
+  if (text === undefined) console.log(`  ${size} of ${printable(type) || "unknown type"}`);
+  else for (const line of text.split("\n")) console.log(`  ${printableLine(line)}`.trimEnd());
+  console.log(`${size} in ${ms.toFixed(1)} ms`);
 }
 
-function decode(content: Uint8Array): string {
-  return new TextDecoder().decode(content);
+/** Prints a response as one JSON object. */
+function showJson({ url, status, statusText, headers }: Response, content: Uint8Array): void {
+  const json = parseJson(content, headers.get("content-type") ?? "");
+  const text = decodeText(content);
+  const body = json ? { json: json.value } : text !== undefined ? { text } : { base64: content.toBase64() };
+  const fields = Object.fromEntries(headers);
+  console.log(JSON.stringify({ url, status, statusText, headers: fields, bytes: content.length, ...body }));
 }
 
-/** JSON that says it is, and is. */
+function decodeText(content: Uint8Array): string | undefined {
+  return isText(content.subarray(0, 4096)) ? new TextDecoder().decode(content) : undefined;
+}
+
+/** Parses the content if its media type is JSON. Returns `undefined` for another type or malformed JSON. */
 function parseJson(content: Uint8Array, type: string): { value: unknown } | undefined {
   if (!/^(application|text)\/([\w.-]+\+)?json\b/i.test(type)) return undefined;
   try {
-    return { value: JSON.parse(decode(content)) };
+    return { value: JSON.parse(new TextDecoder().decode(content)) };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return undefined; // it is shown as the text that it is
+    return undefined; // it is shown as text
   }
 }
 
-function parseUrl(given: string, flags: { host: string; port: number }): URL {
-  const base = `http://${place({ hostname: flags.host, port: flags.port })}`;
-  const text = given.startsWith("/") ? base + given : given;
+/** Parses a URL, or a path on `server`. */
+function parseUrl(given: string, server: Address): URL {
+  const text = given.startsWith("/") ? `http://${formatAddress(server)}${given}` : given;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^https?:$/.test(url.protocol)) return url;
-  throw new Failure(`a URL starts with http:// or https:// and a host, a path with /: ${printable(given)}`, 2);
+  const forms = "a URL starts with http:// or https://, a path with /";
+  throw new Failure(`${printable(given)} is not a URL or a path: ${forms}`, 2);
 }

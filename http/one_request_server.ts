@@ -1,41 +1,124 @@
 /**
- * An HTTP server with nothing between you and the bytes: it takes one connection, parses one request, answers it with a
- * file, closes, and takes the next.
+ * An HTTP server on a TCP socket: it accepts one connection, parses one request, sends a file, closes, and accepts the next.
  *
- * Look at `answer`: a response is a status line, some fields, an empty line and a body, and all of it is bytes that this
- * script puts together. While it talks to one client, every other one waits, for as long as that client likes, up to
- * `--timeout`: connect with `nc 127.0.0.1 8080`, say nothing, and try another. `file_server.ts` is the same without that.
+ * Look at `respond`: a response is a status line, some fields, an empty line and a body, all of them bytes. While the server
+ * is busy with one client, all others wait. Try it: connect with `nc 127.0.0.1 8080`, send nothing, and start a second
+ * client. `file_server.ts` serves many clients at once.
  *
- * ```sh
- * deno run -N=127.0.0.1 -R=http http/one_request_server.ts
- * deno run -N=127.0.0.1 -R=. http/one_request_server.ts --root .   # files of your own
- * ```
- *
- * Then, in a second terminal: `deno run -N=127.0.0.1 http/raw_client.ts`, or a browser. Both at once: `deno task http:raw`.
- *
+ * This terminal: `deno run -N=127.0.0.1 -R=http http/one_request_server.ts`. The other:
+ * `deno run -N=127.0.0.1 http/raw_client.ts`, or a browser. Both at once: `deno task http:raw`.
  * RFC 9112 (the messages), RFC 9110 (what they mean). API: Deno.listen, Deno.open.
  *
  * @module
  */
 import { contentType } from "jsr:@std/media-types@1/content-type";
-import { STATUS_TEXT } from "jsr:@std/http@1/status";
-import { announce, bind, Failure, onStop, printable, run, seconds, serverOptions, text, toggle } from "../cli.ts";
-import { type Client, Clients } from "../tcp/clients.ts";
-import { linger } from "../tcp/linger.ts";
-import { traced } from "../tcp/trace.ts";
-import { writeAll } from "../tcp/write_all.ts";
-import { requestFraming } from "./body.ts";
-import {
-  concat,
-  Fields,
-  HEAD,
-  headLength,
-  MessageError,
-  parseRequest,
-  type RequestHead,
-  writeResponse,
-} from "./message.ts";
-import { findPage, open, realFolder, segmentsOf, type Site, slashed } from "./target.ts";
+import { bind, Failure, flag, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
+import { announce } from "../tcp/_announce.ts";
+import { BufferedReader } from "../tcp/_buffered_reader.ts";
+import { type Client, Clients } from "../tcp/_clients.ts";
+import { drainAndClose } from "../tcp/_drain_and_close.ts";
+import { writeAll } from "../tcp/_write_all.ts";
+import { requestFraming } from "./_body.ts";
+import { concat } from "./_concat.ts";
+import { encodeResponse, Fields, headLength, MessageError, parseRequest, type RequestHead } from "./_message.ts";
+import { folderPath, parseTargetPath } from "./_path.ts";
+import { reasonPhrase } from "./_reason_phrase.ts";
+import { findFileOrIndex, openChecked, realFolder, type Site } from "./_site.ts";
+
+/** Receives one request and responds to it. */
+async function exchange(client: Client, site: Site): Promise<void> {
+  const { conn, name } = client;
+  let line = "";
+  try {
+    const request = await receive(conn);
+    if (request === undefined) return console.log(`${name} closed the connection without a request`);
+    line = `${request.method} ${request.target}`;
+    const status = await respond(client, request, site);
+    console.log(`${name} "${printable(line)}" ${status} ${reasonPhrase(status)}`);
+  } catch (error) {
+    if (!(error instanceof MessageError)) throw error;
+    const { status, message } = error;
+    console.log(`${name} "${printable(line)}" ${status} ${reasonPhrase(status)}: ${message}`);
+    await sendText(conn, line.startsWith("HEAD "), status, `${message}\n`);
+  }
+  await drainAndClose(conn);
+}
+
+/** Reads until the empty line that ends the head of a request. The head may come in any number of pieces. */
+async function receive(conn: Deno.TcpConn): Promise<RequestHead | undefined> {
+  const reader = new BufferedReader(conn);
+  while (await reader.fill()) {
+    const length = headLength(reader.unread);
+    if (length >= 0) return parseRequest(reader.unread.subarray(0, length));
+  }
+  if (reader.unread.length === 0) return undefined;
+  throw new MessageError(400, "the client closed the connection before the end of the request head");
+}
+
+/** Responds to a request. Returns the status code of the response. */
+async function respond(client: Client, request: RequestHead, site: Site): Promise<number> {
+  const { conn } = client;
+  requestFraming(request); // the body is ignored, but ambiguous framing is still an error
+  const isHead = request.method === "HEAD";
+  if (request.method !== "GET" && !isHead) return await sendText(conn, isHead, 405, "", [["Allow", "GET, HEAD"]]);
+  const segments = parseTargetPath(request.target);
+  const found = await findFileOrIndex(site, segments);
+  if (found && "folder" in found && segments.at(-1) !== "") {
+    const location = folderPath(segments);
+    return await sendText(conn, isHead, 301, `see ${location}\n`, [["Location", location]]);
+  }
+  const opened = found && "path" in found ? await openChecked(found) : undefined;
+  if (!opened) return await sendText(conn, isHead, 404, "there is no such file here\n");
+
+  using file = opened.file;
+  const name = segments.at(-1) || "index.html";
+  const fields = new Fields([
+    ["Date", new Date().toUTCString()],
+    ["Content-Type", contentType(name.slice(name.lastIndexOf("."))) ?? "application/octet-stream"],
+    ["Content-Length", `${opened.info.size}`],
+    ["Connection", "close"],
+  ]);
+  await writeAll(conn, encodeResponse({ status: 200, reason: "OK", fields }));
+  if (!isHead) await sendFile(client, file, opened.info.size, name);
+  return 200;
+}
+
+/** Sends the content of a file as the body; `name` is its name in an error message. */
+async function sendFile(client: Client, file: Deno.FsFile, size: number, name: string): Promise<void> {
+  const buffer = new Uint8Array(16_384);
+  for (let left = size; left > 0;) {
+    const n = await file.read(buffer.subarray(0, Math.min(left, buffer.length)));
+    // Content-Length is already sent: only an early close tells the client that the body is incomplete.
+    if (n === null) {
+      throw new Failure(`did not get all of ${printable(name)}: the file became shorter while it was sent`);
+    }
+    await writeAll(client.conn, buffer.subarray(0, n));
+    client.idleTicks = 0;
+    left -= n;
+  }
+}
+
+/** Sends a response whose body is its status and a line of text. Returns the status code. */
+async function sendText(
+  conn: Deno.TcpConn,
+  isHead: boolean,
+  status: number,
+  line: string,
+  more: [string, string][] = [],
+): Promise<number> {
+  const reason = reasonPhrase(status);
+  const body = new TextEncoder().encode(`${status} ${reason}\n${line}`);
+  const fields = new Fields([
+    ["Date", new Date().toUTCString()],
+    ["Content-Type", "text/plain; charset=UTF-8"],
+    ["Content-Length", `${body.length}`],
+    ...more,
+    ["Connection", "close"],
+  ]);
+  const head = encodeResponse({ status, reason, fields });
+  await writeAll(conn, isHead ? head : concat([head, body])); // the response to HEAD has no body (RFC 9110 §9.3.2)
+  return status;
+}
 
 const command = {
   name: "one_request_server",
@@ -43,120 +126,23 @@ const command = {
   run: "deno run -N=127.0.0.1 -R=http http/one_request_server.ts",
   options: {
     ...serverOptions(8080, ""),
-    "timeout": seconds(10, "how long a client has for its request, and may be silent while it reads; 0: no limit"),
+    "timeout": seconds(10, "how long a request may take, and a client may be idle; 0: no limit"),
     "root": text("", "the folder whose files are served; default: a small sample site", "DIR"),
-    "dotfiles": toggle("serve names that start with a dot, too"),
+    "dotfiles": flag("also serve files whose names start with a dot"),
   },
 };
 
 await run(command, async (flags) => {
   const root = flags.root || (import.meta.dirname === undefined ? "." : `${import.meta.dirname}/site`);
   const site: Site = { root: await realFolder(root), dotfiles: flags.dotfiles, followSymlinks: false };
-  const listener = bind({ hostname: flags.host, port: flags.port }, (addr) => Deno.listen(addr));
-  const clients = new Clients({ max: 1, idle: flags.timeout, log: console.log });
-  onStop(() => clients.stop(listener));
+  const clients = new Clients({ ...flags, "max-clients": 1 });
+  onStop(() => clients.interrupt());
+  const listener = bind(flags, Deno.listen);
   announce("HTTP server", listener.addr);
 
-  while (true) {
-    const conn = await clients.next(() => listener.accept());
-    if (conn === undefined) break;
-    if (flags.once) clients.stop(listener);
+  for await (const conn of clients.accept(listener)) {
     // Awaited: the next client is accepted when this one is done. In the meantime the kernel's queue holds it.
-    const worked = await clients.serve(flags.trace ? traced(conn, flags.trace) : conn, exchange);
-    if (!flags.once) continue;
-    if (!worked) Deno.exit(1);
-    break;
+    await clients.serve(conn, (client) => exchange(client, site));
   }
   await clients.finished();
-
-  async function exchange(client: Client): Promise<void> {
-    const { conn, name } = client;
-    let said = "";
-    try {
-      const request = await receive(conn);
-      if (request === undefined) return console.log(`${name} closed the connection without a request`);
-      said = `${request.method} ${request.target}`;
-      const status = await answer(client, request);
-      console.log(`${name} "${printable(said)}" ${status} ${STATUS_TEXT[status]}`);
-    } catch (error) {
-      if (!(error instanceof MessageError)) throw error;
-      console.log(`${name} "${printable(said)}" ${error.status} ${STATUS_TEXT[error.status]}: ${error.message}`);
-      await respond(conn, said.startsWith("HEAD "), error.status, `${error.message}\n`);
-    }
-    await linger(conn);
-  }
-
-  /** Reads until the empty line that ends the head of a request. It may come in any number of pieces. */
-  async function receive(conn: Deno.TcpConn): Promise<RequestHead | undefined> {
-    const buffer = new Uint8Array(HEAD.section + HEAD.line);
-    let got = 0;
-    while (true) {
-      const n = await conn.read(buffer.subarray(got));
-      if (n === null && got === 0) return undefined;
-      if (n === null) throw new MessageError(400, "the connection ended inside of a head");
-      got += n;
-      const length = headLength(buffer.subarray(0, got));
-      if (length >= 0) return parseRequest(buffer.subarray(0, length));
-    }
-  }
-
-  /** Answers a request; returns the status code that it answered with. */
-  async function answer(client: Client, request: RequestHead): Promise<number> {
-    const { conn } = client;
-    requestFraming(request); // a body is not wanted, but one that is delimited in two ways is an error all the same
-    const head = request.method === "HEAD";
-    if (request.method !== "GET" && !head) return await respond(conn, head, 405, "", [["Allow", "GET, HEAD"]]);
-    const segments = segmentsOf(request.target);
-    const found = await findPage(site, segments);
-    if (found && "folder" in found && segments.at(-1) !== "") {
-      const location = slashed(segments);
-      return await respond(conn, head, 301, `see ${location}\n`, [["Location", location]]);
-    }
-    const page = found && "path" in found ? found : undefined;
-    const opened = page && await open(page);
-    if (!opened) return await respond(conn, head, 404, "there is no such file here\n");
-
-    using file = opened.file;
-    const name = segments.at(-1) || "index.html";
-    const fields = new Fields([
-      ["Date", new Date().toUTCString()],
-      ["Content-Type", contentType(name.slice(name.lastIndexOf("."))) ?? "application/octet-stream"],
-      ["Content-Length", `${opened.info.size}`],
-      ["Connection", "close"],
-    ]);
-    await writeAll(conn, writeResponse({ status: 200, reason: "OK", fields }));
-    if (head) return 200;
-    const buffer = new Uint8Array(16384);
-    for (let left = opened.info.size; left > 0;) {
-      const n = await file.read(buffer.subarray(0, Math.min(left, buffer.length)));
-      // The length has been promised: all that is left to say that this is not the whole is to close before.
-      if (n === null) throw new Failure(`${printable(page?.path ?? "")} became shorter while it was sent`);
-      await writeAll(conn, buffer.subarray(0, n));
-      client.quiet = 0;
-      left -= n;
-    }
-    return 200;
-  }
-
-  /** Sends a response whose body is a line of text. */
-  async function respond(
-    conn: Deno.TcpConn,
-    head: boolean,
-    status: number,
-    why: string,
-    more: [string, string][] = [],
-  ): Promise<number> {
-    const reason = STATUS_TEXT[status] ?? "";
-    const body = new TextEncoder().encode(`${status} ${reason}\n${why}`);
-    const fields = new Fields([
-      ["Date", new Date().toUTCString()],
-      ["Content-Type", "text/plain; charset=UTF-8"],
-      ["Content-Length", `${body.length}`],
-      ...more,
-      ["Connection", "close"],
-    ]);
-    const written = writeResponse({ status, reason, fields });
-    await writeAll(conn, head ? written : concat(written, body));
-    return status;
-  }
 });

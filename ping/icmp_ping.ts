@@ -1,131 +1,151 @@
 /**
- * The pinger of the networking labs, written out: sends an ICMP echo request each second, waits up to a second for its
- * reply, and counts it as lost if none comes.
+ * The pinger of the networking labs: sends an ICMP echo request every second, waits up to a second for its reply, and counts
+ * the request as lost if none arrives.
  *
- * Look at `mine`, below: ICMP has no ports. Every reply that reaches the machine reaches every raw socket, so a program
- * knows its own only by the identifier, the sequence number and the payload that it put in. Deno has no raw sockets: this
- * one is opened through the C library (`socket.ts`), which needs a right that few users have.
+ * Look at `matchRequest`: ICMP has no ports. The kernel gives every reply to every raw socket, so a program recognises its
+ * own by identifier, sequence number and payload. Deno has no ICMP sockets: `_icmp_socket.ts` opens one through the C
+ * library, which usually requires root.
  *
- * ```sh
- * deno run -N=127.0.0.1 --allow-ffi ping/icmp_ping.ts 127.0.0.1
- * ```
- *
- * No partner: the kernel of the other machine answers. Task: `deno task ping:icmp`.
- *
- * RFC 792 and RFC 4443 (echo), RFC 1071 (checksum). API: Deno.dlopen.
+ * This terminal: `deno run -N=127.0.0.1 --allow-ffi ping/icmp_ping.ts 127.0.0.1`. No other: the kernel of the host answers.
+ * Task: `deno task icmp-ping`. RFC 792 and RFC 4443 (echo), RFC 1071 (checksum). API: Deno.dlopen.
  *
  * @module
  */
-import { count, onStop, printable, run, seconds, toggle, whole } from "../cli.ts";
-import { hostArgument } from "./host.ts";
-import { type Echo, echoRequest, parseMessage } from "./icmp.ts";
-import { resolve } from "./resolve.ts";
-import { IcmpSocket, type Packet } from "./socket.ts";
-import { plot, statistics, summary } from "./statistics.ts";
+import { count, flag, integer, onStop, printable, run, seconds, within } from "../cli.ts";
+import { hostArgument } from "./_host.ts";
+import { decodeMessage, type Echo, encodeEchoRequest } from "./_icmp.ts";
+import { IcmpSocket, type Packet } from "./_icmp_socket.ts";
+import { resolve } from "./_resolve.ts";
+import { plot, statistics, summary } from "./_statistics.ts";
+
+/** Sends the requests, one per interval, and waits for the reply to each. The times are then in `pinger.times`. */
+async function ping(pinger: Pinger, address: Uint8Array, requests: number, interval: number): Promise<void> {
+  const { socket, timeout, stopped } = pinger;
+  for (let i = 0; i < requests && !pinger.stopping; i++) {
+    const payload = Uint8Array.from({ length: pinger.size }, (_, at) => at);
+    payload.set(pinger.secret);
+    new DataView(payload.buffer).setFloat64(8, Date.now());
+    const request = { identifier: pinger.identifier, sequence: i + 1, payload };
+    const answered = pinger.answered[i] = Promise.withResolvers<void>();
+    pinger.times[i] = undefined;
+    const next = sleep(interval);
+    pinger.sentAt[i] = performance.now();
+    socket.send(encodeEchoRequest(socket.version, request), address);
+    await within(timeout || 0.001, Promise.race([answered.promise, stopped.promise]), () => {});
+    if (pinger.times[i] === undefined && !pinger.stopping) pinger.log(`sequence ${i + 1}: no reply in ${timeout} s`);
+    if (i + 1 < requests) await Promise.race([next, stopped.promise]);
+  }
+}
+
+/** Receives packets until the run is over. */
+async function receive(pinger: Pinger): Promise<void> {
+  while (!pinger.done) {
+    const packet = await pinger.socket.receive();
+    if (packet) take(pinger, packet);
+  }
+}
+
+/** If a packet is the reply to one of the requests, stores the round-trip time. */
+function take(pinger: Pinger, { from, ttl, message }: Packet): void {
+  const received = decodeMessage(pinger.socket.version, message);
+  if (received.kind === "other") return;
+  const i = matchRequest(pinger, received.echo);
+  if (i === undefined) return;
+  const time = performance.now() - (pinger.sentAt[i] ?? 0);
+  const name = `sequence ${i + 1}`;
+  const ms = `${time.toFixed(3)} ms`;
+  if (received.kind === "error") {
+    pinger.log(`${name}: ${received.text}, says ${from}`);
+    pinger.answered[i]?.resolve();
+  } else if (received.echo.payload.length !== pinger.size) {
+    pinger.log(`${name}: reply from ${from} with another payload`);
+  } else if (pinger.times[i] !== undefined) pinger.log(`${name}: reply from ${from}, a duplicate`);
+  else if (time > pinger.timeout * 1000) pinger.log(`${name}: reply from ${from} after ${ms}, too late`);
+  else {
+    pinger.times[i] = time;
+    const hops = ttl === undefined ? "" : ` ttl ${ttl}`;
+    pinger.log(`${count(received.echo.payload.length + 8, "byte")} from ${from}: ${name}${hops} time ${ms}`);
+    pinger.answered[i]?.resolve();
+  }
+}
+
+/** The index of our request that a message answers. On a datagram socket the kernel sets the identifier: not compared. */
+function matchRequest(pinger: Pinger, { identifier, sequence, payload }: Echo): number | undefined {
+  const { secret, socket, sentAt } = pinger;
+  if (socket.raw && identifier !== pinger.identifier) return undefined;
+  const start = payload.subarray(0, secret.length); // an error may quote only the first 8 bytes of a message
+  if (!start.every((byte, i) => byte === secret[i])) return undefined;
+  return sequence >= 1 && sequence <= sentAt.length ? sequence - 1 : undefined;
+}
+
+/** One run: what marks its requests, and what has become of each. */
+class Pinger {
+  readonly identifier = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
+  /** The first bytes of each payload. */
+  readonly secret = crypto.getRandomValues(new Uint8Array(8));
+  readonly sentAt: number[] = [];
+  /** The round-trip times in milliseconds; `undefined` for a request without a reply. */
+  readonly times: (number | undefined)[] = [];
+  readonly answered: PromiseWithResolvers<void>[] = [];
+  readonly stopped = Promise.withResolvers<void>();
+  stopping = false;
+  done = false;
+
+  constructor(
+    readonly socket: IcmpSocket,
+    readonly size: number,
+    readonly timeout: number,
+    readonly log: (line: string) => void,
+  ) {}
+
+  stop(): void {
+    this.stopping = true;
+    this.stopped.resolve();
+  }
+}
 
 const command = {
   name: "icmp_ping",
-  about: "Sends ICMP echo requests of its own and times the replies.",
+  about: "Sends its own ICMP echo requests and times the replies.",
   run: "deno run -N=127.0.0.1 --allow-ffi ping/icmp_ping.ts",
   args: "[HOST]",
   options: {
-    "count": whole(4, "echo requests to send", 1, 10_000),
-    "interval": seconds(1, "time between them"),
+    "count": integer(4, "echo requests to send", 1, 10_000),
+    "interval": seconds(1, "time between two requests"),
     "timeout": seconds(1, "how long to wait for each reply"),
-    "size": whole(56, "bytes of payload", 16, 65_507, "BYTES"),
-    "ttl": whole(64, "routers to pass at most", 1, 255),
-    "ipv6": toggle("use IPv6"),
-    "json": toggle("print one JSON object instead"),
+    "size": integer(56, "bytes of payload", 16, 65_507, "BYTES"),
+    "ttl": integer(64, "how many routers a packet may pass, at most", 1, 255),
+    "ipv6": flag("use IPv6"),
+    "json": flag("print one JSON object instead"),
   },
 };
 
 await run(command, async (flags) => {
   const host = hostArgument(flags.args, flags.ipv6);
-  const { version, bytes: address } = await resolve(host, flags.ipv6 ? 6 : 4);
-
+  const { version, bytes } = await resolve(host, flags.ipv6 ? 6 : 4);
   const socket = new IcmpSocket(version, flags.ttl);
-  const say = (line: string) => flags.json || console.log(line);
-  const identifier = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
-  const secret = crypto.getRandomValues(new Uint8Array(8));
-  const sentAt: number[] = [];
-  const times: (number | undefined)[] = [];
-  const settled: PromiseWithResolvers<void>[] = [];
-  const stopped = Promise.withResolvers<void>();
-  let stopping = false;
-  onStop(() => {
-    stopping = true;
-    stopped.resolve();
-  });
+  const pinger = new Pinger(socket, flags.size, flags.timeout, (line) => flags.json || console.log(line));
+  onStop(() => pinger.stop());
 
-  /** Which request this is about, if it is one of ours: a datagram socket has the kernel choose the identifier. */
-  function mine({ identifier: id, sequence, payload }: Echo): number | undefined {
-    if (socket.raw && id !== identifier) return undefined;
-    const quoted = payload.subarray(0, secret.length); // an error may quote no more than the first 8 bytes of a message
-    if (!quoted.every((byte, i) => byte === secret[i])) return undefined;
-    return sequence >= 1 && sequence <= sentAt.length ? sequence - 1 : undefined;
-  }
-
-  function hear({ from, ttl, message }: Packet): void {
-    const heard = parseMessage(version, message);
-    if (heard.kind === "other") return;
-    const i = mine(heard.echo);
-    if (i === undefined) return;
-    const time = performance.now() - (sentAt[i] ?? 0);
-    const what = `sequence ${i + 1}`;
-    if (heard.kind === "error") {
-      say(`${what}: ${heard.text}, says ${from}`);
-      settled[i]?.resolve();
-    } else if (heard.echo.payload.length !== flags.size) say(`${what}: reply from ${from} with another payload`);
-    else if (times[i] !== undefined) say(`${what}: reply from ${from}, a duplicate`);
-    else if (time > flags.timeout * 1000) say(`${what}: reply from ${from} after ${time.toFixed(3)} ms, too late`);
-    else {
-      times[i] = time;
-      const hops = ttl === undefined ? "" : ` ttl ${ttl}`;
-      say(`${count(heard.echo.payload.length + 8, "byte")} from ${from}: ${what}${hops} time ${time.toFixed(3)} ms`);
-      settled[i]?.resolve();
-    }
-  }
-
-  let receiving = true;
-  const hearing = (async () => {
-    while (receiving) {
-      const packet = await socket.receive();
-      if (packet) hear(packet);
-    }
-  })();
-
+  pinger.log(
+    `PING ${printable(host)}: ${count(flags.size, "byte")} of payload, ${socket.raw ? "raw" : "datagram"} socket`,
+  );
+  const receiving = receive(pinger);
   try {
-    say(`PING ${printable(host)}: ${count(flags.size, "byte")} of payload, ${socket.raw ? "raw" : "datagram"} socket`);
-    for (let i = 0; i < flags.count && !stopping; i++) {
-      const payload = Uint8Array.from({ length: flags.size }, (_, at) => at);
-      payload.set(secret);
-      new DataView(payload.buffer).setFloat64(8, Date.now());
-      const answer = settled[i] = Promise.withResolvers<void>();
-      times[i] = undefined;
-      const next = after(flags.interval);
-      const late = after(flags.timeout);
-      sentAt[i] = performance.now();
-      socket.send(echoRequest(version, { identifier, sequence: i + 1, payload }), address);
-      await Promise.race([answer.promise, late.promise, stopped.promise]);
-      if (times[i] === undefined && !stopping) say(`sequence ${i + 1}: no reply in ${flags.timeout} s`);
-      if (i + 1 < flags.count) await Promise.race([next.promise, stopped.promise]);
-      next.cancel();
-      late.cancel();
-    }
+    await ping(pinger, bytes, flags.count, flags.interval);
   } finally {
-    receiving = false;
-    await hearing;
+    pinger.done = true;
+    await receiving;
     await socket.close();
   }
 
+  const { times } = pinger;
   const figures = statistics(times);
   if (flags.json) console.log(JSON.stringify({ host, times: times.map((time) => time ?? null), ...figures }));
   else console.log(`\n${printable(host)}: ${summary(figures)}\n${plot(times)}`);
-  if (figures.received === 0) Deno.exit(1);
+  if (figures.received === 0) Deno.exitCode = 1;
 });
 
-function after(limit: number): { promise: Promise<void>; cancel: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, limit * 1000);
-  return { promise, cancel: () => clearTimeout(timer) };
+function sleep(time: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, time * 1000));
 }

@@ -1,41 +1,83 @@
 /**
- * A client of the users API, on `fetch`: a command for each thing that one can do to a user.
+ * A client of the users API, on `fetch`: it lists, reads, creates, changes and deletes users.
  *
- * Look at `call`: a status code of 400 or more is no error to `fetch`. The server says in the body what was wrong, and this
- * client says it on.
+ * Look at `call`: `fetch` does not throw on a status of 400 or more. The body says what is wrong, and this client prints it.
  *
- * ```sh
- * deno run -N=127.0.0.1 rest/client.ts create --name "Ada Lovelace" --email ada@example.com
- * deno run -N=127.0.0.1 rest/client.ts list --q ada
- * deno run -N=127.0.0.1 rest/client.ts update 1 --email countess@example.com
- * deno run -N=127.0.0.1 rest/client.ts delete 1
- * ```
- *
- * Start `deno run -N=127.0.0.1 rest/server.ts` in another terminal first. Both at once: `deno task rest:users`.
- *
- * RFC 9110 §9 (methods), RFC 9457 (problems). API: Deno.args, fetch.
+ * First terminal: `deno run -N=127.0.0.1 rest/server.ts`. This one:
+ * `deno run -N=127.0.0.1 rest/client.ts create --name "Ada Lovelace" --email ada@example.com`, then `list`, `get 1`,
+ * `update 1 --email countess@example.com`, `delete 1`. Both at once: `deno task rest:users`.
+ * RFC 9110 §9 (methods), RFC 9457 (problems), RFC 8288 (links). API: Deno.args, fetch.
  *
  * @module
  */
-import { clientOptions, Failure, place, printable, reach, run, show, text, toggle, whole } from "../cli.ts";
+import {
+  clientOptions,
+  connect,
+  Failure,
+  flag,
+  formatAddress,
+  integer,
+  printable,
+  run,
+  text,
+  type TraceForm,
+} from "../cli.ts";
+import { explainFetch } from "../http/_fetch_errors.ts";
+import { showMessage } from "../tcp/_trace.ts";
 
-const command = {
-  name: "client",
-  about: `Lists, gets, creates, updates and deletes users of a REST API.
-commands: list, get ID, create --name NAME --email EMAIL, update ID [--name NAME] [--email EMAIL], delete ID`,
-  run: "deno run -N=127.0.0.1 rest/client.ts",
-  args: "COMMAND [ID]",
-  options: {
-    ...clientOptions(5000),
-    "name": text("", "the user's name"),
-    "email": text("", "the user's email"),
-    "q": text("", "list: only users with this in their name or email"),
-    "limit": whole(1000, "list: this many users at most", 1, 1_000_000),
-    "json": toggle("print JSON, as it came"),
-  },
-};
+/** Sends one request and reads the response. @throws {Failure} with what the server says is wrong. */
+async function call(server: Server, method: string, path: string, input?: Partial<User>): Promise<Reply> {
+  const addr = { hostname: server.host, port: server.port };
+  const at = formatAddress(addr);
+  const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+  const init = input && { body: JSON.stringify(input), headers: { "content-type": type } };
+  const { response, text } = await connect(server, async ({ signal }) => {
+    showText(server.trace, "client", at, `${method} ${path}\r\n\r\n${init?.body ?? ""}`);
+    const response = await fetch(`http://${at}${path}`, { method, signal, ...init });
+    return { response, text: await response.text() };
+  }).catch((error) => {
+    throw explainFetch(error, addr);
+  });
+  showText(server.trace, at, "client", `${response.status}\r\n\r\n${text}`);
 
-/** A user as the server shows it, as far as this client needs it. */
+  const body = parseJson(text);
+  if (!response.ok) {
+    throw new Failure(`${response.status} ${printable(response.statusText)}: ${problemDetail(body)}`);
+  }
+  if (body === undefined && text !== "") throw new Failure(`${at} did not send JSON: is it a users API?`);
+  return { body, nextPath: /<(\/[^>]*)>; *rel="next"/.exec(response.headers.get("link") ?? "")?.[1] };
+}
+
+/** Reads page after page of the list, by the link that each page has to the next one. */
+async function listUsers(server: Server, limit: number, q: string): Promise<unknown[]> {
+  const users: unknown[] = [];
+  const query = new URLSearchParams({ limit: `${Math.min(limit, 100)}`, ...q ? { q } : {} });
+  let path: string | undefined = `/users?${query}`;
+  while (path !== undefined && users.length < limit) {
+    const { body, nextPath }: Reply = await call(server, "GET", path);
+    if (!Array.isArray(body)) throw new Failure("the server did not send a list of users: is it a users API?");
+    users.push(...body);
+    path = nextPath;
+  }
+  return users.slice(0, limit);
+}
+
+/** Which server to call, and how. */
+interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly wait: number;
+  readonly timeout: number;
+  readonly trace: TraceForm;
+}
+
+/** A response: its JSON, and the path that its link to the next page has. */
+interface Reply {
+  readonly body: unknown;
+  readonly nextPath?: string;
+}
+
+/** The fields of a user that this client prints. */
 interface User {
   readonly id: number;
   readonly name: string;
@@ -43,95 +85,78 @@ interface User {
   readonly updated: string;
 }
 
+const command = {
+  name: "client",
+  about: `Lists, reads, creates, changes and deletes users of a REST API.
+commands: list, get ID, create --name NAME --email EMAIL, update ID [--name NAME] [--email EMAIL], delete ID`,
+  run: "deno run -N=127.0.0.1 rest/client.ts",
+  args: "COMMAND [ID]",
+  options: {
+    ...clientOptions(5000),
+    "name": text("", "the user's name"),
+    "email": text("", "the user's email"),
+    "q": text("", "list: only users with this text in their name or email"),
+    "limit": integer(1000, "list: this many users at most", 1, 1_000_000),
+    "json": flag("print the server's JSON unchanged"),
+  },
+};
+
 await run(command, async (flags) => {
-  const [name = "list", id, ...rest] = flags.args;
-  const base = `http://${place({ hostname: flags.host, port: flags.port })}`;
-  const wrong = (why: string) => new Failure(`${why} (--help tells the commands)`, 2);
-  if (!["list", "get", "create", "update", "delete"].includes(name)) {
-    throw wrong(`there is no command ${printable(name)}`);
-  }
-  const wantsId = ["get", "update", "delete"].includes(name);
-  if (rest.length > 0 || (!wantsId && id !== undefined)) {
-    throw wrong(`${name} takes no ${printable(rest[0] ?? id ?? "")}`);
-  }
-  if (wantsId && !/^\d+$/.test(id ?? "")) throw wrong(`${name} wants the number of a user`);
-  const given = { ...flags.name ? { name: flags.name } : {}, ...flags.email ? { email: flags.email } : {} };
-  if (name === "create" && !(flags.name && flags.email)) throw wrong("create wants --name and --email");
-  if (name === "update" && Object.keys(given).length === 0) throw wrong("update wants --name or --email");
+  const [name = "list", id = ""] = checkArguments(flags);
+  const input = { ...flags.name ? { name: flags.name } : {}, ...flags.email ? { email: flags.email } : {} };
+  const print = ({ body }: Reply) => {
+    const user = parseUser(body);
+    console.log(flags.json ? JSON.stringify(body) : formatUser(user));
+  };
 
-  if (name === "list") await list();
-  else if (name === "create") print(await call("POST", "/users", given));
-  else if (name === "get") print(await call("GET", `/users/${id}`));
-  else if (name === "update") print(await call("PATCH", `/users/${id}`, given));
-  else {
-    await call("DELETE", `/users/${id}`);
+  if (name === "create") print(await call(flags, "POST", "/users", input));
+  else if (name === "get") print(await call(flags, "GET", `/users/${id}`));
+  else if (name === "update") print(await call(flags, "PATCH", `/users/${id}`, input));
+  else if (name === "delete") {
+    await call(flags, "DELETE", `/users/${id}`);
     console.log(`deleted user ${id}`);
-  }
-
-  /** Gets page after page, by the links that each has to the next. */
-  async function list(): Promise<void> {
-    const users: User[] = [];
-    const size = Math.min(flags.limit, 100);
-    let path = `/users?${new URLSearchParams({ limit: `${size}`, ...flags.q ? { q: flags.q } : {} })}`;
-    while (path && users.length < flags.limit) {
-      const { body, link } = await call("GET", path);
-      if (!Array.isArray(body)) throw new Failure(`${base} sent no list of users`);
-      users.push(...body.map(parse));
-      path = /<(\/[^>]*)>; *rel="next"/.exec(link)?.[1] ?? "";
-    }
-    users.length = Math.min(users.length, flags.limit);
-    if (flags.json) console.log(JSON.stringify(users));
+  } else {
+    const list = await listUsers(flags, flags.limit, flags.q);
+    const users = list.map(parseUser);
+    if (flags.json) console.log(JSON.stringify(list));
     else if (users.length === 0) console.log("no users");
-    else for (const user of users) console.log(line(user));
-  }
-
-  function print({ body }: Reply): void {
-    const user = parse(body);
-    console.log(flags.json ? JSON.stringify(body) : line(user));
-  }
-
-  /** One request. @throws {Failure} that says what the server found wrong with it. */
-  async function call(method: string, path: string, body?: unknown): Promise<Reply> {
-    const init = body === undefined ? {} : {
-      body: JSON.stringify(body),
-      headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" },
-    };
-    const trace = (from: string, to: string, first: string, text: string) => {
-      if (flags.trace) show(flags.trace, from, to, new TextEncoder().encode(`${first}\r\n\r\n${text}`));
-    };
-    const { response, text } = await reach(flags, async (signal) => {
-      trace("client", place({ hostname: flags.host, port: flags.port }), `${method} ${path}`, init.body ?? "");
-      const response = await fetch(base + path, { method, signal, ...init });
-      return { response, text: await response.text() };
-    });
-    trace(place({ hostname: flags.host, port: flags.port }), "client", `${response.status}`, text);
-    const value = parseJson(text);
-    if (!response.ok) throw new Failure(`${response.status} ${printable(response.statusText)}: ${reason(value)}`);
-    if (value === undefined && text !== "") throw new Failure(`${base} sent no JSON: is it a users API?`);
-    return { body: value, link: response.headers.get("link") ?? "" };
+    else for (const user of users) console.log(formatUser(user));
   }
 });
 
-interface Reply {
-  readonly body: unknown;
-  readonly link: string;
+/** Returns the command and its id. @throws {Failure} with code 2 if there is no such command, or it lacks something. */
+function checkArguments({ args, name, email }: { args: string[]; name: string; email: string }): string[] {
+  const [command = "list", id, ...rest] = args;
+  const usageError = (why: string) => new Failure(`${why} (--help lists the commands)`, 2);
+  if (!["list", "get", "create", "update", "delete"].includes(command)) {
+    throw usageError(`unknown command ${printable(command)}`);
+  }
+  const needsId = ["get", "update", "delete"].includes(command);
+  const unexpected = needsId ? rest[0] : id;
+  if (unexpected !== undefined) throw usageError(`unexpected argument ${printable(unexpected)} of ${command}`);
+  if (needsId && !/^\d+$/.test(id ?? "")) {
+    throw usageError(`${command} needs the id of a user, for example: ${command} 1`);
+  }
+  if (command === "create" && !(name && email)) throw usageError("create needs --name and --email");
+  if (command === "update" && !name && !email) throw usageError("update needs --name or --email");
+  return args;
 }
 
-function parse(value: unknown): User {
+function parseUser(value: unknown): User {
   const { id, name, email, updated }: Record<string, unknown> = { ...(typeof value === "object" ? value : {}) };
   if (typeof id === "number" && typeof name === "string" && typeof email === "string" && typeof updated === "string") {
     return { id, name, email, updated };
   }
-  throw new Failure("the server sent something that is no user: is it a users API?");
+  throw new Failure("the server sent something that is not a user: is it a users API?");
 }
 
-function line({ id, name, email, updated }: User): string {
+function formatUser({ id, name, email, updated }: User): string {
   return `${`${id}`.padStart(4)}  ${printable(name).padEnd(24)}  ${printable(email).padEnd(32)}  ${printable(updated)}`;
 }
 
-/** What a problem says (RFC 9457): the detail, which names the fields. */
-function reason(value: unknown): string {
-  const detail = value !== null && typeof value === "object" && "detail" in value ? value.detail : undefined;
+/** The detail of a problem (RFC 9457): it names the fields that are wrong. */
+function problemDetail(body: unknown): string {
+  const detail = body !== null && typeof body === "object" && "detail" in body ? body.detail : undefined;
   return typeof detail === "string" ? printable(detail) : "the server does not say why";
 }
 
@@ -142,4 +167,8 @@ function parseJson(text: string): unknown {
     if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
+}
+
+function showText(form: TraceForm, from: string, to: string, text: string): void {
+  showMessage(form, from, to, new TextEncoder().encode(text));
 }

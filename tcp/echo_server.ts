@@ -1,24 +1,34 @@
 /**
  * A TCP server that sends back every byte it receives, to any number of clients at once.
  *
- * Look at `echo`, below: one loop, one buffer. TCP is a stream, so a chunk is whatever has arrived, not what the client
- * wrote: the server needs to know neither. It ends when `read` says `null`: the client has closed its side (FIN), and may
- * still be reading what comes back.
+ * TCP is a stream: `read` returns whatever has arrived, not what the client wrote in one go, and the server needs to know
+ * neither. It returns `null` when the client has closed its side (FIN); the client may still be reading what comes back.
  *
- * ```sh
- * deno run -N=127.0.0.1 tcp/echo_server.ts
- * ```
- *
- * Then, in a second terminal: `deno run -N=127.0.0.1 tcp/echo_client.ts hello`. Both at once: `deno task tcp:echo`.
- *
- * RFC 862 (the echo protocol), RFC 9293 §3.6 (half-close). API: Deno.listen, Deno.Conn.
+ * This terminal: `deno run -N=127.0.0.1 tcp/echo_server.ts`. The other: `deno run -N=127.0.0.1 tcp/echo_client.ts hello`.
+ * Both at once: `deno task tcp:echo`. RFC 862 (echo), RFC 9293 §3.6 (half-close). API: Deno.listen, Deno.Conn.
  *
  * @module
  */
-import { announce, bind, count, onStop, run, serverOptions, whole } from "../cli.ts";
-import { type Client, Clients } from "./clients.ts";
-import { traced } from "./trace.ts";
-import { writeAll } from "./write_all.ts";
+import { bind, count, integer, onStop, run, serverOptions } from "../cli.ts";
+import { announce } from "./_announce.ts";
+import { type Client, Clients, maxClients } from "./_clients.ts";
+import { writeAll } from "./_write_all.ts";
+
+/** Echoes one client until it closes its side. Returns how many bytes came back. */
+async function echo(client: Client, chunk: number): Promise<number> {
+  const { conn } = client;
+  conn.setNoDelay(true); // Nagle's algorithm would hold back a small chunk (RFC 1122 §4.2.3.4)
+  let buffer = new Uint8Array(Math.min(4096, chunk));
+  let total = 0;
+  for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+    await writeAll(conn, buffer.subarray(0, n));
+    client.idleTicks = 0;
+    total += n;
+    // Double a full buffer: fewer system calls for a busy client, little memory for an idle one.
+    if (n === buffer.length && n < chunk) buffer = new Uint8Array(Math.min(2 * n, chunk));
+  }
+  return total;
+}
 
 const command = {
   name: "echo_server",
@@ -26,45 +36,23 @@ const command = {
   run: "deno run -N=127.0.0.1 tcp/echo_server.ts",
   options: {
     ...serverOptions(7007, "close a client that is silent for this long; 0: never"),
-    "chunk": whole(65536, "bytes to read at a time, at most", 1, 1 << 20),
-    "max-clients": whole(10_000, "clients at one time; more wait for their turn", 1, 1_000_000),
+    "chunk": integer(65536, "bytes to read at a time, at most", 1, 1 << 20),
+    "max-clients": maxClients(10_000),
   },
 };
 
 await run(command, async (flags) => {
-  const listener = bind({ hostname: flags.host, port: flags.port }, (addr) => Deno.listen(addr));
-  const clients = new Clients({ max: flags["max-clients"], idle: flags.timeout, log: console.log });
-  onStop(() => clients.stop(listener)); // before anyone can know that there is something to stop
+  const clients = new Clients(flags);
+  onStop(() => clients.interrupt());
+  const listener = bind(flags, Deno.listen);
   announce("Echo server", listener.addr);
 
-  // Not awaited: while one client thinks, the loop accepts and serves the others.
-  const serve = (conn: Deno.TcpConn) => clients.serve(flags.trace ? traced(conn, flags.trace) : conn, echo);
-
-  while (true) {
-    const conn = await clients.next(() => listener.accept());
-    if (conn === undefined) break;
-    const served = serve(conn);
-    if (!flags.once) continue;
-    clients.stop(listener);
-    if (!await served) Deno.exit(1);
-    break;
+  for await (const conn of clients.accept(listener)) {
+    // Not awaited: while one client waits, the loop accepts and serves the others.
+    clients.serve(conn, async (client) => {
+      console.log(`Connected by ${client.name}`);
+      console.log(`${client.name} is done: ${count(await echo(client, flags.chunk), "byte")} echoed`);
+    });
   }
   await clients.finished();
-
-  async function echo(client: Client): Promise<void> {
-    const { conn, name } = client;
-    console.log(`Connected by ${name}`);
-    // Without this, Nagle's algorithm holds back a small chunk until the one before it is acknowledged (RFC 1122 §4.2.3.4).
-    conn.setNoDelay(true);
-    let buffer = new Uint8Array(Math.min(4096, flags.chunk));
-    let total = 0;
-    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
-      await writeAll(conn, buffer.subarray(0, n));
-      client.quiet = 0;
-      total += n;
-      // A client that fills the buffer has much to say: a larger one saves it system calls, and the others memory.
-      if (n === buffer.length && n < flags.chunk) buffer = new Uint8Array(Math.min(2 * n, flags.chunk));
-    }
-    console.log(`${name} is done: ${count(total, "byte")} echoed`);
-  }
 });

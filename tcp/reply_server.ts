@@ -1,67 +1,56 @@
 /**
- * A TCP server that prints each message and answers it: the first lab of most networking courses.
+ * A TCP server that prints each message and replies to it: the first lab of most networking courses.
  *
- * Look at `answer`: one `read` is taken for one message. That works on a quiet network and with a client that waits for
- * the reply, as here, but TCP promises nothing of the kind: two messages can arrive in one read, and one in two. A real
- * protocol says where a message ends: by its length, by a line end, or by closing.
+ * It takes what one `read` returns for one message. That works on a quiet network and with a client that waits for the
+ * reply. TCP does not promise it: two messages can arrive in one read, and one message in two (RFC 9293 §3.7). A real
+ * protocol says where a message ends: by its length, by a line end, or by closing the connection.
  *
- * ```sh
- * deno run -N=127.0.0.1 tcp/reply_server.ts
- * deno run -N -S=networkInterfaces tcp/reply_server.ts --host 0.0.0.0 --port 65432   # for clients on other machines
- * ```
- *
- * Then, in a second terminal: `deno run -N=127.0.0.1 tcp/reply_client.ts`. Both at once: `deno task tcp:reply`.
- *
- * RFC 9293 §3.7 (segments are not messages). API: Deno.listen, Deno.networkInterfaces.
+ * This terminal: `deno run -N=127.0.0.1 tcp/reply_server.ts`. The other: `deno run -N=127.0.0.1 tcp/reply_client.ts`.
+ * Both at once: `deno task tcp:reply`. API: Deno.listen, Deno.networkInterfaces (with --host 0.0.0.0).
  *
  * @module
  */
-import { announce, bind, onStop, printable, run, serverOptions, text, toggle, whole } from "../cli.ts";
-import { type Client, Clients } from "./clients.ts";
-import { traced } from "./trace.ts";
-import { writeAll } from "./write_all.ts";
+import { bind, flag, integer, onStop, printable, run, serverOptions, text } from "../cli.ts";
+import { announce } from "./_announce.ts";
+import { type Client, Clients, maxClients } from "./_clients.ts";
+import { writeAll } from "./_write_all.ts";
+
+/** Prints each message of one client and replies to it, until the client closes its side. */
+async function converse(client: Client, reply: Uint8Array, options: { size: number; close: boolean }): Promise<void> {
+  const { conn, name } = client;
+  console.log(`Connected by ${name}`);
+  const buffer = new Uint8Array(options.size);
+  for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+    console.log(`Received from client: ${printable(buffer.subarray(0, n))}`);
+    await writeAll(conn, reply);
+    client.idleTicks = 0;
+    if (options.close) return;
+  }
+  console.log(`${name} closed the connection`);
+}
 
 const command = {
   name: "reply_server",
-  about: "Prints each message it receives over TCP and answers it.",
+  about: "Prints each message it receives over TCP and replies to it.",
   run: "deno run -N=127.0.0.1 tcp/reply_server.ts",
   options: {
     ...serverOptions(12345, "close a client that is silent for this long; 0: never"),
-    "reply": text("Hello from the server!", "what to answer"),
-    "close": toggle("close after the first reply"),
-    "size": whole(65536, "the longest message, in bytes: a longer one is taken for several", 1, 1 << 20),
-    "max-clients": whole(1000, "clients at one time; more wait for their turn", 1, 1_000_000),
+    "reply": text("Hello from the server!", "what to reply"),
+    "close": flag("close after the first reply"),
+    "size": integer(65536, "the longest message, in bytes; a longer one counts as several", 1, 1 << 20),
+    "max-clients": maxClients(1000),
   },
 };
 
 await run(command, async (flags) => {
   const reply = new TextEncoder().encode(flags.reply);
-  const listener = bind({ hostname: flags.host, port: flags.port }, (addr) => Deno.listen(addr));
-  const clients = new Clients({ max: flags["max-clients"], idle: flags.timeout, log: console.log });
-  onStop(() => clients.stop(listener)); // before anyone can know that there is something to stop
+  const clients = new Clients(flags);
+  onStop(() => clients.interrupt());
+  const listener = bind(flags, Deno.listen);
   announce("Server", listener.addr);
 
-  while (true) {
-    const conn = await clients.next(() => listener.accept());
-    if (conn === undefined) break;
-    const served = clients.serve(flags.trace ? traced(conn, flags.trace) : conn, answer);
-    if (!flags.once) continue;
-    clients.stop(listener);
-    if (!await served) Deno.exit(1);
-    break;
+  for await (const conn of clients.accept(listener)) {
+    clients.serve(conn, (client) => converse(client, reply, flags));
   }
   await clients.finished();
-
-  async function answer(client: Client): Promise<void> {
-    const { conn, name } = client;
-    console.log(`Connected by ${name}`);
-    const buffer = new Uint8Array(flags.size);
-    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
-      console.log(`Received from client: ${printable(buffer.subarray(0, n))}`);
-      await writeAll(conn, reply);
-      client.quiet = 0;
-      if (flags.close) return;
-    }
-    console.log(`${name} closed the connection`);
-  }
 });

@@ -6,20 +6,44 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 /// <reference lib="deno.unstable" />
-import { bind, count, Failure } from "../cli.ts";
-import { type Client, Clients } from "./clients.ts";
-import { traced } from "./trace.ts";
-import { writeAll } from "./write_all.ts";
+import { bind, count, explain, Failure, type TraceForm } from "../cli.ts";
+import { type Client, Clients } from "./_clients.ts";
+import { ENQ } from "./_enquiry.ts";
+import { writeAll } from "./_write_all.ts";
+
+/** Echoes one client until it closes its side. Returns how many bytes it sent. */
+async function echo(client: Client, chunk: number): Promise<number> {
+  const { conn } = client;
+  conn.setNoDelay(true);
+  const buffer = new Uint8Array(chunk);
+  let total = 0;
+  for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+    let bytes = buffer.subarray(0, n);
+    if (total === 0 && bytes[0] === ENQ) {
+      await writeAll(conn, new TextEncoder().encode(`${self.name}\n`));
+      bytes = bytes.subarray(1);
+    }
+    if (bytes.length > 0) await writeAll(conn, bytes);
+    client.idleTicks = 0;
+    total += n;
+  }
+  return total;
+}
 
 /** What the server tells a worker: where to listen and with which limits; later, to stop. */
 export type ToWorker = "stop" | {
-  readonly hostname: string;
-  readonly port: number;
   readonly shared: boolean;
-  readonly flags: { timeout: number; chunk: number; "max-clients": number; trace: "" | "text" | "json" };
+  readonly flags: {
+    host: string;
+    port: number;
+    timeout: number;
+    chunk: number;
+    "max-clients": number;
+    trace: TraceForm;
+  };
 };
 
-/** What a worker tells the server: where it listens or why it cannot, then how it stands each time that changes. */
+/** What a worker tells the server: where it listens or why it cannot, then its counts whenever they change. */
 export type FromWorker = { readonly problem: string } | { readonly listening: Deno.NetAddr } | {
   readonly open: number;
   readonly served: number;
@@ -27,63 +51,41 @@ export type FromWorker = { readonly problem: string } | { readonly listening: De
   readonly over: boolean;
 };
 
-/** ASCII's enquiry, "who are you?": as a client's very first byte it is answered with the worker's name, not echoed. */
-const ENQ = 5;
-
 let clients: Clients | undefined;
-let listener: Deno.TcpListener | undefined;
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  if (data !== "stop") serve(data);
-  else if (listener && !clients?.stopping) clients?.stop(listener);
+  if (data === "stop") clients?.interrupt();
+  else serve(data);
 };
 
-async function serve({ hostname, port, shared, flags }: Exclude<ToWorker, "stop">): Promise<void> {
-  let served = 0;
-  let failed = 0;
+async function serve({ shared, flags }: Exclude<ToWorker, "stop">): Promise<void> {
   const tell = (message: FromWorker) => self.postMessage(message);
-  const state = (over = false) => ({ open: clients?.size ?? 0, served, failed, over });
   const log = (line: string) => console.log(`${self.name}: ${line}`);
-
+  let listener: Deno.TcpListener;
   try {
-    listener = bind({ hostname, port }, (addr) => Deno.listen({ ...addr, reusePort: shared }));
+    listener = bind(flags, (addr) => Deno.listen({ ...addr, reusePort: shared }));
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    return tell({ problem: error.message });
+    const known = explain(error, { hostname: flags.host, port: flags.port });
+    if (!(known instanceof Failure)) throw error;
+    return tell({ problem: known.message });
   }
-  const accepting = listener;
-  const mine = clients = new Clients({ max: flags["max-clients"], idle: flags.timeout, log });
+  const all = clients = new Clients({ ...flags, once: false }, { log, sharedPort: shared });
   tell({ listening: listener.addr });
 
-  while (true) {
-    const conn = await mine.next(() => accepting.accept());
-    if (conn === undefined) break;
-    mine.serve(flags.trace ? traced(conn, flags.trace) : conn, echo).then((well) => {
+  let served = 0;
+  let failed = 0;
+  const state = (over = false) => ({ open: all.size, served, failed, over });
+  for await (const conn of all.accept(listener)) {
+    all.serve(conn, async (client) => {
+      log(`Connected by ${client.name}`);
+      log(`${client.name} is done: ${count(await echo(client, flags.chunk), "byte")} received`);
+    }).then((complete) => {
       served += 1;
-      failed += well ? 0 : 1;
+      failed += complete ? 0 : 1;
       tell(state());
     });
     tell(state());
   }
-  await mine.finished();
+  await all.finished();
   tell(state(true));
-
-  async function echo(client: Client): Promise<void> {
-    const { conn, name } = client;
-    log(`Connected by ${name}`);
-    conn.setNoDelay(true);
-    const buffer = new Uint8Array(flags.chunk);
-    let total = 0;
-    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
-      let chunk = buffer.subarray(0, n);
-      if (total === 0 && chunk[0] === ENQ) {
-        await writeAll(conn, new TextEncoder().encode(`${self.name}\n`));
-        chunk = chunk.subarray(1);
-      }
-      if (chunk.length > 0) await writeAll(conn, chunk);
-      client.quiet = 0;
-      total += n;
-    }
-    log(`${name} is done: ${count(total, "byte")} received`);
-  }
 }

@@ -1,14 +1,14 @@
-/** The pages in a browser: what one sees, clicks and types there. */
+/** The pages in a browser: what a person sees, clicks and types. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { keep, openPage } from "./browser.ts";
-import { serve, testWith, until } from "./helpers.ts";
-import { has } from "./program.ts";
+import { keep, openPage } from "./support/browser.ts";
+import { serve, testWith, until } from "./support/helpers.ts";
+import { has } from "./support/program.ts";
 
 const chromium = await has("chromium", "--version");
 const inBrowser = (name: string, body: () => Promise<void>) =>
   testWith(chromium, "chromium", name, async () => await body());
 
-inBrowser("the listing of a folder: links lead on and back, and fit on a phone", async () => {
+inBrowser("the listing of a folder: its links work, and it fits on a phone", async () => {
   const { program, port } = await serve("http/file_server.ts", "--root", "http");
   await using _ = program;
   await using opened = await openPage(900);
@@ -36,7 +36,7 @@ inBrowser("the listing of a folder: links lead on and back, and fit on a phone",
   assertEquals(errors, []);
 });
 
-inBrowser("the users' page: a form adds, a button deletes, what is wrong is said, and no name is markup", async () => {
+inBrowser("the users' page: a form adds, a button deletes, errors are shown, and a name is never HTML", async () => {
   const { program, port } = await serve("rest/server.ts");
   await using _ = program;
   await using opened = await openPage(900);
@@ -56,7 +56,7 @@ inBrowser("the users' page: a form adds, a button deletes, what is wrong is said
   await add("Somebody", "ADA@example.com");
   await page.waitForSelector("text=409 Conflict: another user has this email");
   await add("Somebody", "nobody");
-  await page.waitForSelector("text=422 Unprocessable Entity: email is no email address");
+  await page.waitForSelector("text=422 Unprocessable Entity: email is not an email address");
   await add('<img src=x onerror="document.title=1">', "markup@example.com");
   await page.waitForSelector("#users tr:nth-child(3)");
   assertEquals(
@@ -66,10 +66,39 @@ inBrowser("the users' page: a form adds, a button deletes, what is wrong is said
   await page.fill("[name=q]", "turing");
   await until(async () => await page.locator("#users tr").count() === 1, "one user");
   await page.click("#users button");
-  await page.waitForSelector("text=204: user 2 is gone");
+  await page.waitForSelector("text=204 No Content: user 2 was deleted");
   await page.fill("[name=q]", "");
   await until(async () => await page.locator("#users tr").count() === 2, "two users");
   assertEquals(await page.title(), "Users API");
-  // The browser itself reports the two answers that are no success.
+  // The browser itself reports the two responses with an error.
   assert(errors.every((error) => /status of (409|422) /.test(error)) && errors.length === 2, errors.join("\n"));
+});
+
+inBrowser("the users' page: only the response to the newest search is shown", async () => {
+  const { program, port } = await serve("rest/server.ts");
+  await using _ = program;
+  for (const name of ["Ada Lovelace", "Alan Turing", "Alonzo Church"]) {
+    const body = JSON.stringify({ name, email: `${name.replace(" ", ".")}@example.com` });
+    const headers = { "content-type": "application/json" };
+    await (await fetch(`http://127.0.0.1:${port}/users`, { method: "POST", headers, body })).body?.cancel();
+  }
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await until(async () => await page.locator("#users tr").count() === 3, "three users");
+  // The first two responses arrive after the third one, in the opposite order.
+  await page.evaluate(`
+    const { fetch } = window;
+    const delays = { "/users?q=a": 600, "/users?q=al": 300 };
+    window.fetch = async (path, init) => {
+      const response = await fetch(path, init);
+      await new Promise((resolve) => setTimeout(resolve, delays[path] ?? 0));
+      window.arrived = (window.arrived ?? 0) + 1;
+      return response;
+    };`);
+  await page.locator("[name=q]").pressSequentially("alo");
+  await until(async () => await page.evaluate("window.arrived") === 3, "three responses");
+  await page.waitForTimeout(100);
+  assertEquals(await page.locator("#users td:nth-child(2)").allTextContents(), ["Alonzo Church"]);
+  assertEquals(errors, []);
 });

@@ -1,9 +1,10 @@
-/** `deno task check`: each wrong peer is caught by the right checks, and nothing that was started is left behind. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { suites } from "./checks/suites.ts";
-import { output, portsFree, serve, testWith, until } from "./helpers.ts";
-import { has, Program } from "./program.ts";
-import { root } from "./tasks.ts";
+/** `deno task check`: the right checks catch each wrong peer, and no program that was started is left behind. `deno task demo`. */
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "jsr:@std/assert@1";
+import { Failure } from "../cli.ts";
+import { suites } from "./suites/suites.ts";
+import { output, portsFree, serve, testWith, until } from "./support/helpers.ts";
+import { has, Program } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
 
 const python = await has("python3", "--version");
 const linux = Deno.build.os === "linux";
@@ -17,7 +18,7 @@ async function check(...args: string[]): Promise<Program> {
 
 const failed = (program: Program) => [...program.stdout.matchAll(/^✗ (.*) \(0\/\d+\)$/gm)].map(([, name]) => name);
 
-/** Every peer, the suite it is put to, and just those checks that must catch it. */
+/** Each peer, the suite that checks it, and exactly the checks that it must fail. */
 const peers: [suite: string, peer: string, caught: string[]][] = [
   ["tcp:echo", "echo_threads.py", []],
   ["tcp:echo", "echo_wrong.py correct", []],
@@ -48,16 +49,20 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["tcp:threaded", "echo_threads.py", []],
   ["tcp:threaded", "echo_wrong.py blocks-on-send", ["a client that never reads"]],
   ["tcp:threaded", "echo_wrong.py one-at-a-time", suites["tcp:threaded"]?.checks.map(({ name }) => name) ?? []],
-  ["tcp:reply", "reply.py classic", ["a conversation", "a silent client beside"]],
+  ["tcp:reply", "reply.py classic", ["a conversation", "a silent client at the same time"]],
   ["tcp:reply", "reply.py never-replies", suites["tcp:reply"]?.checks.map(({ name }) => name) ?? []],
-  ["tcp:reply", "reply.py decodes-strictly", ["bytes that are not text", "a conversation", "a silent client beside"]],
+  ["tcp:reply", "reply.py decodes-strictly", [
+    "bytes that are not text",
+    "a conversation",
+    "a silent client at the same time",
+  ]],
   ["tcp:reply", "reply.py serves-one-client", [
     "the next client",
     "bytes that are not text",
     "a client that says nothing",
     "a client that resets",
     "a conversation",
-    "a silent client beside",
+    "a silent client at the same time",
   ]],
   ["tcp:echo-client", "echo_client.py correct", []],
   ["tcp:echo-client", "echo_client.py reads-once", ["an echo in pieces"]],
@@ -70,7 +75,7 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["dns:client", "dns_client.py any-question", ["another question"]],
   ["dns:client", "dns_client.py any-source", ["another source"]],
   ["dns:client", "dns_client.py asks-once", ["a lost query"]],
-  ["dns:client", "dns_client.py ignores-tc", ["a truncated answer"]],
+  ["dns:client", "dns_client.py ignores-tc", ["a truncated response"]],
   ["dns:client", "dns_client.py ignores-rcode", ["no such name"]],
   ["http:server", "http_wrong.py correct", []],
   ["http:server", "http_wrong.py head-with-body", ["HEAD has no body"]],
@@ -87,44 +92,44 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["http:server", "http_wrong.py any-host", ["no Host", "two Hosts"]],
   ["http:server", "http_wrong.py trims-names", ["a space before the colon", "a folded line"]],
   ["http:server", "http_wrong.py first-length", ["two lengths"]],
-  ["http:server", "http_wrong.py loose-numbers", ["a length that is no number"]],
+  ["http:server", "http_wrong.py loose-numbers", ["a length that is not a number"]],
   ["http:server", "http_wrong.py half-open-ranges", ["ranges"]],
   ["http:server", "http_wrong.py opens-any-path", ["no path leaves the root"]],
   ["http:server", "http_wrong.py one-at-a-time", ["a client that is slow beside"]],
-  ["http:server", "http_wrong.py one-page", ["what is not there", "pipelining"]],
+  ["http:server", "http_wrong.py one-page", ["a path that does not exist", "pipelining"]],
   ["http:server", "http_wrong.py cr-is-a-line-end", ["a bare CR"]],
   ["http:server", "http_wrong.py fold-is-a-field", ["a folded line"]],
-  ["http:server", "http_wrong.py any-version", ["HTTP/3.0 on a line"]],
+  ["http:server", "http_wrong.py any-version", ["HTTP/3.0 in the request line"]],
   ["http:server", "http_wrong.py both-lengths", ["both lengths"]],
-  ["http:server", "http_wrong.py no-limits", ["a request line without end", "a head without end"]],
+  ["http:server", "http_wrong.py no-limits", ["an endless request line", "an endless head"]],
   ["http:server", "http_wrong.py no-empty-line", ["an empty line first"]],
-  ["http:server", "http_wrong.py paths-only", ["a whole URI as target"]],
+  ["http:server", "http_wrong.py paths-only", ["a complete URI as the target"]],
   ["http:server", "http_wrong.py no-allow", ["another method"]],
   ["http:server", "http_wrong.py no-conditions", ["304 has no body"]],
   ["http:client", "http_client.py correct", []],
   ["http:client", "http_client.py reads-once", [
     "a response in single bytes",
     "chunks in single bytes, with trailers",
-    "a body cut short",
+    "a truncated body",
   ]],
   ["http:client", "http_client.py any-protocol", ["another protocol"]],
-  ["http:client", "http_client.py minds-the-case", ["names in any case"]],
-  ["http:client", "http_client.py takes-1xx-for-it", ["1xx before it"]],
+  ["http:client", "http_client.py minds-the-case", ["field names in upper and lower case"]],
+  ["http:client", "http_client.py takes-1xx-for-it", ["1xx before the response"]],
   ["http:client", "http_client.py waits-on-204", ["204 has no body"]],
   ["http:client", "http_client.py prints-chunks", [
     "chunks",
     "chunks in single bytes, with trailers",
-    "chunks cut short",
-    "chunk sizes of garbage",
+    "truncated chunks",
+    "malformed chunk sizes",
   ]],
   ["http:client", "http_client.py waits-for-the-end", [
     "a page",
     "a response in single bytes",
-    "1xx before it",
-    "names in any case",
-    "a body cut short",
+    "1xx before the response",
+    "field names in upper and lower case",
+    "a truncated body",
   ]],
-  ["http:client", "http_client.py accepts-short", ["a body cut short"]],
+  ["http:client", "http_client.py accepts-short", ["a truncated body"]],
   ["smtp:server", "smtp_wrong.py correct", []],
   ["smtp:server", "smtp_wrong.py dies-of-long-lines", ["a line of a million bytes"]],
   ["smtp:server", "smtp_wrong.py reads-whole-lines", ["one byte at a time"]],
@@ -149,7 +154,7 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["smtp:server", "smtp_wrong.py rset-does-nothing", ["RSET"]],
   ["smtp:server", "smtp_wrong.py stays", ["a mail"]],
   ["smtp:server", "smtp_wrong.py hangs-up-on-unknown", ["an unknown command", "pipelining"]],
-  ["smtp:server", "smtp_wrong.py one-at-a-time", ["a client that is silent beside"]],
+  ["smtp:server", "smtp_wrong.py one-at-a-time", ["a silent client at the same time"]],
   ["smtp:client", "smtp_client.py correct", []],
   ["smtp:client", "smtp_client.py any-protocol", ["another protocol"]],
   ["smtp:client", "smtp_client.py only-ehlo", ["no EHLO"]],
@@ -160,26 +165,30 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["smtp:client", "smtp_client.py just-hangs-up", ["QUIT after a refusal"]],
   ["udp:chat", "chat.py correct", []],
   ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
-  ["udp:chat", "chat.py raw-lines", ["no line in another's name"]],
-  ["udp:chat", "chat.py raw-controls", ["no line in another's name", "no terminal controls"]],
+  ["udp:chat", "chat.py raw-lines", ["no forged line"]],
+  ["udp:chat", "chat.py raw-controls", ["no forged line", "no terminal controls"]],
   ["udp:chat", "chat.py shares-names", ["a name that is taken"]],
   ["udp:chat", "chat.py keeps-who-left", ["/quit"]],
-  ["udp:chat", "chat.py no-echo", ["alone you are echoed"]],
+  ["udp:chat", "chat.py no-echo", ["an echo to the sender"]],
   ["udp:chat-client", "chat_client.py correct", []],
-  ["udp:chat-client", "chat_client.py sends-once", ["lost datagrams", "a forged echo", "another's words"]],
-  ["udp:chat-client", "chat_client.py new-number", ["lost datagrams", "another's words"]],
-  ["udp:chat-client", "chat_client.py shows-all", ["an echo that comes twice"]],
+  ["udp:chat-client", "chat_client.py sends-once", [
+    "lost datagrams",
+    "a forged echo",
+    "a line that resembles the echo",
+  ]],
+  ["udp:chat-client", "chat_client.py new-number", ["lost datagrams", "a line that resembles the echo"]],
+  ["udp:chat-client", "chat_client.py shows-all", ["an echo that arrives twice"]],
   ["udp:chat-client", "chat_client.py any-source", ["a forged echo"]],
-  ["udp:chat-client", "chat_client.py any-echo", ["another's words"]],
-  ["udp:chat-client", "chat_client.py deaf", ["what others say is shown"]],
+  ["udp:chat-client", "chat_client.py any-echo", ["a line that resembles the echo"]],
+  ["udp:chat-client", "chat_client.py deaf", ["messages from others"]],
   ["udp:chat-client", "chat_client.py raw-controls", ["no terminal controls"]],
   ["udp:chat-client", "chat_client.py dies-on-bytes", ["any datagram"]],
   ["udp:chat-client", "chat_client.py floods", ["a silent server", "no server"]],
   ["udp:chat-client", "chat_client.py shrugs", ["a silent server", "no server"]],
-  ["udp:chat-client", "chat_client.py vanishes", ["it leaves"]],
+  ["udp:chat-client", "chat_client.py vanishes", ["/quit at the end"]],
 ];
 
-/** Runs jobs, `many` at a time, and returns a promise for each. Most of a check's time is waiting. */
+/** Runs jobs, `many` at a time, and returns a promise for each. A check spends most of its time waiting. */
 function pool<T>(many: number, jobs: (() => Promise<T>)[]): Promise<T>[] {
   const results = jobs.map(() => Promise.withResolvers<T>());
   let next = 0;
@@ -193,8 +202,8 @@ function pool<T>(many: number, jobs: (() => Promise<T>)[]): Promise<T>[] {
   return results.map(({ promise }) => promise);
 }
 
-testWith(python, "python3", "check: each peer that is wrong is caught by the right checks", async (t) => {
-  // A correct program is given time, should the machine be busy; a wrong one that does not answer is not waited for.
+testWith(python, "python3", "check: the right checks catch each wrong peer", async (t) => {
+  // A correct program gets more time, in case the machine is busy. A wrong one often does not answer at all.
   const timeout = (caught: string[]) => ["--timeout", caught.length > 0 ? "0.8" : "10"];
   const run = (suite: string, peer: string, caught: string[]) =>
     check(suite, ...timeout(caught), "--", "python3", ...`tests/peers/${peer}`.split(" "));
@@ -202,18 +211,18 @@ testWith(python, "python3", "check: each peer that is wrong is caught by the rig
   for (const [i, [suite, peer, caught]] of peers.entries()) {
     await t.step(`${suite} on ${peer}: ${caught.join(", ") || "nothing to catch"}`, async () => {
       const program = await programs[i];
-      if (!program) throw new Error("it was not run");
+      if (!program) throw new Error("the check did not run");
       assertEquals(failed(program), caught, program.stdout + program.stderr);
       assertEquals(program.status?.code, caught.length > 0 ? 1 : 0);
     });
   }
 });
 
-/** The project's DNS server with something put wrong between it and the wire. */
+/** The project's DNS server, with its messages changed before they are sent. */
 const wrongServers: [way: string, caught: string[]][] = [
   ["correct", []],
   ["not-authoritative", ["an address"]],
-  ["always-no-error", ["no such name", "other zones", "EDNS", "what is not understood"]],
+  ["always-no-error", ["no such name", "other zones", "EDNS", "unknown opcode, malformed query"]],
   ["no-soa", ["no such name", "no such records", "wildcards"]],
   ["no-edns", ["EDNS"]],
   ["no-glue", ["delegations"]],
@@ -221,7 +230,7 @@ const wrongServers: [way: string, caught: string[]][] = [
   ["one-answer", ["every record of the zone", "aliases", "too big for a datagram"]],
   ["never-truncates", ["too big for a datagram"]],
   ["one-a-connection", ["several queries on a connection"]],
-  ["answers-answers", ["no answer to an answer"]],
+  ["answers-answers", ["no response to a response"]],
   ["dies-on-garbage", ["garbage"]],
 ];
 for (const [way, caught] of wrongServers) {
@@ -248,7 +257,7 @@ Deno.test("check dns:client on query.ts: nothing to catch", async () => {
   assertEquals(failed(program), [], program.stdout + program.stderr);
 });
 
-/** The checks of the users API that need no user to be made. */
+/** The checks of the users API that create no user. */
 const withoutUsers = ["no such user", "a bad page", "malformed JSON", "every bad field", "another type", "too long"]
   .concat(["another method", "many at once", "a description"]);
 const wrongApis: [way: string, caught: string[]][] = [
@@ -260,7 +269,7 @@ const wrongApis: [way: string, caught: string[]][] = [
   ["loses-updates", ["If-Match"]],
   ["any-type", ["another type"]],
   ["guesses-pages", ["list, page by page", "a bad page"]],
-  ["patch-is-put", ["change", "an email twice", "If-Match"]],
+  ["patch-is-put", ["change", "the same email twice", "If-Match"]],
   ["no-allow", ["another method"]],
   ["no-next", ["list, page by page"]],
   ["400-for-all", ["replace", "change", "every bad field"]],
@@ -272,7 +281,7 @@ const wrongApis: [way: string, caught: string[]][] = [
 ];
 for (const [way, caught] of wrongApis) {
   Deno.test(`check rest:users on rest_wrong.ts ${way}: ${caught.join(", ") || "nothing to catch"}`, async () => {
-    const server = ["deno", "run", "-N=127.0.0.1", "-E=PORT", "tests/peers/rest_wrong.ts", way];
+    const server = ["deno", "run", "-N=127.0.0.1", "-E=PORT", "--allow-run", "tests/peers/rest_wrong.ts", way];
     const program = await check("rest:users", "--timeout", "3", "--", ...server);
     assertEquals(failed(program), caught, program.stdout + program.stderr);
   });
@@ -299,7 +308,7 @@ for (const script of ["raw_client", "fetch_client"]) {
   });
 }
 
-Deno.test("check: the project's own clients pass, their flags and {host} {port} filled in", async () => {
+Deno.test("check: the project's own clients pass; {host} and {port} are replaced in their options", async () => {
   for (const [suite, script] of [["tcp:echo-client", "echo_client"], ["tcp:reply-client", "reply_client"]] as const) {
     const program = await check(
       ...[suite, "--timeout", "10", "--", "deno", "run", "-N=127.0.0.1", `tcp/${script}.ts`],
@@ -309,7 +318,7 @@ Deno.test("check: the project's own clients pass, their flags and {host} {port} 
   }
 });
 
-Deno.test("check --at: a server that runs; --json: what Gradescope reads", async () => {
+Deno.test("check --at: a server that is running; --json: the results for Gradescope", async () => {
   const { program: server, port } = await serve("tcp/reply_server.ts", "--close");
   await using _ = server;
   const file = await Deno.makeTempFile({ suffix: ".json" });
@@ -333,7 +342,7 @@ Deno.test("check --at: a server that runs; --json: what Gradescope reads", async
 testWith(
   linux && await has("pgrep", "-V"),
   "pgrep of Linux",
-  "check: what it started is stopped, its children too, even by Ctrl-C",
+  "check: the programs it started are stopped, and their children, even after Ctrl-C",
   async () => {
     // A shell that starts the server as its child, and a child that ignores SIGTERM.
     const mark = `mark${crypto.randomUUID()}`;
@@ -343,15 +352,15 @@ testWith(
       (await output("pgrep", "-f", `^(python3|sh) .*${mark}`)).trim().split("\n").filter((pid) => pid);
     const program = await check("tcp:echo", "--timeout", "10", "--", "sh", "-c", shell);
     if (python) assertEquals(failed(program), [], program.stdout);
-    await until(async () => (await alive()).length === 0, "nothing left");
+    await until(async () => (await alive()).length === 0, "no program is left");
 
     const flags = ["-N", "--allow-run", "-E", "-R", "-W"];
     const client = ["tests/check.ts", "tcp:echo-client", "--", "sh", "-c", shell];
     const waiting = new Program(["deno", "run", ...flags, ...client], { cwd: root });
-    await until(async () => (await alive()).length > 0, "it started");
+    await until(async () => (await alive()).length > 0, "the program has started");
     waiting.signal("SIGINT");
     assertEquals((await waiting.end()).code, 1, waiting.stderr);
-    await until(async () => (await alive()).length === 0, "nothing left after Ctrl-C");
+    await until(async () => (await alive()).length === 0, "no program is left after Ctrl-C");
   },
 );
 
@@ -360,10 +369,10 @@ Deno.test("check: wrong usage is one line and exit code 2, a missing program exi
   closed.close();
   for (
     const [args, code, line] of [
-      [[], 2, /which suite\? choose one of .*tcp:echo, tcp:echo-client/],
+      [[], 2, /give the name of a suite: .*tcp:echo, tcp:echo-client/],
       [["tcp:ecko"], 2, /there is no suite tcp:ecko: choose one of/],
-      [["tcp:echo"], 2, /tcp:echo checks a TCP echo server: tell which, by --at/],
-      [["tcp:echo", "--at", "7007"], 2, /--at wants HOST:PORT, as 127.0.0.1:7007, not 7007/],
+      [["tcp:echo"], 2, /tcp:echo checks a TCP echo server: give the program to check with --at/],
+      [["tcp:echo", "--at", "7007"], 2, /--at wants HOST:PORT, such as 127.0.0.1:7007, not 7007/],
       [["tcp:echo", "--at", "127.0.0.1:0"], 2, /--at wants HOST:PORT/],
       [["tcp:echo", "--at", "127.0.0.1:7007", "--", "x"], 2, /leave out the command/],
       [["tcp:echo-client", "--at", "127.0.0.1:7007"], 2, /checks a client: give its command after --/],
@@ -374,6 +383,11 @@ Deno.test("check: wrong usage is one line and exit code 2, a missing program exi
     assertMatch(program.stderr, line);
     assertEquals([program.status?.code, program.stderr.trimEnd().split("\n").length], [code, 1], program.stderr);
   }
+  await assertRejects(
+    async () => await new Program(["deno"], { cwd: `${root}no-such-folder` }).end(),
+    Failure,
+    "no folder",
+  );
   const nobody = await check("tcp:echo", "--at", `127.0.0.1:${closed.addr.port}`);
   assertEquals([nobody.status?.code, failed(nobody).length], [1, suites["tcp:echo"]?.checks.length]);
   assertStringIncludes(nobody.stdout, "expected a connection to 127.0.0.1:");
@@ -392,7 +406,7 @@ Deno.test("check: every check says why it matters, and counts", () => {
 testWith(
   portsFree(7007, 9999),
   "ports 7007 and 9999 free",
-  "demo: a pair that works is ✓, one that does not ✗ with its reason and exit code 1",
+  "demo: ✓ for a pair that works, ✗ with its reason and exit code 1 for one that does not",
   async () => {
     const demo = async (...args: string[]) => {
       const program = new Program(["deno", "task", "--quiet", "demo", ...args], { cwd: root });
@@ -412,5 +426,21 @@ testWith(
     assertMatch(works.stdout, /^1 pair worked, 0 failed, 0 skipped$/m);
     assertEquals(works.status?.code, 0);
     assertEquals((await demo("no:such")).status?.code, 1);
+  },
+);
+
+testWith(
+  portsFree(9999) && linux,
+  "port 9999 free, on Linux",
+  "demo: Ctrl-C prints the table so far, with exit code 1",
+  async () => {
+    const program = new Program(["deno", "run", "-R=deno.json", "--allow-run", "tests/demo.ts", "udp", "ping:icmp"], {
+      cwd: root,
+    });
+    await program.line(/^── ping:icmp/, 60);
+    await new Promise((started) => setTimeout(started, 500));
+    program.signal("SIGINT");
+    assertEquals((await program.end()).code, 1, program.stderr);
+    assertMatch(program.stdout, /^udp:chat +✓ +[\d.]+\n\n1 pair worked, 0 failed, 0 skipped$/m);
   },
 );

@@ -3,22 +3,22 @@ import {
   type Command,
   explain,
   Failure,
-  place,
+  flag,
+  formatAddress,
+  integer,
+  parseFlags,
   printable,
   printableLine,
-  readFlags,
   seconds,
   text,
-  toggle,
-  whole,
 } from "../cli.ts";
 import { clientOptions, count, within } from "../cli.ts";
 
 const options = {
   ...clientOptions(7007),
-  "once": toggle("stop"),
+  "once": flag("stop"),
   "reply": text("hi", "what to say"),
-  "size": whole(64, "bytes", 1, 100),
+  "size": integer(64, "bytes", 1, 100),
   "idle": seconds(1.5, "silence"),
 };
 const command: Command<typeof options> = {
@@ -30,7 +30,7 @@ const command: Command<typeof options> = {
 };
 
 Deno.test("flags: values of their own types, and defaults", () => {
-  const flags = readFlags(command, [
+  const flags = parseFlags(command, [
     "--port",
     "80",
     "--once",
@@ -52,14 +52,14 @@ Deno.test("flags: values of their own types, and defaults", () => {
 });
 
 Deno.test("flags: --trace does not take the word after it, --trace=json is a form", () => {
-  const flags = readFlags(command, ["--trace", "hello"]);
+  const flags = parseFlags(command, ["--trace", "hello"]);
   assertEquals([flags?.trace, flags?.args], ["text", ["hello"]]);
-  assertEquals(readFlags(command, ["--trace=json"])?.trace, "json");
-  assertEquals(readFlags(command, ["--", "--trace"])?.args, ["--trace"]);
-  assertEquals(readFlags(command, [])?.trace, "");
+  assertEquals(parseFlags(command, ["--trace=json"])?.trace, "json");
+  assertEquals(parseFlags(command, ["--", "--trace"])?.args, ["--trace"]);
+  assertEquals(parseFlags(command, [])?.trace, "");
 });
 
-Deno.test("flags: help", () => assertEquals(readFlags(command, ["--port", "x", "-h"]), undefined));
+Deno.test("flags: help", () => assertEquals(parseFlags(command, ["--port", "x", "-h"]), undefined));
 
 for (
   const [argv, says] of [
@@ -68,21 +68,21 @@ for (
     [["--no-once"], "unknown option --no-once"],
     [["--port"], "--port needs a value"],
     [["--port", "--once"], "--port needs a value"],
-    [["--port", "0"], "--port wants a whole number from 1 to 65535, not 0"],
-    [["--port", "65536"], "--port wants a whole number from 1 to 65535, not 65536"],
-    [["--port", "1e3"], "--port wants a whole number"],
-    [["--port", "0x50"], "--port wants a whole number"],
+    [["--port", "0"], "--port needs a whole number from 1 to 65535, not 0"],
+    [["--port", "65536"], "--port needs a whole number from 1 to 65535, not 65536"],
+    [["--port", "1e3"], "--port needs a whole number"],
+    [["--port", "0x50"], "--port needs a whole number"],
     [["--port", "8\x1b[2J"], "not 8\\x1b[2J"],
-    [["--size", "1.5"], "--size wants a whole number from 1 to 100"],
+    [["--size", "1.5"], "--size needs a whole number from 1 to 100"],
     [["--idle", "-1"], "unknown option -1"],
-    [["--idle=-1"], "--idle wants a number of seconds from 0 to 86400, not -1"],
-    [["--idle=NaN"], "--idle wants a number of seconds"],
-    [["--idle=Infinity"], "--idle wants a number of seconds"],
-    [["--trace=xml"], "--trace wants text or json, not xml"],
+    [["--idle=-1"], "--idle needs a number of seconds from 0 to 86400, not -1"],
+    [["--idle=NaN"], "--idle needs a number of seconds"],
+    [["--idle=Infinity"], "--idle needs a number of seconds"],
+    [["--trace=xml"], "--trace needs text or json, not xml"],
   ] as const
 ) {
   Deno.test(`flags: ${JSON.stringify(argv)} is wrong usage`, () => {
-    const failure = assertThrowsFailure(() => readFlags(command, [...argv]));
+    const failure = assertThrowsFailure(() => parseFlags(command, [...argv]));
     assertEquals(failure.code, 2);
     assertStringIncludes(failure.message, says);
     assertStringIncludes(failure.message, "usage: deno run x.ts [OPTION ...] [WORD ...]");
@@ -91,8 +91,8 @@ for (
 
 Deno.test("flags: a script without arguments takes none", () => {
   const bare = { ...command, args: undefined };
-  assertStringIncludes(assertThrowsFailure(() => readFlags(bare, ["word"])).message, "unexpected argument word");
-  assertStringIncludes(assertThrowsFailure(() => readFlags(bare, ["--", "word"])).message, "unexpected argument word");
+  assertStringIncludes(assertThrowsFailure(() => parseFlags(bare, ["word"])).message, "unexpected argument word");
+  assertStringIncludes(assertThrowsFailure(() => parseFlags(bare, ["--", "word"])).message, "unexpected argument word");
 });
 
 Deno.test("printable: controls, line separators, bidi overrides and broken UTF-8 are harmless", () => {
@@ -104,9 +104,9 @@ Deno.test("printable: controls, line separators, bidi overrides and broken UTF-8
   assertEquals(printable(Uint8Array.of(0x41, 0xff, 0x42)), "A\ufffdB");
 });
 
-Deno.test("place: an IPv6 address stands in brackets", () => {
-  assertEquals(place({ hostname: "127.0.0.1", port: 80 }), "127.0.0.1:80");
-  assertEquals(place({ hostname: "::1", port: 80 }), "[::1]:80");
+Deno.test("formatAddress: an IPv6 address stands in brackets", () => {
+  assertEquals(formatAddress({ hostname: "127.0.0.1", port: 80 }), "127.0.0.1:80");
+  assertEquals(formatAddress({ hostname: "::1", port: 80 }), "[::1]:80");
 });
 
 Deno.test("count: one and many", () => {
@@ -147,11 +147,11 @@ Deno.test("printableLine: tabs stay, a backslash and a t are no tab, and control
 
 Deno.test("an option with an empty value needs one, also where the shell made an argument of it", () => {
   const bare = { ...command, args: undefined };
-  assertMatch(assertThrowsFailure(() => readFlags(bare, ["--reply", ""])).message, /^--reply needs a value\n/);
+  assertMatch(assertThrowsFailure(() => parseFlags(bare, ["--reply", ""])).message, /^--reply needs a value\n/);
 });
 
 Deno.test("--host: names and addresses, and none with a port or whatever else", () => {
-  const hostOf = (raw: string) => readFlags({ ...command, options: clientOptions(1) }, [`--host=${raw}`])?.host;
+  const hostOf = (raw: string) => parseFlags({ ...command, options: clientOptions(1) }, [`--host=${raw}`])?.host;
   for (
     const [raw, host] of [["localhost", "localhost"], ["::1", "::1"], ["[::1]", "::1"], [
       "fe80::1%eth0",
@@ -166,7 +166,7 @@ Deno.test("--host: names and addresses, and none with a port or whatever else", 
   ) {
     assertMatch(
       assertThrowsFailure(() => hostOf(raw)).message,
-      /^--host wants a name or an address, without a port, not /,
+      /^--host needs a name or an address, without a port, not /,
     );
   }
 });

@@ -1,46 +1,27 @@
 /**
- * Runs every server–client pair, one after another, and sums up: `deno task demo`.
+ * Runs every server–client pair, one after another, and prints a table of the results: `deno task demo`.
  *
  * @module
  */
-import { count, run } from "../cli.ts";
-import { pairs } from "./tasks.ts";
+import { count, onStop, run } from "../cli.ts";
+import { pairs } from "./support/tasks.ts";
 
-const command = {
-  name: "demo",
-  about: "Runs the server-client pairs of deno.json one after another and sums up. Arguments choose some of them.",
-  run: "deno task demo",
-  args: "[PAIR ...]",
-  options: {},
-};
+/** The result of one pair: its exit code, its time and the last line it printed on stderr. */
+interface Row {
+  readonly name: string;
+  readonly code: number;
+  readonly seconds: number;
+  readonly last: string;
+}
 
-await run(command, async ({ args }) => {
-  const rows: { name: string; mark: string; seconds: string; reason: string }[] = [];
-  for (const [name] of pairs()) {
-    if (args.length > 0 && !args.some((arg) => name === arg || name.startsWith(`${arg}:`))) continue;
-    console.log(`\n── ${name} ${"─".repeat(Math.max(0, 60 - name.length))}`);
-    const start = performance.now();
-    const { code, last } = await runPair(name);
-    rows.push({
-      name,
-      mark: code === 0 ? "✓" : code === 3 ? "skipped" : "✗",
-      seconds: ((performance.now() - start) / 1000).toFixed(1),
-      reason: code === 0 ? "" : last || `exit code ${code}`,
-    });
-  }
-  console.log(`\n${"pair".padEnd(16)} ${"".padEnd(8)} seconds`);
-  for (const { name, mark, seconds, reason } of rows) {
-    console.log(`${name.padEnd(16)} ${mark.padEnd(8)} ${seconds.padStart(7)}  ${reason}`.trimEnd());
-  }
-  const failed = rows.filter(({ mark }) => mark === "✗").length;
-  const skipped = rows.filter(({ mark }) => mark === "skipped").length;
-  console.log(`\n${count(rows.length - failed - skipped, "pair")} worked, ${failed} failed, ${skipped} skipped`);
-  if (failed > 0 || rows.length === 0) Deno.exit(1);
-});
+/** The pair that is running. */
+let child: Deno.ChildProcess | undefined;
 
-/** Runs one task, passing on what it prints as it comes; `last` is its last line on stderr. */
-async function runPair(name: string): Promise<{ code: number; last: string }> {
-  const child = new Deno.Command(Deno.execPath(), {
+/** Runs one task and passes on what it prints. */
+async function runPair(name: string): Promise<Row> {
+  console.log(`\n── ${name} ${"─".repeat(Math.max(0, 60 - name.length))}`);
+  const start = performance.now();
+  child = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", name],
     stdin: "null",
     stdout: "inherit",
@@ -51,5 +32,54 @@ async function runPair(name: string): Promise<{ code: number; last: string }> {
     await Deno.stderr.write(new TextEncoder().encode(text));
     last = text.trimEnd().split("\n").at(-1) || last;
   }
-  return { code: (await child.status).code, last };
+  const { code } = await child.status;
+  child = undefined;
+  return { name, code, seconds: (performance.now() - start) / 1000, last };
+}
+
+const command = {
+  name: "demo",
+  about: "Runs the server-client pairs of deno.json, one after another. Arguments choose some of them.",
+  run: "deno task demo",
+  args: "[PAIR ...]",
+  options: {},
+};
+
+await run(command, async ({ args }) => {
+  const rows: Row[] = [];
+  let stopped = false;
+  onStop(() => {
+    stopped = true;
+    // Ctrl-C reaches the pair as well, because it is in the same process group. SIGTERM reaches this process alone.
+    try {
+      child?.kill("SIGTERM");
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error; // it has just ended
+    }
+  });
+  for (const [name] of pairs()) {
+    if (args.length > 0 && !args.some((arg) => name === arg || name.startsWith(`${arg}:`))) continue;
+    const row = await runPair(name);
+    if (stopped) break;
+    rows.push(row);
+  }
+  printTable(rows);
+  if (stopped || rows.length === 0 || rows.some((row) => mark(row) === "✗")) Deno.exitCode = 1;
+});
+
+/** Exit code 3: this machine lacks something that the pair needs. */
+function mark({ code }: Row): string {
+  return code === 0 ? "✓" : code === 3 ? "skipped" : "✗";
+}
+
+function printTable(rows: Row[]): void {
+  console.log(`\n${"pair".padEnd(16)} ${"".padEnd(8)} seconds`);
+  for (const row of rows) {
+    const why = row.code === 0 ? "" : row.last || `exit code ${row.code}`;
+    const time = row.seconds.toFixed(1).padStart(7);
+    console.log(`${row.name.padEnd(16)} ${mark(row).padEnd(8)} ${time}  ${why}`.trimEnd());
+  }
+  const failed = rows.filter((row) => mark(row) === "✗").length;
+  const skipped = rows.filter((row) => mark(row) === "skipped").length;
+  console.log(`\n${count(rows.length - failed - skipped, "pair")} worked, ${failed} failed, ${skipped} skipped`);
 }

@@ -1,19 +1,21 @@
 /** HTTP messages: heads, bodies, conditions, ranges and paths, with cases from RFC 9110 and RFC 9112. */
 import { assert, assertEquals, assertThrows } from "jsr:@std/assert@1";
-import { Body, type Framing, requestFraming, responseFraming, writeChunk } from "../http/body.ts";
-import { accepts, parseDate, precondition, ranges } from "../http/conditions.ts";
-import { humanSize, listing } from "../http/listing.ts";
+import { Body, encodeChunk, type Framing, requestFraming, responseFraming } from "../http/_body.ts";
+import { concat } from "../http/_concat.ts";
+import { acceptsCoding, evaluatePreconditions, parseDate, parseRanges } from "../http/_conditions.ts";
+import { humanSize, listing } from "../http/_listing.ts";
 import {
+  encodeRequest,
+  encodeResponse,
   Fields,
-  HEAD,
+  HEAD_LIMITS,
   headLength,
   MessageError,
   parseRequest,
   parseResponse,
-  writeRequest,
-  writeResponse,
-} from "../http/message.ts";
-import { segmentsOf } from "../http/target.ts";
+} from "../http/_message.ts";
+import { reasonPhrase } from "../http/_reason_phrase.ts";
+import { parseTargetPath } from "../http/_path.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
@@ -39,7 +41,7 @@ Deno.test("a request: RFC 9112 §2.1's example", () => {
   assertEquals([head.method, head.target, head.minor], ["GET", "/hello.txt", 1]);
   assertEquals(head.fields.get("accept-language"), "en, mi");
   assertEquals(framing, { kind: "none" });
-  assertEquals(text(writeRequest(head)), raw);
+  assertEquals(text(encodeRequest(head)), raw);
 });
 
 Deno.test("a response: RFC 9110 §3.9's example, and its body", () => {
@@ -51,7 +53,7 @@ Deno.test("a response: RFC 9110 §3.9's example, and its body", () => {
   const length = headLength(data);
   const parsed = parseResponse(data.subarray(0, length));
   assertEquals([parsed.status, parsed.reason], [200, "OK"]);
-  assertEquals(text(writeResponse(parsed)), head);
+  assertEquals(text(encodeResponse(parsed)), head);
   const body = new Body(responseFraming(parsed, "GET"));
   let got = "";
   assertEquals(body.push(data.subarray(length), (part) => got += text(part)), 51);
@@ -105,10 +107,10 @@ Deno.test("what could be read in two ways is refused, with the status that says 
       [`POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip, chunked\r\n\r\n`, 501],
       [`POST / HTTP/1.1\r\n${host}Transfer-Encoding: xchunked\r\n\r\n`, 400],
       [`POST / HTTP/1.0\r\n${host}Transfer-Encoding: chunked\r\n\r\n`, 400], // §6.1
-      [`GET /${"a".repeat(HEAD.line)} HTTP/1.1\r\n${host}\r\n`, 414],
-      [`GET / HTTP/1.1\r\n${host}X: ${"a".repeat(HEAD.line)}\r\n\r\n`, 431],
+      [`GET /${"a".repeat(HEAD_LIMITS.line)} HTTP/1.1\r\n${host}\r\n`, 414],
+      [`GET / HTTP/1.1\r\n${host}X: ${"a".repeat(HEAD_LIMITS.line)}\r\n\r\n`, 431],
       [`GET / HTTP/1.1\r\n${host}${`X: ${"a".repeat(1000)}\r\n`.repeat(40)}\r\n`, 431],
-      [`GET / HTTP/1.1\r\n${host}${"X: y\r\n".repeat(HEAD.fields)}\r\n`, 431],
+      [`GET / HTTP/1.1\r\n${host}${"X: y\r\n".repeat(HEAD_LIMITS.fields)}\r\n`, 431],
     ] as const
   ) refused(raw, status);
 });
@@ -132,8 +134,8 @@ Deno.test("what is allowed is taken", () => {
 });
 
 Deno.test("a head is too long as soon as it is, not when it ends", () => {
-  assertThrows(() => headLength(bytes("G".repeat(HEAD.line + 1))), MessageError);
-  assertEquals(headLength(bytes("G".repeat(HEAD.line))), -1);
+  assertThrows(() => headLength(bytes("G".repeat(HEAD_LIMITS.line + 1))), MessageError);
+  assertEquals(headLength(bytes("G".repeat(HEAD_LIMITS.line))), -1);
   assertThrows(() => headLength(bytes("GET / HTTP/1.1\nHost: a\n")), MessageError, "nc -C");
 });
 
@@ -144,9 +146,9 @@ Deno.test("no value writes a line of its own", () => {
   for (const name of ["", "a b", "a:", "a\r\n", "ä"]) assertThrows(() => new Fields([[name, ""]]), MessageError);
   const fields = new Fields();
   for (const target of ["/a b", "/a\r\nX: y", ""]) {
-    assertThrows(() => writeRequest({ method: "GET", target, fields }), MessageError);
+    assertThrows(() => encodeRequest({ method: "GET", target, fields }), MessageError);
   }
-  assertThrows(() => writeRequest({ method: "GET /", target: "/", fields }), MessageError);
+  assertThrows(() => encodeRequest({ method: "GET /", target: "/", fields }), MessageError);
 });
 
 /** A body, fed in pieces of `size` bytes; returns it, and what was left over. */
@@ -198,9 +200,14 @@ Deno.test("bodies that are malformed or cut short are errors", () => {
   assertThrows(
     () => decode({ kind: "length", length: 6 }, "hello", 9).body.end(),
     MessageError,
-    "after 5 bytes, before 6",
+    "after 5 bytes of the body; expected 6",
   );
-  assertEquals(text(writeChunk(bytes("hello world, all"))), "10\r\nhello world, all\r\n");
+  assertEquals(text(encodeChunk(bytes("hello world, all"))), "10\r\nhello world, all\r\n");
+});
+
+Deno.test("reason phrases, and byte arrays joined", () => {
+  assertEquals([200, 404, 299].map(reasonPhrase), ["OK", "Not Found", ""]);
+  assertEquals(text(concat([bytes("a"), bytes(""), bytes("bc")])), "abc");
 });
 
 Deno.test("which responses have a body, and how it ends (RFC 9112 §6.3)", () => {
@@ -230,8 +237,8 @@ Deno.test("random bytes end in an error or in nothing, and what is parsed is wri
       if (length < 0) continue;
       const head = parseRequest(data.subarray(0, length));
       new Body(requestFraming(head)).push(data.subarray(length), () => {});
-      assertEquals(parseRequest(writeRequest(head)).target, head.target);
-      assertEquals([...parseRequest(writeRequest(head)).fields], [...head.fields]);
+      assertEquals(parseRequest(encodeRequest(head)).target, head.target);
+      assertEquals([...parseRequest(encodeRequest(head)).fields], [...head.fields]);
       parsed++;
     } catch (error) {
       if (!(error instanceof MessageError)) throw error;
@@ -278,12 +285,13 @@ Deno.test("preconditions in their order (RFC 9110 §13.2.2)", () => {
       [[["If-Unmodified-Since", same]], 200],
       [[["If-Match", '"abc"'], ["If-None-Match", '"abc"']], 304],
     ] as [[string, string][], number][]
-  ) assertEquals(precondition(fields(...lines), validators), state, JSON.stringify(lines));
+  ) assertEquals(evaluatePreconditions(fields(...lines), validators), state, JSON.stringify(lines));
 });
 
 Deno.test("ranges (RFC 9110 §14.1.2: of 10000 bytes)", () => {
   const of = (range: string, ...more: [string, string][]) =>
-    ranges(fields(["Range", range], ...more), 10_000, validators)?.map(({ start, end }) => `${start}-${end}`).join();
+    parseRanges(fields(["Range", range], ...more), 10_000, validators)?.map(({ start, end }) => `${start}-${end}`)
+      .join();
   assertEquals(of("bytes=0-499"), "0-499");
   assertEquals(of("bytes=500-999"), "500-999");
   assertEquals(of("bytes=-500"), "9500-9999");
@@ -325,17 +333,17 @@ Deno.test("Accept-Encoding (RFC 9110 §12.5.3)", () => {
       ["gzip;q=0, *", false],
       ["xgzip", false],
     ] as const
-  ) assertEquals(accepts(header, "gzip"), taken, header);
+  ) assertEquals(acceptsCoding(header, "gzip"), taken, header);
 });
 
 Deno.test("paths are decoded once, and none leads up", () => {
-  assertEquals(segmentsOf("/"), [""]);
-  assertEquals(segmentsOf("/a%20b/c?d=/../e"), ["a b", "c"]);
-  assertEquals(segmentsOf("//a///b/"), ["a", "b", ""]);
-  assertEquals(segmentsOf("http://host/a"), ["a"]);
-  assertEquals(segmentsOf("http://host"), [""]);
-  assertEquals(segmentsOf("/%252e%252e/x"), ["%2e%2e", "x"]);
-  assertEquals(segmentsOf("/%C3%BC"), ["ü"]);
+  assertEquals(parseTargetPath("/"), [""]);
+  assertEquals(parseTargetPath("/a%20b/c?d=/../e"), ["a b", "c"]);
+  assertEquals(parseTargetPath("//a///b/"), ["a", "b", ""]);
+  assertEquals(parseTargetPath("http://host/a"), ["a"]);
+  assertEquals(parseTargetPath("http://host"), [""]);
+  assertEquals(parseTargetPath("/%252e%252e/x"), ["%2e%2e", "x"]);
+  assertEquals(parseTargetPath("/%C3%BC"), ["ü"]);
   for (
     const target of [
       "/..",
@@ -355,7 +363,7 @@ Deno.test("paths are decoded once, and none leads up", () => {
       "/%ff",
       "/%c0%ae%c0%ae/x",
     ]
-  ) assertThrows(() => segmentsOf(target), MessageError, undefined, target);
+  ) assertThrows(() => parseTargetPath(target), MessageError, undefined, target);
 });
 
 Deno.test("the page of a folder escapes names, sorts as people do, and keeps its links relative", () => {

@@ -1,16 +1,15 @@
-/** Ping: the outputs of each system, ICMP messages by their bytes, the real programs, and a network that loses packets. */
+/** Ping: the output of each system's program, ICMP messages as bytes, the real programs, and a network that loses packets. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { checksum, echoRequest, parseMessage, withoutHeader } from "../ping/icmp.ts";
-import { reader } from "../ping/output.ts";
-import { parseAddress } from "../ping/socket.ts";
-import { plot, statistics, summary } from "../ping/statistics.ts";
-import { descriptors, failedWith, memory, testWith } from "./helpers.ts";
-import { has, Program } from "./program.ts";
-import { root } from "./tasks.ts";
+import { checksum, decodeMessage, encodeEchoRequest, stripIpv4Header } from "../ping/_icmp.ts";
+import { createLineParser } from "../ping/_ping_output.ts";
+import { plot, statistics, summary } from "../ping/_statistics.ts";
+import { descriptors, failedWith, memory, testWith } from "./support/helpers.ts";
+import { has, Program } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
 
-/** What the reader makes of an output: one character a line that counts, and the times. */
+/** The parsed lines of an output: one letter for each kind, and the times. */
 function read(output: string, windows = false): { kinds: string; times: number[]; sequences: (number | undefined)[] } {
-  const next = reader(windows);
+  const next = createLineParser(windows);
   const said = output.split("\n").map((line) => next(line)).filter(({ kind }) => kind !== "other");
   return {
     kinds: said.map((line) => line.kind === "reply" ? (line.duplicate ? "d" : "r") : line.kind[0]).join(""),
@@ -39,7 +38,7 @@ rtt min/avg/max/mdev = 10.300/525.650/1041.000/515.350 ms, pipe 2`);
 Deno.test("output: iputils in German, with a decimal comma, and IPv6", () => {
   assertEquals(read("64 Bytes von 127.0.0.1: icmp_seq=1 ttl=64 Zeit=0,034 ms").times, [0.034]);
   assertEquals(read("64 octets de ::1: icmp_seq=2 ttl=64 temps=0.05 ms").times, [0.05]);
-  const line = reader(false)("64 bytes from 2001:db8::1: icmp_seq=7 ttl=55 time=8.12 ms");
+  const line = createLineParser(false)("64 bytes from 2001:db8::1: icmp_seq=7 ttl=55 time=8.12 ms");
   assertEquals(line, { kind: "reply", from: "2001:db8::1", time: 8.12, ttl: 55, sequence: 7, duplicate: false });
 });
 
@@ -142,13 +141,13 @@ Deno.test("checksum: the example of RFC 1071 §3, odd lengths, and a message wit
   assertEquals(checksum(data), ~0xddf2 & 0xffff);
   assertEquals(checksum(Uint8Array.of(1)), ~0x0100 & 0xffff);
   assertEquals(checksum(new Uint8Array(0)), 0xffff);
-  assertEquals(checksum(echoRequest(4, { identifier: 77, sequence: 3, payload: Uint8Array.of(1, 2, 3) })), 0);
+  assertEquals(checksum(encodeEchoRequest(4, { identifier: 77, sequence: 3, payload: Uint8Array.of(1, 2, 3) })), 0);
 });
 
 Deno.test("icmp: an echo request, byte by byte", () => {
   const echo = { identifier: 0x1234, sequence: 0x0102, payload: Uint8Array.of(0xaa, 0xbb) };
-  assertEquals([...echoRequest(4, echo)], [8, 0, 0x3a, 0x0e, 0x12, 0x34, 1, 2, 0xaa, 0xbb]);
-  assertEquals([...echoRequest(6, echo)], [128, 0, 0, 0, 0x12, 0x34, 1, 2, 0xaa, 0xbb]);
+  assertEquals([...encodeEchoRequest(4, echo)], [8, 0, 0x3a, 0x0e, 0x12, 0x34, 1, 2, 0xaa, 0xbb]);
+  assertEquals([...encodeEchoRequest(6, echo)], [128, 0, 0, 0, 0x12, 0x34, 1, 2, 0xaa, 0xbb]);
 });
 
 /** An IPv4 packet with ICMP in it, and as many words of options. */
@@ -159,23 +158,23 @@ function packet(message: Uint8Array, options = 0): Uint8Array {
   return bytes;
 }
 
-Deno.test("icmp: replies, errors, IP options, and what is not ours to read", () => {
+Deno.test("icmp: replies, errors, IP options, and other messages", () => {
   const echo = { identifier: 7, sequence: 9, payload: Uint8Array.of(1, 2, 3, 4) };
-  const request = echoRequest(4, echo);
+  const request = encodeEchoRequest(4, echo);
   const reply = Uint8Array.from(request);
   reply[0] = 0;
   reply.set([0, 0], 2);
   const sum = checksum(reply);
   reply.set([sum >> 8, sum & 255], 2);
-  assertEquals(parseMessage(4, reply), { kind: "reply", echo });
+  assertEquals(decodeMessage(4, reply), { kind: "reply", echo });
   for (const options of [0, 1, 10]) {
-    const read = withoutHeader(packet(reply, options));
-    assertEquals([read?.ttl, read && parseMessage(4, read.message)], [61, { kind: "reply", echo }]);
+    const read = stripIpv4Header(packet(reply, options));
+    assertEquals([read?.ttl, read && decodeMessage(4, read.message)], [61, { kind: "reply", echo }]);
   }
   const damaged = Uint8Array.from(reply);
   damaged[10] = 99;
-  assertEquals(parseMessage(4, damaged), { kind: "other" });
-  assertEquals(parseMessage(4, request), { kind: "other" }); // on loopback one hears one's own request
+  assertEquals(decodeMessage(4, damaged), { kind: "other" });
+  assertEquals(decodeMessage(4, request), { kind: "other" }); // on loopback a raw socket receives its own requests
 
   const error = (type: number, code: number, quoted: Uint8Array) => {
     const bytes = new Uint8Array(8 + quoted.length);
@@ -186,34 +185,23 @@ Deno.test("icmp: replies, errors, IP options, and what is not ours to read", () 
     return bytes;
   };
   const about = (type: number, code: number) => {
-    const read = parseMessage(4, error(type, code, packet(request, 2)));
-    return read.kind === "error" ? [read.text, read.exceeded, read.echo.identifier, read.echo.sequence] : read.kind;
+    const read = decodeMessage(4, error(type, code, packet(request, 2)));
+    return read.kind === "error" ? [read.text, read.timeExceeded, read.echo.identifier, read.echo.sequence] : read.kind;
   };
   assertEquals(about(11, 0), ["time to live exceeded", true, 7, 9]);
   assertEquals(about(3, 1), ["destination unreachable: host", false, 7, 9]);
   assertEquals(about(3, 13), ["destination unreachable: code 13", false, 7, 9]);
   // RFC 792 lets an error quote no more than the header and 8 bytes: no payload, but identifier and sequence.
-  assertEquals(parseMessage(4, error(11, 0, packet(request).subarray(0, 28))).kind, "error");
-  assertEquals(parseMessage(4, error(11, 0, packet(request).subarray(0, 27))).kind, "other");
-  assertEquals(parseMessage(4, error(11, 0, new Uint8Array(0))).kind, "other");
+  assertEquals(decodeMessage(4, error(11, 0, packet(request).subarray(0, 28))).kind, "error");
+  assertEquals(decodeMessage(4, error(11, 0, packet(request).subarray(0, 27))).kind, "other");
+  assertEquals(decodeMessage(4, error(11, 0, new Uint8Array(0))).kind, "other");
 
-  // Any bytes at all are read without harm.
+  // Any bytes can be decoded without an error.
   let seed = 7;
   for (let i = 0; i < 3000; i++) {
     const bytes = Uint8Array.from({ length: i % 70 }, () => (seed = seed * 48271 % 0x7fffffff) & 0xff);
-    for (const version of [4, 6] as const) parseMessage(version, bytes);
-    withoutHeader(bytes);
-  }
-});
-
-Deno.test("socket: addresses in numbers", () => {
-  const bytes = (text: string) => parseAddress(text)?.bytes.toHex();
-  assertEquals(bytes("127.0.0.1"), "7f000001");
-  assertEquals(bytes("::1"), "00000000000000000000000000000001");
-  assertEquals(bytes("2001:db8::ff00:42:8329"), "20010db8000000000000ff0000428329");
-  assertEquals(bytes("::ffff:192.0.2.1"), "00000000000000000000ffffc0000201");
-  for (const text of ["", "256.0.0.1", "1.2.3", "localhost", "::1::", "1:2", ":"]) {
-    assertEquals(parseAddress(text), undefined);
+    for (const version of [4, 6] as const) decodeMessage(version, bytes);
+    stripIpv4Header(bytes);
   }
 });
 
@@ -243,7 +231,7 @@ for (
     "right to open ICMP sockets",
   ]] as const
 ) {
-  testWith(present, what, `${script}: 127.0.0.1 answers, and --json tells the same`, async () => {
+  testWith(present, what, `${script}: 127.0.0.1 replies, and --json prints the same`, async () => {
     const program = await ping(script, ["--count", "3", "--interval", "0.2"]);
     assertEquals(program.status?.code, 0, program.stderr);
     assertEquals(program.stdout.match(/^64 bytes from 127\.0\.0\.1: .*ttl[ =]64 time[ =][\d.]+ ms$/gm)?.length, 3);
@@ -255,13 +243,13 @@ for (
     assertEquals([json.host, json.sent, json.received, json.loss, json.times.length], ["127.0.0.1", 2, 2, 0, 2]);
   });
 
-  testWith(present && ipv6, `${what}, or IPv6`, `${script} --ipv6: ::1 answers`, async () => {
+  testWith(present && ipv6, `${what}, or IPv6`, `${script} --ipv6: ::1 replies`, async () => {
     const program = await ping(script, ["--count", "1", "--ipv6"]);
     assertEquals(program.status?.code, 0, program.stderr);
     assertMatch(program.stdout, /64 bytes from ::1: /);
   });
 
-  testWith(present, what, `${script}: a name that is nobody's is one line and exit code 1`, async () => {
+  testWith(present, what, `${script}: an unknown name is one line and exit code 1`, async () => {
     const program = script === "ping"
       ? await ping(script, ["no.such.invalid"])
       : new Program(["deno", "run", "-N", "--allow-ffi", "ping/icmp_ping.ts", "no.such.invalid"], { cwd: root });
@@ -273,15 +261,15 @@ for (
 testWith(
   systemPing && drop,
   "ping, or no setpriv",
-  "ping: without the right to send ICMP it is exit code 3",
+  "ping: without the privilege to send ICMP it exits with 3",
   async () => {
     const program = await ping("ping", ["--count", "1"], ["setpriv", "--bounding-set=-net_raw"]);
-    // Where the system lets everyone ping, or ping asks for another right, there is nothing that is missing.
+    // On a system that lets every user ping, or whose ping needs another privilege, nothing is missing.
     if (program.status?.code !== 0) failedWith(program, 3, /^ping: .*(may not run|not permitted|denied)/i);
   },
 );
 
-Deno.test("ping: without a ping program it is exit code 3, and how to get one", async () => {
+Deno.test("ping: without a ping program it exits with 3 and says how to install one", async () => {
   const program = await ping("ping", [], [], { PATH: "/nowhere" });
   assertMatch(program.stderr, /ping: no ping program here.* apt-get install iputils-ping$/m);
   assertEquals(program.status?.code, 3);
@@ -319,7 +307,7 @@ printf '64 bytes from 192.0.2.1: icmp_seq=4 ttl=57 time=7.5 ms \\033[2J\\n'
 testWith(
   socket && drop,
   "setpriv, or right to open ICMP sockets",
-  "icmp_ping: without the right it is exit code 3, and what is missing",
+  "icmp_ping: without the privilege it exits with 3 and names what is missing",
   async () => {
     const program = await ping("icmp_ping", [], ["setpriv", "--bounding-set=-net_raw"]);
     failedWith(
@@ -330,7 +318,7 @@ testWith(
     failedWith(
       await ping("icmp_ping", ["localhost"]),
       1,
-      /^icmp_ping: no permission to look up localhost: add -N=localhost to deno run$/m,
+      /^icmp_ping: no permission to look up localhost: add -N=localhost: deno run -N=127\.0\.0\.1,localhost --allow-ffi ping\/icmp_ping\.ts localhost$/m,
     );
   },
 );
@@ -346,13 +334,18 @@ testWith(
   },
 );
 
-testWith(socket, "right to open ICMP sockets", "icmp_ping: two at once hear only their own replies", async () => {
-  const both = await Promise.all([1, 2].map(() => ping("icmp_ping", ["--count", "10", "--interval", "0.02"])));
-  for (const program of both) {
-    assertMatch(program.stdout, /10 sent, 10 received/);
-    assert(!program.stdout.includes("duplicate"));
-  }
-});
+testWith(
+  socket,
+  "right to open ICMP sockets",
+  "icmp_ping: two at the same time count only their own replies",
+  async () => {
+    const both = await Promise.all([1, 2].map(() => ping("icmp_ping", ["--count", "10", "--interval", "0.02"])));
+    for (const program of both) {
+      assertMatch(program.stdout, /10 sent, 10 received/);
+      assert(!program.stdout.includes("duplicate"));
+    }
+  },
+);
 
 testWith(
   socket,
@@ -375,7 +368,7 @@ testWith(
   },
 );
 
-/** Runs a shell script that makes network namespaces; they are deleted afterwards. */
+/** Makes network namespaces, runs a shell script in them, then `body`; deletes the namespaces afterwards. */
 async function inNamespaces(names: string[], script: string, body: () => Promise<void>): Promise<void> {
   const sh = async (line: string) => (await new Deno.Command("sh", { args: ["-ec", line] }).output()).success;
   const remove = names.map((name) => `ip netns del ${name} 2>/dev/null || :`).join("\n");
@@ -402,7 +395,7 @@ const netem = namespaces && await has(
 testWith(
   namespaces && systemPing,
   "right to make network namespaces (as root: iproute2)",
-  "ping and icmp_ping: a host that stops answering, and begins again",
+  "ping and icmp_ping: a host that stops answering, and replies again later",
   async () => {
     const name = `${id}b`;
     await inNamespaces([name], `ip -n ${name} link set lo up`, async () => {
@@ -422,7 +415,7 @@ testWith(
         const program = new Program([...prefix, Deno.execPath(), "run", ...flags, ...args], { cwd: root });
         await program.line(/(icmp_seq=|sequence )1 /);
         await deaf(1);
-        await program.line(/(icmp_seq=|sequence )3/); // lost, and said so
+        await program.line(/(icmp_seq=|sequence )3/); // a line about a lost one
         await deaf(0);
         assertEquals((await program.end()).code, 0, program.stderr);
         assertMatch(program.stdout, /6 sent, [2-5] received, [\d.]+ % lost\n/);

@@ -1,4 +1,4 @@
-/** The users API: the suite on every store, what a crash leaves, the client's commands, and misuse. */
+/** The users API: the suite on every store, crashes, full disks, the client's commands, and misuse. */
 import {
   assert,
   assertEquals,
@@ -8,13 +8,12 @@ import {
   assertThrows,
 } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { answer } from "../rest/api.ts";
-import { openapi } from "../rest/openapi.ts";
-import { PostgresStore } from "../rest/postgres_store.ts";
-import { SqliteStore } from "../rest/sqlite_store.ts";
-import { Changed, Duplicate, MemoryStore, type Store, Unavailable } from "../rest/store.ts";
-import { InvalidUser, parseDraft, parsePatch } from "../rest/user.ts";
-import { suites } from "./checks/suites.ts";
+import { openapi } from "../rest/_openapi.ts";
+import { PostgresStore } from "../rest/_postgres_store.ts";
+import { SqliteStore } from "../rest/_sqlite_store.ts";
+import { DuplicateEmail, MemoryStore, type Store, StoreUnavailable, VersionConflict } from "../rest/_store.ts";
+import { InvalidUser, parseInput, parsePatch } from "../rest/_user.ts";
+import { suites } from "./suites/suites.ts";
 import {
   descriptors,
   failedWith,
@@ -28,13 +27,13 @@ import {
   suiteTest,
   testWith,
   until,
-} from "./helpers.ts";
-import { has, Program } from "./program.ts";
-import { root } from "./tasks.ts";
+} from "./support/helpers.ts";
+import { has, Program } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
 const programs = linux ? await postgresPrograms() : "";
-const limits = { maxBody: 65536, timeout: 5 };
+const maxBody = 65536; // the default of --max-body
 
 /** The server on a database file in a folder. */
 async function serveFile(folder: string, ...args: string[]): Promise<{ program: Program; port: number; at: string }> {
@@ -85,13 +84,13 @@ testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users
       await exercise(store);
       await store.close();
     });
-    await t.step("a database that goes away is 503, and the server stays", async () => {
+    await t.step("a database that goes away is 503, and the server keeps running", async () => {
       await database.program.stop();
       const response = await fetch(`http://127.0.0.1:${port}/users`);
       assertEquals([response.status, response.headers.get("content-type")], [503, "application/problem+json"]);
       await response.body?.cancel();
     });
-    await t.step("a database that is not there is one line and exit code 1", async () => {
+    await t.step("a database that cannot be reached is one line and exit code 1", async () => {
       const program = new Program(command.map((word) => word === `${port}` ? "0" : word), { cwd: root });
       await program.end();
       failedWith(program, 1, /^server: cannot use postgres:\/\/127\.0\.0\.1:\d+\/postgres: /m);
@@ -101,23 +100,23 @@ testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users
   }
 });
 
-/** What every store must do, with its own errors. */
+/** What every store must do, and which errors it throws. */
 async function exercise(store: Store): Promise<void> {
   const mark = crypto.randomUUID();
   const ada = await store.create({ name: "Ada", email: `ada@${mark}` });
   assertEquals([ada.version, ada.user.created], [1, ada.user.updated]);
-  await assertRejects(async () => await store.create({ name: "Other", email: `ADA@${mark}` }), Duplicate);
+  await assertRejects(async () => await store.create({ name: "Other", email: `ADA@${mark}` }), DuplicateEmail);
   const changed = await store.update(ada.user.id, { name: "Ada L." }, 1);
   assertEquals([changed?.version, changed?.user.name, changed?.user.email], [2, "Ada L.", `ada@${mark}`]);
-  await assertRejects(async () => await store.update(ada.user.id, { name: "X" }, 1), Changed);
-  await assertRejects(async () => await store.delete(ada.user.id, 1), Changed);
+  await assertRejects(async () => await store.update(ada.user.id, { name: "X" }, 1), VersionConflict);
+  await assertRejects(async () => await store.delete(ada.user.id, 1), VersionConflict);
   const [ä, percent] = [await store.create({ name: "Ärger 100%_", email: `x@${mark}` }), `%${mark}`];
   assertEquals((await store.list({ limit: 9, after: 0, q: "äRGER 100%_" })).map(({ id }) => id), [ä.user.id]);
-  assertEquals(await store.list({ limit: 9, after: 0, q: percent }), [], "a percent sign is no pattern");
+  assertEquals(await store.list({ limit: 9, after: 0, q: percent }), [], "a percent sign is not a pattern");
   assertEquals((await store.list({ limit: 1, after: ada.user.id, q: mark })).map(({ id }) => id), [ä.user.id]);
   const hostile = await store.create({ name: "'); DROP TABLE users; --", email: `y@${mark}` });
   assertEquals((await store.get(hostile.user.id))?.user.name, "'); DROP TABLE users; --");
-  await assertRejects(async () => await store.update(hostile.user.id, { email: `X@${mark}` }), Duplicate);
+  await assertRejects(async () => await store.update(hostile.user.id, { email: `X@${mark}` }), DuplicateEmail);
   assertEquals((await store.get(hostile.user.id))?.version, 1, "a failed change changes nothing");
   for (const { user } of [ada, ä, hostile]) assertEquals(await store.delete(user.id), true);
   assertEquals([await store.delete(ada.user.id), await store.get(ada.user.id)], [false, undefined]);
@@ -130,7 +129,7 @@ async function exercise(store: Store): Promise<void> {
     try {
       return (await store.create({ name: `${i}`, email: `same@${mark}` })).version;
     } catch (error) {
-      assert(error instanceof Duplicate);
+      assert(error instanceof DuplicateEmail);
       return 0;
     }
   }));
@@ -146,34 +145,34 @@ Deno.test("the stores in memory and in a file do the same", async () => {
   await Deno.remove(folder, { recursive: true });
   const small = new MemoryStore(1);
   small.create({ name: "a", email: "a@b" });
-  assertThrows(() => small.create({ name: "b", email: "b@b" }), Unavailable);
+  assertThrows(() => small.create({ name: "b", email: "b@b" }), StoreUnavailable);
 });
 
-Deno.test("what is a user, and what is not", () => {
-  assertEquals(parseDraft({ name: "Ünï 👋", email: "a+b@ex.ample", id: 7, created: "x" }), {
+Deno.test("valid and invalid users", () => {
+  assertEquals(parseInput({ name: "Ünï 👋", email: "a+b@ex.ample", id: 7, created: "x" }), {
     name: "Ünï 👋",
     email: "a+b@ex.ample",
   });
   assertEquals(parsePatch({}), {});
-  const wrong = (value: unknown, parse: (value: unknown) => unknown = parseDraft) => {
+  const errors = (value: unknown, parse: (value: unknown) => unknown = parseInput) => {
     const error = assertThrows(() => parse(value), InvalidUser);
     return error instanceof InvalidUser ? error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`) : [];
   };
-  assertEquals(wrong({}), ["#/name is missing", "#/email is missing"]);
-  assertEquals(wrong({ name: " ", email: "a@b@c", "a/b~c": 1 }), [
+  assertEquals(errors({}), ["#/name is missing", "#/email is missing"]);
+  assertEquals(errors({ name: " ", email: "a@b@c", "a/b~c": 1 }), [
     "#/name is empty",
-    "#/email is no email address",
-    "#/a~1b~0c is no field of a user",
+    "#/email is not an email address",
+    "#/a~1b~0c is not a field of a user",
   ]);
-  assertEquals(wrong({ name: null }, parsePatch), ["#/name cannot be removed"]);
-  assertEquals(wrong({ name: "a\u202eb\u2028", email: "a b@c" }), [
+  assertEquals(errors({ name: null }, parsePatch), ["#/name cannot be removed"]);
+  assertEquals(errors({ name: "a\u202eb\u2028", email: "a b@c" }), [
     "#/name has control characters",
-    "#/email is no email address",
+    "#/email is not an email address",
   ]);
-  assertEquals(wrong({ name: "\ud800", email: "a@b" }), ["#/name has control characters"]);
-  for (const value of [null, 1, "x", []]) assertEquals(wrong(value), ["# a user is a JSON object"]);
+  assertEquals(errors({ name: "\ud800", email: "a@b" }), ["#/name has control characters"]);
+  for (const value of [null, 1, "x", []]) assertEquals(errors(value), ["# a user must be a JSON object"]);
   const proto = JSON.parse('{"__proto__": {"name": "x"}, "name": "a", "email": "a@b"}');
-  assertEquals(wrong(proto), ["#/__proto__ is no field of a user"]);
+  assertEquals(errors(proto), ["#/__proto__ is not a field of a user"]);
 });
 
 /** Whether a value is what a schema of the API's description says. */
@@ -192,31 +191,32 @@ function fits(value: unknown, schema: unknown, document: unknown): boolean {
     Object.entries(value).every(([name, member]) => Object.hasOwn(known, name) && fits(member, known[name], document));
 }
 
-Deno.test("openapi.json tells the truth: every path, method, status code, type and body", async () => {
-  const document: Record<string, never> = JSON.parse(JSON.stringify(openapi(limits.maxBody)));
+Deno.test("openapi.json is complete and true: every path, method, status code, type and body", async () => {
+  const document: Record<string, never> = JSON.parse(JSON.stringify(openapi(maxBody)));
   const seen = new Set<string>();
-  const store = new MemoryStore();
+  const { program, port } = await serve("rest/server.ts");
+  await using _ = program;
   const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
     const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
     const raw = typeof body === "string" ? body : JSON.stringify(body);
     const init = { method, body: raw, headers: { ...raw === undefined ? {} : { "content-type": type }, ...headers } };
-    const response = await answer(new Request(`http://a${path}`, init), store, limits);
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
     const template = path.replace(/\?.*/, "").replace(/^\/users\/.+/, "/users/{id}");
     const operation = Object(document.paths)[template]?.[method.toLowerCase()];
-    const told = operation?.responses?.[`${response.status}`];
-    assert(told, `${method} ${template} ${response.status} is not described`);
+    const documented = operation?.responses?.[`${response.status}`];
+    assert(documented, `${method} ${template} ${response.status} is not documented`);
     seen.add(`${method.toLowerCase()} ${template} ${response.status}`);
     const text = await response.text();
     const content = response.headers.get("content-type");
-    if (text === "") return assertEquals(told.content, undefined);
-    const schema = told.content?.[content ?? ""]?.schema;
+    if (text === "") return assertEquals(documented.content, undefined);
+    const schema = documented.content?.[content ?? ""]?.schema;
     assert(schema && fits(JSON.parse(text), schema, document), `${method} ${template}: ${content} ${text}`);
-    for (const name of Object.keys(told.headers ?? {})) {
+    for (const name of Object.keys(documented.headers ?? {})) {
       if (name !== "Link") assert(response.headers.has(name), `${method} ${template}: no ${name}`);
     }
   };
   const user = { name: "Ada", email: "ada@example.com" };
-  const long = { ...user, name: "x".repeat(limits.maxBody) };
+  const long = { ...user, name: "x".repeat(maxBody) };
   const plain = { "content-type": "text/plain" };
   await ask("POST", "/users", user);
   await ask("POST", "/users", { ...user, email: "alan@example.com" });
@@ -248,14 +248,14 @@ Deno.test("openapi.json tells the truth: every path, method, status code, type a
       for (const status of Object.keys(Object(operation).responses ?? {})) {
         assert(
           seen.has(`${method} ${path} ${status}`),
-          `${method} ${path} ${status} is described, and does not happen`,
+          `${method} ${path} ${status} is documented, and does not happen`,
         );
       }
     }
   }
 });
 
-testWith(linux, "kill -9", "rest/server.ts on SQLite: what was acknowledged survives kill -9", async () => {
+testWith(linux, "kill -9", "rest/server.ts on SQLite: acknowledged changes survive kill -9", async () => {
   const folder = await Deno.makeTempDir();
   const acknowledged = new Set<string>();
   for (let round = 0; round < 3; round++) {
@@ -269,7 +269,7 @@ testWith(linux, "kill -9", "rest/server.ts on SQLite: what was acknowledged surv
           await response.body?.cancel();
           if (response.status === 201) acknowledged.add(email);
         } catch (error) {
-          if (!(error instanceof TypeError)) throw error; // it was killed
+          if (!(error instanceof TypeError)) throw error; // the server was killed
           return;
         }
       }
@@ -288,32 +288,37 @@ testWith(linux, "kill -9", "rest/server.ts on SQLite: what was acknowledged surv
 });
 
 const mounts = linux && await has("unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt");
-testWith(mounts, "right to mount", "rest/server.ts on SQLite: a full disk is 507, and reading goes on", async () => {
-  const folder = await Deno.makeTempDir();
-  const port = getAvailablePort();
-  const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
-  const start = `mount -t tmpfs -o size=2m none ${folder} && exec ${Deno.execPath()} run ${flags} rest/server.ts ` +
-    `--quiet --port ${port} --db ${folder}/users.sqlite`;
-  await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
-  await program.line(/listening on /i);
-  const at = `http://127.0.0.1:${port}`;
-  let status = 201;
-  let made = 0;
-  while (status === 201 && made < 10_000) {
-    const response = await post(at, { name: "x".repeat(100), email: `${crypto.randomUUID()}@example.com` });
-    if ((status = response.status) === 201) made++;
-    else assertEquals((await response.json()).detail, "the database's disk is full");
-    await response.body?.cancel().catch(() => {});
-  }
-  assertEquals([status, made > 50], [507, true]);
-  const listed = await (await fetch(`${at}/users?limit=100`)).json();
-  assertEquals(listed.length, Math.min(made, 100));
-  assertEquals(program.status, undefined);
-});
+testWith(
+  mounts,
+  "right to mount",
+  "rest/server.ts on SQLite: a full disk is 507, and reading still works",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const port = getAvailablePort();
+    const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
+    const start = `mount -t tmpfs -o size=2m none ${folder} && exec ${Deno.execPath()} run ${flags} rest/server.ts ` +
+      `--quiet --port ${port} --db ${folder}/users.sqlite`;
+    await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
+    await program.line(/listening on /i);
+    const at = `http://127.0.0.1:${port}`;
+    let status = 201;
+    let made = 0;
+    while (status === 201 && made < 10_000) {
+      const response = await post(at, { name: "x".repeat(100), email: `${crypto.randomUUID()}@example.com` });
+      if ((status = response.status) === 201) made++;
+      else assertEquals((await response.json()).detail, "the database's disk is full");
+      await response.body?.cancel().catch(() => {});
+    }
+    assertEquals([status, made > 50], [507, true]);
+    const listed = await (await fetch(`${at}/users?limit=100`)).json();
+    assertEquals(listed.length, Math.min(made, 100));
+    assertEquals(program.status, undefined);
+  },
+);
 
 Deno.test("rest/server.ts: a database that cannot be used is one line and exit code 1", async () => {
   const folder = await Deno.makeTempDir();
-  await Deno.writeTextFile(`${folder}/users.sqlite`, "this is no database, but long enough to be looked at as one");
+  await Deno.writeTextFile(`${folder}/users.sqlite`, "this is not a database, but it is long enough to be examined");
   const run = async (...args: string[]) => {
     const program = new Program(["deno", "run", "--no-prompt", "-N=127.0.0.1", ...args, "--port=0"], { cwd: root });
     await program.end();
@@ -333,7 +338,7 @@ Deno.test("rest/server.ts: a database that cannot be used is one line and exit c
   failedWith(
     await run("rest/server.ts", "--db", "users.sqlite"),
     1,
-    /^server: no permission for users\.sqlite: Requires /m,
+    /^server: no permission to open users\.sqlite: add -R=\. -W=\.: deno run -R=\. -W=\. -N=.* --db users\.sqlite .*$/m,
   );
   await Deno.remove(folder, { recursive: true });
 });
@@ -358,6 +363,8 @@ Deno.test("rest/client.ts: every command, what it prints, and its exit codes", a
     await (await post(`http://127.0.0.1:${port}`, { name: `n${i}`, email: `${i}@many.example` })).body?.cancel();
   }
   assertEquals(JSON.parse((await run("list", "--json", "--q", "MANY")).stdout).length, 120);
+  const [first] = JSON.parse((await run("list", "--json", "--limit", "1")).stdout);
+  assertEquals(Object.keys(first), ["id", "name", "email", "created", "updated"], "unchanged");
   assertEquals((await run("list", "--limit", "7")).stdout.trim().split("\n").length, 7);
   assertEquals((await run("delete", "1")).stdout, "deleted user 1\n");
   failedWith(await run("get", "1"), 1, /^client: 404 Not Found: there is no such user$/m);
@@ -372,11 +379,45 @@ Deno.test("rest/client.ts: every command, what it prints, and its exit codes", a
   }
 });
 
-Deno.test("rest/client.ts: a server that is none of this", async () => {
+Deno.test("rest/server.ts: a malformed Host or method is a problem and one line, and --once still ends", async () => {
+  const { program, port } = await serve("rest/server.ts", "--once");
+  await using _ = program;
+  const exchange = async (request: string) => {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(`${request}\r\nConnection: close\r\n\r\n`));
+    return await new Response(conn.readable).text();
+  };
+  const hosts = ["a b", "a:99999", "[::1", "a/b", "a?b"];
+  for (const host of hosts) {
+    const response = await exchange(`GET /users HTTP/1.1\r\nHost: ${host}`);
+    assertMatch(response, /^HTTP\/1\.1 400 .*\r\n[^]*application\/problem\+json/, host);
+    assertStringIncludes(response, '"detail":"the Host field is not a valid host"');
+  }
+  // A name that every JavaScript object has.
+  assertMatch(await exchange("toString /users HTTP/1.1\r\nHost: a"), /^HTTP\/1\.1 405 /);
+  assertEquals((await program.end()).code, 0);
+  assertEquals(program.stderr, "");
+  const lines = program.stdout.trimEnd().split("\n").slice(1);
+  assertEquals(lines.length, hosts.length + 1, program.stdout);
+  for (const line of lines.slice(0, -1)) assertMatch(line, /^127\.0\.0\.1 GET .*\/users 400$/);
+  assertEquals(lines.at(-1), "127.0.0.1 toString /users 405");
+});
+
+Deno.test("rest/server.ts: --once, a connected client, then Ctrl-C: exit code 0 within 5 s, no stack trace", async () => {
+  const { program, port } = await serve("rest/server.ts", "--once");
+  await using _ = program;
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  await conn.write(new TextEncoder().encode("GET /users HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await conn.read(new Uint8Array(1000));
+  program.signal("SIGINT");
+  assertEquals([(await program.end(6)).code, program.stderr], [0, ""]);
+});
+
+Deno.test("rest/client.ts: a server that is not a users API", async () => {
   for (
-    const [answer, line] of [["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", /sent no JSON/], [
+    const [answer, line] of [["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", /did not send JSON/], [
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-      /sent no list of users/,
+      /did not send a list of users/,
     ], ["HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}", /500 .*the server does not say why/]] as const
   ) {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -394,7 +435,7 @@ Deno.test("rest/client.ts: a server that is none of this", async () => {
 testWith(
   linux,
   "/proc of Linux",
-  "rest/server.ts: 1 GiB of body is 413, a slow one 408, a cut one no harm; nothing stays",
+  "rest/server.ts: 1 GiB of body is 413, a slow body 408; clients that leave early cost nothing",
   async () => {
     const { program, port } = await serve("rest/server.ts", "--quiet", "--timeout", "1");
     await using _ = program;
@@ -422,7 +463,7 @@ testWith(
       const chunk = new TextEncoder().encode(`10000\r\n${"x".repeat(65536)}\r\n`);
       const sending = (async () => {
         for (let i = 0; i < 16_384; i++) for (let n = 0; n < chunk.length;) n += await conn.write(chunk.subarray(n));
-      })().catch(() => {}); // it is cut off
+      })().catch(() => {}); // the server closes the connection
       assertMatch(await read(), /^HTTP\/1\.1 413 /);
       conn.close();
       await sending;
@@ -441,7 +482,7 @@ testWith(
   },
 );
 
-Deno.test("rest/server.ts: 500 clients that never finish their head do not keep the others out", async () => {
+Deno.test("rest/server.ts: 500 clients that never finish their head do not block the others", async () => {
   const { program, port } = await serve("rest/server.ts", "--quiet");
   await using _ = program;
   const slow = await Promise.all(Array.from({ length: 500 }, async () => {
@@ -456,7 +497,7 @@ Deno.test("rest/server.ts: 500 clients that never finish their head do not keep 
   for (const conn of slow) conn.close();
 });
 
-Deno.test("rest/server.ts: a page with a policy, and no other site's script reads or writes", async () => {
+Deno.test("rest/server.ts: the page has a policy, and scripts of other sites can neither read nor write", async () => {
   const { program, port } = await serve("rest/server.ts");
   await using _ = program;
   const at = `http://127.0.0.1:${port}`;
@@ -481,14 +522,18 @@ Deno.test("rest/server.ts: a page with a policy, and no other site's script read
   }
 });
 
-testWith(await has("curl", "--version"), "curl", "rest/server.ts: curl, as the lab sheet has it", async () => {
+testWith(await has("curl", "--version"), "curl", "rest/server.ts: curl, as in the lab sheet", async () => {
   const { program, port } = await serve("rest/server.ts");
   await using _ = program;
   const at = `http://127.0.0.1:${port}/users`;
   const json = ["-H", "Content-Type: application/json"];
   const made = await output("curl", "-si", at, ...json, "-d", '{"name": "Ada", "email": "ada@example.com"}');
   assertMatch(made, /^HTTP\/1\.1 201 Created\r\n[^]*location: \/users\/1\r\n[^]*"email":"ada@example\.com"/);
-  assertMatch(await output("curl", "-sI", `${at}/1`), /^HTTP\/1\.1 200 OK\r\n[^]*etag: "v1"/);
+  const head = await output("curl", "-sI", `${at}/1`);
+  assertMatch(head, /^HTTP\/1\.1 200 OK\r\n[^]*etag: "v1"/);
+  // RFC 9110 §9.3.2: HEAD sends the fields of GET.
+  const { length } = await output("curl", "-s", `${at}/1`);
+  assertStringIncludes(head, `content-length: ${length}\r\n`);
   const lost = await output(
     "curl",
     "-si",

@@ -1,17 +1,22 @@
-/** What holds for every script: help, wrong usage, a port in use, a host that is not there, the form of its header. */
+/**
+ * What is true of every script: its task, its help, wrong usage, a port in use, a host that does not exist, Ctrl-C, the form
+ * of its text.
+ */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { client, failedWith, runClient, serve } from "./helpers.ts";
-import { Program } from "./program.ts";
-import { pairs, root } from "./tasks.ts";
+import { client, failedWith, runClient, serve } from "./support/helpers.ts";
+import { Program } from "./support/program.ts";
+import { pairs, parseJsonc, root, scriptTasks } from "./support/tasks.ts";
 
-/** Those of the tasks, and the one that is for a browser alone. */
-const scripts = [...new Set(pairs().flatMap(([, task]) => task.match(/\w+\/\w+\.ts/g) ?? [])), "smtp/inbox.ts"];
+const folders = ["tcp", "udp", "http", "ping", "dns", "smtp", "rest"];
+const tasks = scriptTasks().map(([task, command]) => ({ task, command, script: command.split(" ").at(-1) ?? "" }));
+const scripts = tasks.map(({ script }) => script);
 const servers = scripts.filter((script) => script.includes("server"));
+/** These have no partner among the scripts. */
 const alone = scripts.filter((script) => /^ping\/|^dns\/(lookup|query)|^smtp\/inbox/.test(script));
 const clients = scripts.filter((script) => !servers.includes(script) && !alone.includes(script));
 
-/** What a script needs to be started with: the folder that its task's permission is for, or what there is no default for. */
+/** The arguments without which a script does not start: a folder that its task may read, or a value without a default. */
 const needs = (script: string) =>
   script === "http/file_server.ts"
     ? ["--root", "http/site"]
@@ -19,10 +24,39 @@ const needs = (script: string) =>
     ? ["--to", "b@example.com", "--text", "hi"]
     : [];
 
+const textOf = (script: string) => Deno.readTextFileSync(`${root}${script}`);
+
+Deno.test("deno.json may have comments and trailing commas", () => {
+  const text = '{ // a "comment"\n "a": "// not one", /* , */ "b": [1, 2, ], "c": ", }", // last\n}';
+  assertEquals(parseJsonc(text), { a: "// not one", b: [1, 2], c: ", }" });
+});
+
+Deno.test("every script has a task; every other file of the folders begins with an underscore", () => {
+  const found = folders.flatMap((folder) =>
+    [...Deno.readDirSync(`${root}${folder}`)].filter(({ name }) => /^[^_].*(?<!_worker)\.ts$/.test(name))
+      .map(({ name }) => `${folder}/${name}`)
+  );
+  assertEquals(scripts.toSorted(), found.toSorted());
+});
+
+for (const { task, command, script } of tasks) {
+  Deno.test(`deno task ${task}: has a name with dashes, grants loopback and named files only, and takes arguments`, async () => {
+    assertMatch(task, /^[a-z]+(-[a-z]+)*$/);
+    for (const flag of command.split(" ").slice(2, -1)) {
+      // A library that is loaded may do anything: --allow-ffi cannot be limited to a part of it.
+      assertMatch(flag, /^(-N=127\.0\.0\.1|-[RW]=[^/\s]+|--allow-run=\w+|--allow-ffi|--unstable-net|-S=\w+)$/, command);
+    }
+    const program = new Program(["deno", "task", "--quiet", task, "--help"], { cwd: root });
+    const { code } = await program.end();
+    assertEquals(code, 0, program.stderr);
+    assertStringIncludes(program.stdout, script);
+  });
+}
+
 for (const script of scripts) {
   const name = script.replace(/.*\/|\.ts$/g, "");
 
-  Deno.test(`${script}: --help tells every option and exits 0`, async () => {
+  Deno.test(`${script}: --help lists every option and exits with 0`, async () => {
     // No permission at all: help opens nothing.
     const program = new Program(["deno", "run", script, "--help"], { cwd: root });
     const { code } = await program.end();
@@ -79,23 +113,28 @@ for (const script of scripts) {
   if (
     !alone.includes(script) && !["dns/server.ts", "http/one_request_server.ts", "http/file_server.ts"].includes(script)
   ) {
-    Deno.test(`${script}: without permission it says which one it needs`, async () => {
+    Deno.test(`${script}: without permission it prints the command that grants it`, async () => {
       const args = script.includes("chat_client") ? ["--timeout=1"] : needs(script);
       const program = new Program(["deno", "run", "--no-prompt", script, ...args], { cwd: root });
       await program.end();
-      const line = `^${name}: no permission to use 127.0.0.1:\\d+: add -N=127.0.0.1:\\d+ to deno run$`;
+      const address = "127\\.0\\.0\\.1:\\d+";
+      const line =
+        `^${name}: no permission to use ${address}: add -N=${address}: deno run .*-N=.*${address}.* ${script}.*$`;
       failedWith(program, 1, new RegExp(line, "m"));
     });
   }
 
-  Deno.test(`${script}: the header tells how to run it, and its partner`, () => {
-    const text = Deno.readTextFileSync(new URL(`../${script}`, import.meta.url));
-    const header = text.slice(0, text.indexOf("*/"));
+  Deno.test(`${script}: a short header with the commands, then the exchange, then the options`, () => {
+    const text = textOf(script);
+    const header = text.slice(0, text.indexOf("*/") + 2);
     assert(text.startsWith("/**"));
+    assert(header.split("\n").length <= 14, `the header has ${header.split("\n").length} lines`);
     assertMatch(header, new RegExp(`deno run -.* ${script}`));
-    assertMatch(header, /`deno task \w+(:\w+)?`/);
+    assertMatch(header, /`deno task [\w-]+(:\w+)?/);
     assertMatch(header, /API: Deno\.|API: Worker/);
     if (/listenDatagram\(|reusePort/.test(text)) assertStringIncludes(header, "--unstable-net");
+    const exchange = text.search(/^(export )?(async )?function\b/m);
+    assert(exchange > 0 && exchange < text.indexOf("\nconst command"), "no function stands before the options");
   });
 }
 
@@ -108,7 +147,7 @@ for (const script of servers) {
     assertEquals(program.stdout, "");
   });
 
-  Deno.test(`${script}: an address that is not this machine's, and a name that is nobody's`, async () => {
+  Deno.test(`${script}: an address that is not this machine's, and a name that does not exist`, async () => {
     for (
       const [host, line] of [["192.0.2.77", /is not an address of this machine/], [
         "no.such.invalid",
@@ -121,7 +160,7 @@ for (const script of servers) {
     }
   });
 
-  Deno.test(`${script}: --port 0 takes a free port and says which; SIGTERM and Ctrl-C end it with exit code 0`, async () => {
+  Deno.test(`${script}: --port 0 takes a free port and prints it; SIGTERM and Ctrl-C end the server with exit code 0`, async () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const program = new Program(["deno", "run", "-N=127.0.0.1", "-R", script, "--port", "0"], { cwd: root });
       const [, port] = await program.line(/listening on 127\.0\.0\.1:(\d+)$/i);
@@ -131,14 +170,34 @@ for (const script of servers) {
       assertEquals(program.stderr, "");
     }
   });
+
+  Deno.test(`${script}: --once, a silent client, then Ctrl-C: ends within 5 s, with exit code 0`, async () => {
+    const { program, port } = await serve(script, "--once", ...needs(script));
+    await using _ = program;
+    // A DNS server has both: a datagram that is not a query, and a connection without one.
+    if (/^(udp|dns)\//.test(script)) {
+      const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+      await socket.send(new TextEncoder().encode("hi"), { transport: "udp", hostname: "127.0.0.1", port });
+      socket.close();
+    }
+    const conn = script.startsWith("udp/") ? undefined : await Deno.connect({ hostname: "127.0.0.1", port });
+    await new Promise((accepted) => setTimeout(accepted, 300));
+    assertEquals(program.status, undefined, program.tail());
+    program.signal("SIGINT");
+    const before = performance.now();
+    const { code } = await program.end();
+    conn?.close();
+    assertEquals([code, program.stderr], [0, ""], program.stdout);
+    assert(performance.now() - before < 8000, "it took longer than the 5 s for its client, and a reserve of 3 s");
+  });
 }
 
 for (const script of clients) {
-  Deno.test(`${script}: a server that is not there, and a host that is not`, async () => {
+  Deno.test(`${script}: a server that is not running, and a host that does not exist`, async () => {
     const udp = script.startsWith("udp");
     const args = ["--timeout", "0.3", ...udp ? ["--message", "hi"] : needs(script)];
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    listener.close(); // now nobody listens on this port
+    listener.close(); // now no server listens on this port
     failedWith(
       await runClient(script, listener.addr.port, ...args),
       1,

@@ -1,13 +1,14 @@
-/** SMTP: the pure modules with cases of the RFCs, the server and the client as they are used and misused, and other programs. */
+/** SMTP: the parts with cases from the RFCs, the server and the client in use and misuse, and with other programs. */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import PostalMime from "npm:postal-mime@4";
-import { isMailbox, parsePath } from "../smtp/address.ts";
-import { cramMd5 } from "../smtp/authentication.ts";
-import { DataDecoder, encodeData } from "../smtp/data.ts";
-import { ReplyError, ReplyParser, writeReply } from "../smtp/reply.ts";
-import { Session, type Settings } from "../smtp/session.ts";
-import { keep, openPage } from "./browser.ts";
+import { isMailbox, parsePath } from "../smtp/_address.ts";
+import { cramMd5Response } from "../smtp/_authentication.ts";
+import { DataDecoder, encodeData } from "../smtp/_data.ts";
+import { encodeReplies, ReplyError, ReplyParser } from "../smtp/_reply.ts";
+import { Session } from "../smtp/_session.ts";
+import type { Settings } from "../smtp/_settings.ts";
+import { keep, openPage } from "./support/browser.ts";
 import {
   certificate,
   descriptors,
@@ -18,9 +19,9 @@ import {
   suiteTest,
   testWith,
   until,
-} from "./helpers.ts";
-import { has, Program } from "./program.ts";
-import { root } from "./tasks.ts";
+} from "./support/helpers.ts";
+import { has, Program } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
 const openssl = await has("openssl", "version");
@@ -29,10 +30,10 @@ const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
 const settings: Settings = {
   ...{ name: "test", size: 1000, recipients: 3, errors: 5, tls: true, insecureAuth: false },
-  judge: (mailbox) => mailbox.startsWith("no") ? "reject" : mailbox.startsWith("later") ? "defer" : undefined,
+  recipientPolicy: (mailbox) => mailbox.startsWith("no") ? "reject" : mailbox.startsWith("later") ? "defer" : undefined,
 };
 
-/** A session's answers to commands. */
+/** A session's replies to commands. */
 function answers(session: Session, ...commands: string[]): string[] {
   return commands.map((command) => {
     const { reply, next } = session.command(bytes(command));
@@ -40,7 +41,7 @@ function answers(session: Session, ...commands: string[]): string[] {
   });
 }
 
-Deno.test("a session: RFC 5321's example D.1, and what is out of order", () => {
+Deno.test("a session: RFC 5321's example D.1, and commands in the wrong order", () => {
   const session = new Session(settings, false);
   assertEquals(
     answers(
@@ -71,7 +72,7 @@ Deno.test("a session: RFC 5321's example D.1, and what is out of order", () => {
     ["250", "250 2.1.0", "250 2.1.5", "550 5.1.1", "450 4.2.1", "250 2.1.5", "250 2.1.5", "452 4.5.3", "354 data"],
   );
   assertEquals(other.envelope?.to, ["Jones@foo.com", "Brown@foo.com", "c@d"]);
-  assertEquals(other.delivered(undefined, "x").reply.code, 250);
+  assertEquals(other.replyToContent({ stored: "x" }).reply.code, 250);
   assertEquals(answers(other, "DATA", "QUIT"), ["503 5.5.1", "221 2.0.0 close"]);
 });
 
@@ -112,13 +113,17 @@ Deno.test("a session: sizes, letters beyond ASCII, parameters, HTTP, STARTTLS, e
   assertEquals(answers(new Session(settings, true), "EHLO x", "STARTTLS"), ["250", "503 5.5.1"]);
   const rude = new Session(settings, false);
   assertEquals(answers(rude, "A", "B", "C", "D", "E").at(-1), "421 4.7.0 close");
+  const careless = new Session({ ...settings, errors: 2 }, false);
+  assertEquals(careless.replyToContent("bare").reply.code, 550);
+  assertEquals(careless.replyToContent("long").next, "close", "refused contents are errors, too");
+  assertEquals(careless.replyToContent(new Error("disk full")).reply.code, 452);
 });
 
-Deno.test("AUTH: RFC 4616, RFC 2195 and the order of things", () => {
+Deno.test("AUTH: RFC 4616, RFC 2195, and the order of commands", () => {
   const credentials = { user: "tim", password: "tanstaaftanstaaf" };
   // RFC 2195 §2's example.
   assertEquals(
-    cramMd5(credentials, "<1896.697170952@postoffice.reston.mci.net>"),
+    cramMd5Response(credentials, "<1896.697170952@postoffice.reston.mci.net>"),
     "tim b913a602c7eda7a495b4e6e7334d3890",
   );
   const b64 = (text: string) => bytes(text).toBase64();
@@ -146,10 +151,10 @@ Deno.test("AUTH: RFC 4616, RFC 2195 and the order of things", () => {
   assertEquals(answers(open, "AUTH PLAIN", "EHLO x", "AUTH PLAIN"), ["503 5.5.1", "250", "538 5.7.11"]);
   const { reply } = open.command(bytes("AUTH CRAM-MD5"));
   const challenge = text(Uint8Array.fromBase64(reply.lines[0] ?? ""));
-  assertEquals(answers(open, b64(cramMd5(credentials, challenge))), ["235 2.7.0"]);
+  assertEquals(answers(open, b64(cramMd5Response(credentials, challenge))), ["235 2.7.0"]);
 });
 
-/** What a decoder makes of a content, fed in pieces of `size` bytes. */
+/** Decodes a content in pieces of `size` bytes. */
 function decode(wire: string, size: number) {
   const decoder = new DataDecoder();
   const all = bytes(wire);
@@ -162,7 +167,7 @@ function decode(wire: string, size: number) {
   return { got: text(Uint8Array.from(parts)), rest: text(all.subarray(at)), done: decoder.done, fault: decoder.fault };
 }
 
-Deno.test("contents: dots, line ends and ends, cut at every byte", () => {
+Deno.test("contents: dots, line ends and the end of the mail, cut at every byte", () => {
   for (
     const [wire, got, rest, fault] of [
       ["Hello.\r\n.\r\nQUIT", "Hello.\r\n", "QUIT", undefined],
@@ -186,7 +191,16 @@ Deno.test("contents: dots, line ends and ends, cut at every byte", () => {
   assertEquals(decode("a\r\n.\r", 3).done, false);
 });
 
-Deno.test("contents: what is encoded is decoded the same, whatever it is", () => {
+Deno.test("contents: 8 MiB of bare CRs are decoded in one pass, and refused", () => {
+  const block = bytes("\rA".repeat(32_768));
+  const decoder = new DataDecoder();
+  for (let sent = 0; sent < 8 << 20; sent += block.length) assertEquals(decoder.push(block, () => {}), block.length);
+  assertEquals([decoder.size, decoder.fault, decoder.done], [8 << 20, "bare", false]);
+  assertEquals(decoder.push(bytes("\r\n.\r\nQUIT"), () => {}), 5);
+  assertEquals([decoder.size, decoder.fault, decoder.done], [(8 << 20) + 2, "bare", true]);
+});
+
+Deno.test("contents: decoding what was encoded returns it unchanged", () => {
   let seed = 5;
   const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
   for (let i = 0; i < 2000; i++) {
@@ -198,10 +212,14 @@ Deno.test("contents: what is encoded is decoded the same, whatever it is", () =>
     const { got, done, fault } = decode(text(encodeData(bytes(content))), 1 + random(9));
     assertEquals([got, done, fault], [content, true, undefined]);
   }
-  assertEquals(text(encodeData(bytes("a\nb\rc\r\nd"))), "a\r\nb\r\nc\r\nd\r\n.\r\n", "any line end becomes CR LF");
+  assertEquals(
+    text(encodeData(bytes("a\nb\rc\r\nd"))),
+    "a\r\nb\r\nc\r\nd\r\n.\r\n",
+    "every kind of line end becomes CR LF",
+  );
 });
 
-Deno.test("replies: one line, several, in pieces, and what is none", () => {
+Deno.test("replies: one line, several, in pieces, and malformed ones", () => {
   const wire = "250-foo.com greets bar.com\r\n250-8BITMIME\r\n250 HELP\r\n550 5.1.1 nobody\r\n354\r\n";
   for (let size = 1; size < wire.length; size++) {
     const parser = new ReplyParser();
@@ -228,12 +246,18 @@ Deno.test("replies: one line, several, in pieces, and what is none", () => {
     assertThrows(() => new ReplyParser().push(bytes(wrong)), ReplyError);
   }
   assertEquals(
-    text(writeReply({ code: 250, enhanced: "2.1.0", lines: ["a\r\n250 b", "c"] })),
-    "250-2.1.0 a??250 b\r\n250 2.1.0 c\r\n",
+    text(
+      encodeReplies({ code: 250, enhanced: "2.1.0", lines: ["a\r\n250 b", "c"] }, {
+        code: 354,
+        enhanced: "",
+        lines: ["d"],
+      }),
+    ),
+    "250-2.1.0 a??250 b\r\n250 2.1.0 c\r\n354 d\r\n",
   );
 });
 
-Deno.test("addresses: RFC 5321 §4.1.2, and what is none", () => {
+Deno.test("addresses: RFC 5321 §4.1.2, and malformed ones", () => {
   for (
     const mailbox of [
       "a@b",
@@ -274,7 +298,68 @@ Deno.test("addresses: RFC 5321 §4.1.2, and what is none", () => {
   assertEquals(parsePath('<"a>b"@c> SIZE=1')?.mailbox, '"a>b"@c');
 });
 
-/** The server with a certificate and whatever else, in a folder of its own. */
+/** A client's side of a dialogue, written by hand: it can stop, be silent or break the rules at any point. */
+class HandClient {
+  readonly #buffer = new Uint8Array(65_536);
+
+  constructor(readonly conn: Deno.TcpConn | Deno.TlsConn) {}
+
+  /** Connects and reads the greeting. */
+  static async connect(port: number): Promise<HandClient> {
+    const client = new HandClient(await Deno.connect({ hostname: "127.0.0.1", port }));
+    assertMatch(await client.read(), /^220 /);
+    return client;
+  }
+
+  /** Connects and goes as far as the reply 220 to STARTTLS. Returns the connection, on which the handshake comes next. */
+  static async untilStartTls(port: number): Promise<Deno.TcpConn> {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    const client = new HandClient(conn);
+    assertMatch(await client.read(), /^220 /);
+    assertMatch(await client.ask("EHLO x"), /STARTTLS/);
+    assertMatch(await client.ask("STARTTLS"), /^220 /);
+    return conn;
+  }
+
+  static async startTls(port: number, caCerts: string[]): Promise<HandClient> {
+    const conn = await HandClient.untilStartTls(port);
+    return new HandClient(await Deno.startTls(conn, { hostname: "localhost", caCerts }));
+  }
+
+  /** What one read returns; "" at the end of the stream. */
+  async read(): Promise<string> {
+    return text(this.#buffer.subarray(0, await this.conn.read(this.#buffer) ?? 0));
+  }
+
+  /** Everything up to the end of the stream. */
+  async rest(): Promise<string> {
+    let all = "";
+    for (let part = await this.read(); part !== ""; part = await this.read()) all += part;
+    return all;
+  }
+
+  async write(data: string | Uint8Array): Promise<void> {
+    const all = typeof data === "string" ? bytes(data) : data;
+    for (let at = 0; at < all.length;) at += await this.conn.write(all.subarray(at));
+  }
+
+  async ask(line: string): Promise<string> {
+    await this.write(`${line}\r\n`);
+    return await this.read();
+  }
+
+  /** Sends the commands before a content. */
+  async untilData(): Promise<void> {
+    for (const line of ["EHLO x", "MAIL FROM:<a@b>", "RCPT TO:<c@d>"]) assertMatch(await this.ask(line), /^250/);
+    assertMatch(await this.ask("DATA"), /^354 /);
+  }
+
+  [Symbol.dispose](): void {
+    this.conn.close();
+  }
+}
+
+/** Starts the server with options and the permission to use a folder. */
 async function start(folder: string, ...args: string[]): Promise<{ program: Program; port: number }> {
   const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`, "smtp/server.ts", ...args];
   return await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
@@ -311,7 +396,7 @@ if (openssl) {
 }
 globalThis.addEventListener("unload", () => Deno.removeSync(folderOfSuite, { recursive: true }));
 
-Deno.test("a mail: kept with its trace, shown with its subject; bcc in the envelope alone", async () => {
+Deno.test("a mail: stored with its trace fields, printed with its subject; bcc in the envelope only", async () => {
   const folder = await Deno.makeTempDir();
   const { program, port } = await start(folder, "--maildir", folder, "--show");
   await using _ = program;
@@ -332,7 +417,7 @@ Deno.test("a mail: kept with its trace, shown with its subject; bcc in the envel
   const mail = await PostalMime.parse(raw);
   assertEquals([mail.subject, mail.to?.[0]?.address, mail.cc?.[0]?.name], ["Grüße, 世界", "alan@example.com", "Grace"]);
   assertEquals(mail.text?.replaceAll("\r\n", "\n").trimEnd(), ".leading dot\n..two\n\nlast line without end");
-  assert(!raw.slice(raw.indexOf("From:")).includes("hidden"), "the header does not tell of a blind copy");
+  assert(!raw.slice(raw.indexOf("From:")).includes("hidden"), "the header does not show a blind copy");
   await program.line(
     /^mail from <ada@example\.com> to <alan@example\.com> <grace@example\.com> <hidden@example\.com>, \d+ bytes: Grüße, 世界$/,
   );
@@ -340,7 +425,7 @@ Deno.test("a mail: kept with its trace, shown with its subject; bcc in the envel
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("round trip: any text and any attachment come out byte for byte", async () => {
+Deno.test("round trip: any text and any attachment arrive byte for byte", async () => {
   const folder = await Deno.makeTempDir();
   const { program, port } = await start(folder, "--maildir", `${folder}/mail`, "--quiet");
   await using _ = program;
@@ -423,7 +508,7 @@ Deno.test("send.ts: wrong input is exit code 2 before anything is sent", async (
   listener.close();
 });
 
-Deno.test("send.ts: each recipient that is refused is named, the others get the mail, and the exit code is 1", async () => {
+Deno.test("send.ts: names each refused recipient, sends the mail to the others, and exits with 1", async () => {
   const folder = await Deno.makeTempDir();
   const { program, port } = await start(folder, "--maildir", folder, "--reject", "nobody", "--defer", "later");
   await using _ = program;
@@ -431,22 +516,22 @@ Deno.test("send.ts: each recipient that is refused is named, the others get the 
   failedWith(
     some,
     1,
-    /^send: not to nobody@example\.com, for good: 550 5\.1\.1 no mailbox .*; not to later@example\.com, for now: 450 4\.2\.1 /m,
+    /^send: refused recipients: nobody@example\.com \(permanently: 550 5\.1\.1 .*\); later@example\.com \(temporarily: 450 4\.2\.1 /m,
   );
   assertEquals((await mails(folder)).length, 1);
   const none = await send(port, ["--from", "a@example.com", "--to", "nobody@example.com", "--text", "x"]);
-  failedWith(none, 1, /^send: nobody was taken: not to nobody@example\.com, for good: 550 /m);
+  failedWith(none, 1, /^send: the server accepted no recipient: nobody@example\.com \(permanently: 550 /m);
   assertEquals((await mails(folder)).length, 1);
   const { program: small, port: other } = await start(folder, "--size", "100");
   await using __ = small;
-  failedWith(await send(other, basic), 1, /^send: the mail has \d+ bytes, and the server takes 100$/m);
+  failedWith(await send(other, basic), 1, /^send: the mail has \d+ bytes, but the server accepts at most 100$/m);
   await Deno.remove(folder, { recursive: true });
 });
 
 testWith(
   openssl,
   "openssl",
-  "TLS: STARTTLS, implicit, required, refused; passwords only under it, and masked",
+  "TLS: STARTTLS, implicit, required, refused; passwords only under TLS, and masked",
   async () => {
     const folder = await Deno.makeTempDir();
     const { cert, key } = await certificate(folder);
@@ -455,7 +540,7 @@ testWith(
     const tlsPort = getAvailablePort();
     const { program, port } = await start(folder, "--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, ...auth);
     await using _ = program;
-    await program.line(new RegExp(`TLS from the first byte, listening on 127\\.0\\.0\\.1:${tlsPort}`));
+    await program.line(new RegExp(`TLS from the first byte listening on 127\\.0\\.0\\.1:${tlsPort}`));
     const args = ["--host", "localhost", "--ca", cert, ...basic];
     for (const [mode, at] of [["opportunistic", port], ["required", port], ["implicit", tlsPort]] as const) {
       const sent = await send(at, [...args, "--tls", mode, ...auth]);
@@ -471,8 +556,8 @@ testWith(
     const wrong = await send(port, [...args, "--user", "ada", "--password-env", "SMTP_PASSWORD"], {
       env: { SMTP_PASSWORD: "wrong" },
     });
-    failedWith(wrong, 1, /^send: the password was refused for good: 535 5\.7\.8 /m);
-    // Without TLS the password is proved, not told.
+    failedWith(wrong, 1, /^send: the password was refused permanently: 535 5\.7\.8 /m);
+    // Without TLS the client proves that it knows the password, and does not send it.
     const cram = await send(port, [...args, "--tls", "off", ...auth]);
     assertEquals(cram.status?.code, 0, cram.stderr);
     assertStringIncludes(cram.stdout, "C: AUTH CRAM-MD5");
@@ -485,7 +570,7 @@ testWith(
   },
 );
 
-/** A server that says what it is told to, line by line, whatever the client says; keeps what the client has said. */
+/** A server that sends fixed replies, one after each read, and records what the client sends. */
 function canned(...says: string[]): { port: number; said: () => string; [Symbol.dispose](): void } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let said = "";
@@ -504,7 +589,7 @@ function canned(...says: string[]): { port: number; said: () => string; [Symbol.
   return { port: listener.addr.port, said: () => said, [Symbol.dispose]: () => listener.close() };
 }
 
-Deno.test("send.ts: no password without TLS, nothing said before it is believed, no TLS where it is required", async () => {
+Deno.test("send.ts: no password without TLS, no trust in replies from before TLS, and what --tls required means", async () => {
   const auth = ["--user", "ada", "--password-env", "SMTP_PASSWORD"];
   const env = { SMTP_PASSWORD: "s3cr3t" };
   {
@@ -512,7 +597,7 @@ Deno.test("send.ts: no password without TLS, nothing said before it is believed,
     failedWith(
       await send(server.port, [...basic, ...auth], { env }),
       1,
-      /^send: the password is not told without TLS/m,
+      /^send: the password was not sent, because there is no TLS/m,
     );
     assert(!server.said().includes("AUTH"));
   }
@@ -521,14 +606,14 @@ Deno.test("send.ts: no password without TLS, nothing said before it is believed,
     const program = await send(server.port, [...basic, ...auth, "--insecure-auth"], { env });
     assertStringIncludes(server.said(), `AUTH PLAIN ${bytes("\0ada\0s3cr3t").toBase64()}`);
     assert(!program.stdout.includes(bytes("\0ada\0s3cr3t").toBase64()));
-    failedWith(program, 1, /ended the dialogue for now: 421 enough$/m);
+    failedWith(program, 1, /ended the dialogue temporarily: 421 enough$/m);
   }
   {
     using server = canned("220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n");
     failedWith(
       await send(server.port, [...basic, ...auth], { env }),
       1,
-      /said more than 220 before TLS: someone on the way may have$/m,
+      /sent more than the 220 reply before TLS; an attacker may have added it, so the client closed$/m,
     );
   }
   {
@@ -544,16 +629,40 @@ Deno.test("send.ts: no password without TLS, nothing said before it is believed,
       "220 x\r\n",
       "250-x\r\n250 STARTTLS\r\n",
       "220 go\r\n",
-      "this is no TLS at all, whatever it is\r\n",
+      "this is not a TLS message\r\n",
     );
     failedWith(await send(server.port, basic), 1, /^send: no TLS with 127\.0\.0\.1:\d+: /m);
   }
   {
+    // Closes instead of a handshake.
+    using server = canned("220 x\r\n", "250-x\r\n250 STARTTLS\r\n", "220 go\r\n");
+    failedWith(await send(server.port, basic), 1, /^send: 127\.0\.0\.1:\d+ .* in the middle of the exchange$/m);
+  }
+  {
     using server = canned("220 \u001b[2J\r\n", "500 \u0007\r\n", "500 \u009b31m no\r\n");
     const program = await send(server.port, basic);
-    // deno-lint-ignore no-control-regex -- they are what must not be there
+    // deno-lint-ignore no-control-regex -- the test looks for control characters
     assert(!/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(program.stdout + program.stderr), JSON.stringify(program.stdout));
   }
+});
+
+Deno.test("send.ts: --timeout limits a whole reply, which may come byte by byte; 0 is no limit", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  (async () => {
+    for await (const conn of listener) {
+      for (const byte of "220 a slow server\r\n") {
+        await conn.write(bytes(byte)).catch(() => {}); // the client has given up
+        await new Promise((go) => setTimeout(go, 100));
+      }
+      conn.close();
+    }
+  })().catch(() => {}); // closed below
+  const slow = await send(listener.addr.port, [...basic, "--timeout", "0.5"]);
+  failedWith(slow, 1, /^send: 127\.0\.0\.1:\d+ did not answer connecting in 0\.5 s$/m);
+  const patient = await send(listener.addr.port, [...basic, "--timeout", "0"]);
+  failedWith(patient, 1, /^send: 127\.0\.0\.1:\d+ /m);
+  assertMatch(patient.stdout, /^S: 220 a slow server\nC: EHLO localhost\n/);
+  listener.close();
 });
 
 testWith(linux, "kill -9", "smtp/server.ts: a mail that was acknowledged survives kill -9", async () => {
@@ -590,14 +699,14 @@ testWith(linux, "kill -9", "smtp/server.ts: a mail that was acknowledged survive
   }
   const kept = await mails(folder);
   assert(kept.length >= acknowledged, `${kept.length} of ${acknowledged}`);
-  assert(kept.every((mail) => mail.endsWith(`${"y".repeat(900)}\r\n`)), "each of them whole");
+  assert(kept.every((mail) => mail.endsWith(`${"y".repeat(900)}\r\n`)), "each is complete");
   await Deno.remove(folder, { recursive: true });
 });
 
 testWith(
   linux,
   "/proc of Linux",
-  "smtp/server.ts: 50 MiB at flat memory, too much of it 552, and nothing left in tmp",
+  "smtp/server.ts: 50 MiB at flat memory, 552 for more than --size, and nothing left in tmp",
   async () => {
     const folder = await Deno.makeTempDir();
     const { program, port } = await start(folder, "--maildir", folder, "--quiet");
@@ -633,26 +742,32 @@ testWith(
 );
 
 const mounts = linux && await has("unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt");
-testWith(mounts, "right to mount", "smtp/server.ts: on a full disk a mail is put off, not lost", async () => {
-  const folder = await Deno.makeTempDir();
-  const port = getAvailablePort();
-  const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
-  const start = `mount -t tmpfs -o size=64k none ${folder} && exec ${Deno.execPath()} run ${flags} smtp/server.ts ` +
-    `--port ${port} --maildir ${folder}`;
-  await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
-  await program.line(/listening on /i);
-  const sent = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(100_000) });
-  failedWith(sent, 1, /^send: the mail was refused for now: 452 4\.3\.1 /m);
-  // Larger than what is in memory of one: the disk is full in the middle of the mail, and the reply comes at its end.
-  const large = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(3_000_000) });
-  failedWith(large, 1, /^send: the mail was refused for now: 452 4\.3\.1 /m);
-  const small = await send(port, basic);
-  assertEquals(small.status?.code, 0, small.stderr);
-});
+testWith(
+  mounts,
+  "right to mount",
+  "smtp/server.ts: on a full disk a mail is refused temporarily, not lost",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const port = getAvailablePort();
+    const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
+    const start = `mount -t tmpfs -o size=64k none ${folder} && exec ${Deno.execPath()} run ${flags} smtp/server.ts ` +
+      `--port ${port} --maildir ${folder}`;
+    await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
+    await program.line(/listening on /i);
+    const sent = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(100_000) });
+    failedWith(sent, 1, /^send: the mail was refused temporarily: 452 4\.3\.1 /m);
+    // Larger than the buffer: the disk is full in the middle of the mail, and the reply comes at its end.
+    const large = await send(port, ["--from", "a@b", "--to", "c@d"], { stdin: "x".repeat(3_000_000) });
+    failedWith(large, 1, /^send: the mail was refused temporarily: 452 4\.3\.1 /m);
+    const small = await send(port, basic);
+    assertEquals(small.status?.code, 0, small.stderr);
+  },
+);
 
 testWith(linux, "/proc of Linux", "smtp/server.ts: silence, slowness and garbage leave nothing behind", async () => {
   const { program, port } = await serve("smtp/server.ts", "--timeout", "1", "--quiet");
   await using _ = program;
+  (await HandClient.connect(port)).conn.close(); // what the server opens for itself is open now
   const before = await descriptors(program.pid);
   const silent = await Promise.all(Array.from({ length: 200 }, () => Deno.connect({ hostname: "127.0.0.1", port })));
   assertEquals((await send(port, basic)).status?.code, 0);
@@ -682,6 +797,178 @@ testWith(linux, "/proc of Linux", "smtp/server.ts: silence, slowness and garbage
   for (const conn of silent) conn.close();
   await until(async () => await descriptors(program.pid) <= before + 5, "the descriptors back");
   assertEquals(program.stderr, "");
+});
+
+testWith(linux && openssl, "openssl, or /proc of Linux", "TLS: failed handshakes leave nothing behind", async () => {
+  const folder = await Deno.makeTempDir();
+  const { cert, key } = await certificate(folder);
+  const caCerts = [await Deno.readTextFile(cert)];
+  const tlsPort = getAvailablePort();
+  const args = ["--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, "--timeout", "2", "--quiet"];
+  const { program, port } = await start(folder, ...args);
+  await using _ = program;
+  const greeted = async () => {
+    using client = await HandClient.startTls(port, caCerts);
+    assertMatch(await client.ask("EHLO x"), /^250-/);
+  };
+  await greeted();
+  const before = await descriptors(program.pid);
+  // Silent in the middle of the handshake: the idle timer closes these.
+  const silent = await Promise.all(Array.from({ length: 20 }, () => HandClient.untilStartTls(port)));
+  const silentAtOnce = await Deno.connect({ hostname: "127.0.0.1", port: tlsPort });
+  await silentAtOnce.write(Uint8Array.of(22, 3, 1)); // the first bytes of a handshake
+  /** Runs `count` clients, twenty at a time. */
+  const many = async (count: number, client: () => Promise<void>) => {
+    for (let i = 0; i < count; i += 20) await Promise.all(Array.from({ length: 20 }, client));
+  };
+  await many(200, async () => {
+    using client = new HandClient(await HandClient.untilStartTls(port));
+    await client.write("this is not a handshake\r\n");
+    // TLS says what is wrong (an alert), and the connection ends; no plain reply is among it.
+    assert(!/^\d\d\d /m.test(await client.rest().catch(() => "")));
+  });
+  await many(200, async () => (await HandClient.untilStartTls(port)).close());
+  let rejected = 0;
+  await many(100, async () => {
+    const conn = await HandClient.untilStartTls(port);
+    try {
+      using tls = await Deno.startTls(conn, { hostname: "localhost" }); // does not know the certificate
+      await tls.handshake();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.InvalidData)) throw error;
+      rejected++;
+    }
+  });
+  assertEquals(rejected, 100);
+  await greeted();
+  for (const conn of [...silent, silentAtOnce]) {
+    assertEquals(await new HandClient(conn).rest().catch(() => ""), "", "nothing in plain text after STARTTLS");
+    conn.close();
+  }
+  await until(async () => await descriptors(program.pid) <= before, "as few descriptors as before");
+  await greeted();
+  assertEquals(program.stderr, "");
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(openssl, "openssl", "TLS: 300 connections, 20 at a time, and each hands over its mail", async () => {
+  const folder = await Deno.makeTempDir();
+  const { cert, key } = await certificate(folder);
+  const caCerts = [await Deno.readTextFile(cert)];
+  const tlsPort = getAvailablePort();
+  const { program, port } = await start(folder, "--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, "--quiet");
+  await using _ = program;
+  let next = 0;
+  let done = 0;
+  await Promise.all(Array.from({ length: 20 }, async () => {
+    while (next < 300) {
+      const implicit = next++ % 2 === 0;
+      using client = implicit
+        ? new HandClient(await Deno.connectTls({ hostname: "localhost", port: tlsPort, caCerts }))
+        : await HandClient.startTls(port, caCerts);
+      if (implicit) assertMatch(await client.read(), /^220 /);
+      await client.untilData();
+      await client.write(`Subject: x\r\n\r\n${"y".repeat(3000)}`.replace(/(y{70})/g, "$1\r\n") + "\r\n.\r\n");
+      assertMatch(await client.read(), /^250 /);
+      assertMatch(await client.ask("QUIT"), /^221 /);
+      assertEquals(await client.read(), "", "the end of the stream, said by TLS");
+      done++;
+    }
+  }));
+  assertEquals([done, program.stderr], [300, ""]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  openssl,
+  "openssl",
+  "TLS: a dismissed client reads why under TLS, inside DATA too, and at Ctrl-C",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const { cert, key } = await certificate(folder);
+    const caCerts = [await Deno.readTextFile(cert)];
+    const { program, port } = await start(folder, "--cert", cert, "--key", key, "--timeout", "1", "--quiet");
+    await using _ = program;
+    for (const inside of [true, false]) {
+      using client = await HandClient.startTls(port, caCerts);
+      if (inside) await client.untilData();
+      if (inside) await client.write("Subject: x\r\n\r\nhalf a li");
+      // A plain byte in the TLS stream would be an error of TLS here.
+      assertMatch(await client.rest(), /^421 4\.4\.2 you were silent for too long\r\n$/);
+    }
+    const { program: stopping, port: other } = await start(folder, "--cert", cert, "--key", key, "--quiet");
+    await using __ = stopping;
+    using waiting = await HandClient.startTls(other, caCerts);
+    assertMatch(await waiting.ask("EHLO x"), /^250-/);
+    using sending = await HandClient.startTls(other, caCerts);
+    await sending.untilData();
+    using beginning = new HandClient(await HandClient.untilStartTls(other));
+    stopping.signal("SIGINT");
+    assertMatch(await waiting.rest(), /^421 4\.3\.2 the server is stopping\r\n$/);
+    assertEquals(await beginning.rest().catch(() => ""), "");
+    await sending.write("Subject: x\r\n\r\ny\r\n.\r\n");
+    assertMatch(await sending.read(), /^250 /);
+    assertMatch(await sending.ask("QUIT"), /^221 /);
+    assertEquals((await stopping.end()).code, 0, stopping.stderr);
+    assertEquals(stopping.stderr, "");
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+Deno.test("smtp/server.ts: --once, a connected client, then Ctrl-C: exit code 0 and no stack trace", async () => {
+  const { program, port } = await serve("smtp/server.ts", "--once");
+  await using _ = program;
+  using client = await HandClient.connect(port);
+  program.signal("SIGINT");
+  assertMatch(await client.rest(), /^421 4\.3\.2 /);
+  assertEquals([(await program.end()).code, program.stderr], [0, ""]);
+});
+
+Deno.test("smtp/server.ts: 8 MiB of bare CRs stop nobody else, and are refused at the end of the mail", async () => {
+  const { program, port } = await serve("smtp/server.ts");
+  await using _ = program;
+  using client = await HandClient.connect(port);
+  await client.untilData();
+  const block = bytes("\rA".repeat(32_768));
+  let sent = 0;
+  let greeted = 0;
+  const sending = (async () => {
+    for (; sent < 8 << 20; sent += block.length) await client.write(block);
+  })();
+  while (sent < 8 << 20) {
+    (await HandClient.connect(port)).conn.close();
+    greeted++;
+  }
+  await sending;
+  assert(greeted > 0);
+  await client.write("\r\n.\r\n");
+  assertMatch(await client.read(), /^550 5\.6\.11 /);
+  assertMatch(await client.ask("QUIT"), /^221 /);
+  await program.line(/^refused a mail from 127\.0\.0\.1:\d+: a CR or an LF alone$/);
+});
+
+Deno.test("smtp/server.ts: a Maildir that it must not use is one line that shows the command, and exit code 1", async () => {
+  const args = ["-N=127.0.0.1", "smtp/server.ts", "--port=0", "--maildir", "no-such-folder"];
+  const program = new Program(["deno", "run", "--no-prompt", ...args], { cwd: root });
+  await program.end();
+  const flags = "-R=no-such-folder -W=no-such-folder";
+  failedWith(
+    program,
+    1,
+    new RegExp(
+      `^server: no permission to use no-such-folder: add ${flags}: deno run ${flags} -N=.* smtp/server.ts `,
+      "m",
+    ),
+  );
+});
+
+Deno.test("smtp/server.ts: too many errors end the dialogue, after a refused mail too", async () => {
+  const { program, port } = await serve("smtp/server.ts", "--max-errors", "1");
+  await using _ = program;
+  using client = await HandClient.connect(port);
+  await client.untilData();
+  await client.write("bare\nend\r\n.\r\n");
+  assertMatch(await client.rest(), /^421 4\.7\.0 .*: too many errors\r\n$/);
 });
 
 testWith(
@@ -850,7 +1137,7 @@ Deno.test("inbox.ts: many mails at once are few news", async () => {
 testWith(
   openssl,
   "openssl",
-  "certificates and keys that are none: one line, exit code 2",
+  "malformed certificates and keys: one line, exit code 2",
   async () => {
     const folder = await Deno.makeTempDir();
     const [{ cert, key }, other] = [await certificate(folder), `${folder}/other`];
@@ -1002,7 +1289,7 @@ testWith(
   },
 );
 
-Deno.test("smtp/server.ts: who is dismissed reads why, even in the middle of talking", async () => {
+Deno.test("smtp/server.ts: a dismissed client receives the reason, even while it is sending", async () => {
   const { program, port } = await serve("smtp/server.ts");
   await using _ = program;
   for (const line of ["x".repeat(200_000), "EHLO a\nMAIL FROM:<a@b>\n"]) {

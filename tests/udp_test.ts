@@ -1,6 +1,21 @@
-/** The UDP chat: the wire format, the suite on the server, and what server and client do when datagrams are lost. */
+/** The UDP chat: the wire format, the suite on the server, and server and client when datagrams are lost. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { badName, parseRequest, textOf } from "../udp/message.ts";
+import { within } from "../cli.ts";
+import { parseAddress } from "../udp/_address.ts";
+import {
+  answers,
+  formatReply,
+  formatRequest,
+  nameError,
+  parseReply,
+  parseRequest,
+  refusals,
+  type Reply,
+  type Request,
+} from "../udp/_chat_message.ts";
+import { Room } from "../udp/_room.ts";
+import { traced } from "../udp/_trace.ts";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import {
   client,
   descriptors,
@@ -12,13 +27,14 @@ import {
   suiteTest,
   testWith,
   until,
-} from "./helpers.ts";
-import { has, Program } from "./program.ts";
-import { command, root } from "./tasks.ts";
+} from "./support/helpers.ts";
+import { has, Program } from "./support/program.ts";
+import { command, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (data: Uint8Array) => new TextDecoder().decode(data);
-const request = (text: string) => parseRequest(encode(text));
+const request = (text: string) => parseRequest(encode(text), 1024);
+const reply = (text: string) => parseReply(encode(text));
 const linux = Deno.build.os === "linux";
 const netcat = (await output("sh", "-c", "nc -h 2>&1")).includes("OpenBSD");
 const tmux = await has("tmux", "-V");
@@ -36,31 +52,128 @@ Deno.test("message: requests", () => {
   assertEquals(request("/quit"), { kind: "quit" });
   assertEquals(request(""), { kind: "hello" });
   assertEquals(request("\n"), { kind: "hello" });
+  assertEquals(request("x".repeat(1025)), { kind: "too long" });
   for (const text of ["/", "/say", "/say 1", "/say x y", "/say -1 y", "/say 1234567890 y", "/sayx 1 y", "/whoever"]) {
     assertEquals(request(text).kind, "unknown", text);
   }
 });
 
-Deno.test("message: whatever the bytes, the text is one harmless line", () => {
-  assertEquals(textOf(encode("a\nb\x1b[2Jc\u202ed\n")), "a\\nb\\x1b[2Jc\\u{202e}d");
-  assertEquals(textOf(Uint8Array.of(0x68, 0xff, 0x69)), "h\ufffdi");
+Deno.test("message: any bytes become one harmless line", () => {
+  assertEquals(request("a\nb\x1b[2Jc\u202ed\n"), { kind: "message", text: "a\\nb\\x1b[2Jc\\u{202e}d" });
+  assertEquals(parseRequest(Uint8Array.of(0x68, 0xff, 0x69), 1024), { kind: "message", text: "h\ufffdi" });
   let seed = 1;
   for (let i = 0; i < 2000; i++) {
     const bytes = Uint8Array.from({ length: i % 40 }, () => (seed = seed * 48271 % 0x7fffffff) & 0xff);
-    // deno-lint-ignore no-control-regex -- just those must not be there
-    assert(!/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/.test(textOf(bytes)), bytes.join(" "));
-    parseRequest(bytes);
+    for (const line of [formatRequest(parseRequest(bytes, 1024)), formatReply(parseReply(bytes))]) {
+      // deno-lint-ignore no-control-regex -- the test looks for these
+      assert(!/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/.test(line), bytes.join(" "));
+    }
   }
 });
 
 Deno.test("message: names", () => {
-  for (const name of ["a", "Anna", "a1_.-", "x".repeat(20)]) assertEquals(badName(name, 20), undefined, name);
+  for (const name of ["a", "Anna", "a1_.-", "x".repeat(20)]) assertEquals(nameError(name, 20), undefined, name);
   for (const name of ["", "1a", "127.0.0.1", "*", "a b", "a:", "аnna", "zoë", "a\n", "x".repeat(21), "#1"]) {
-    assert(badName(name, 20), name);
+    assert(nameError(name, 20), name);
   }
 });
 
-/** A foreign client: a bare socket. */
+Deno.test("message: parse and format are inverse, in both directions", () => {
+  const requests: Request[] = [
+    { kind: "message", text: "hi there" },
+    { kind: "message", text: "hi: there", id: 999_999_999 },
+    { kind: "name", name: "anna" },
+    { kind: "who" },
+    { kind: "quit" },
+    { kind: "hello" },
+  ];
+  for (const each of requests) assertEquals(request(formatRequest(each)), each);
+  const replies: Reply[] = [
+    { kind: "message", name: "anna", text: "hi: there" },
+    { kind: "message", name: "[::1]:9999", text: "/who" },
+    { kind: "echo", id: 7, name: "127.0.0.1:9999", text: "#1 x" },
+    { kind: "welcome", name: "anna" },
+    { kind: "members", names: ["anna", "127.0.0.1:9999"], more: 0 },
+    { kind: "members", names: ["anna"], more: 8 },
+    { kind: "bye" },
+    { kind: "notice", text: "anna left" },
+    refusals.name("the name anna is taken"),
+    refusals.name(nameError("1", 20) ?? ""),
+    refusals.name(nameError("a".repeat(21), 20) ?? ""),
+    refusals.tooLong(1024),
+    refusals.full(256),
+  ];
+  for (const each of replies) assertEquals(reply(formatReply(each)), each);
+  // A line of no known form is shown as it came.
+  for (const line of ["", "#", "#1", "* ", "*", "#x y", "hello", ": hi", "* byebye", "* here:"]) {
+    assertEquals(formatReply(reply(line)), line);
+  }
+});
+
+Deno.test("message: which reply answers which request", () => {
+  const say: Request = { kind: "message", text: "hi", id: 7 };
+  const name: Request = { kind: "name", name: "anna" };
+  const table: [line: string, answered: Request[]][] = [
+    ["#7 anna: hi", [say]],
+    ["#8 anna: hi", []],
+    ["anna: hi", []],
+    ["bob: #7 anna: hi", []],
+    ["* you are anna", [name]],
+    ["* the name anna is taken", [name]],
+    ["* a name has at most 20 characters", [name]],
+    ["* here: anna", [{ kind: "who" }]],
+    ["* bye", [{ kind: "quit" }]],
+    ["* too long: at most 64 bytes", [say, name, { kind: "who" }]],
+    ["* the chat is full (2 clients): try again later", [say, name, { kind: "who" }]],
+    ["* bob left", []],
+  ];
+  for (const [line, answered] of table) {
+    const all: Request[] = [say, name, { kind: "who" }, { kind: "quit" }];
+    assertEquals(all.filter((each) => answers(reply(line), each)), answered, line);
+  }
+});
+
+Deno.test("room: members by address, names without case, a limit", () => {
+  const at = (port: number): Deno.NetAddr => ({ transport: "udp", hostname: "127.0.0.1", port });
+  const room = new Room(2);
+  const anna = room.join(at(1));
+  const bob = room.join(at(2));
+  if (!anna || !bob) throw new Error("there is room for two");
+  assertEquals([anna.name, room.find(at(2)), room.find(at(3)), room.join(at(3))], [
+    "127.0.0.1:1",
+    bob,
+    undefined,
+    undefined,
+  ]);
+  anna.name = "anna";
+  assertEquals([room.isTaken("ANNA", bob), room.isTaken("ANNA", anna)], [true, false]);
+  assertEquals([room.names(100), room.names(10)], [{ names: ["anna", "127.0.0.1:2"], more: 0 }, {
+    names: ["anna"],
+    more: 1,
+  }]);
+  assertEquals([room.leave(anna), room.leave(anna)], [true, false]);
+  assertEquals([...room.members()], [bob]);
+});
+
+Deno.test("trace: without --trace a socket is itself", () => {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  assert(traced(socket, "") === socket);
+  assert(traced(socket, "json") !== socket);
+  socket.close();
+});
+
+Deno.test("address: IPv4 and IPv6 in numbers", () => {
+  const bytes = (text: string) => parseAddress(text)?.toHex();
+  assertEquals(bytes("127.0.0.1"), "7f000001");
+  assertEquals(bytes("::1"), "00000000000000000000000000000001");
+  assertEquals(bytes("2001:db8::ff00:42:8329"), "20010db8000000000000ff0000428329");
+  assertEquals(bytes("::ffff:192.0.2.1"), "00000000000000000000ffffc0000201");
+  for (const text of ["", "256.0.0.1", "1.2.3", "localhost", "::1::", "1:2", ":"]) {
+    assertEquals(parseAddress(text), undefined);
+  }
+});
+
+/** Another client: a bare socket. */
 class Stranger {
   readonly socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   constructor(readonly port: number) {}
@@ -70,7 +183,8 @@ class Stranger {
     await this.socket.send(typeof data === "string" ? encode(data) : data, to);
   }
   async next(): Promise<string> {
-    return decode((await this.socket.receive())[0]);
+    const [datagram] = await within(20, this.socket.receive(), "no datagram in 20 s");
+    return decode(datagram);
   }
   async asks(data: string | Uint8Array): Promise<string> {
     await this.send(data);
@@ -109,13 +223,13 @@ Deno.test("chat: an echo by number; a message that is resent is not relayed twic
   assertEquals(await anna.asks("/say 1 hello"), "#1 anna: hello");
   assertEquals(await anna.asks("/say 2 bye"), "#2 anna: bye");
   assertEquals([await bob.next(), await bob.next()], ["anna: hello", "anna: bye"]);
-  // A client that starts anew on the same port counts from one again.
+  // A restarted client on the same port counts from 1 again.
   assertEquals(await anna.asks("/name anna"), "* you are anna");
   assertEquals(await anna.asks("/say 1 back"), "#1 anna: back");
   assertEquals(await bob.next(), "anna: back");
 });
 
-Deno.test("chat: silence for --idle is the end, and the others are told", async () => {
+Deno.test("chat: a client that is silent for --idle is removed, and the others are told", async () => {
   const { program, port } = await serve("udp/chat_server.ts", "--idle", "0.3");
   await using _ = program;
   using anna = new Stranger(port);
@@ -149,7 +263,7 @@ Deno.test("chat: limits on clients, datagrams and names", async () => {
   assertMatch(await carl.asks("hi"), /: hi$/);
 });
 
-Deno.test("chat: /who is cut to about a datagram, whatever the number of clients", async () => {
+Deno.test("chat: /who is cut to about one datagram, however many clients there are", async () => {
   const { program, port } = await serve("udp/chat_server.ts", "--size", "64");
   await using _ = program;
   const crowd = Array.from({ length: 10 }, () => new Stranger(port));
@@ -159,7 +273,7 @@ Deno.test("chat: /who is cut to about a datagram, whatever the number of clients
   for (const each of crowd) each.socket.close();
 });
 
-testWith(linux, "Linux", "chat: strangers do not make the memory grow", async () => {
+testWith(linux, "Linux", "chat: many short-lived clients do not make the memory grow", async () => {
   const { program, port } = await serve("udp/chat_server.ts", "--quiet", "--max-clients", "20");
   await using _ = program;
   const flood = async (rounds: number) => {
@@ -177,7 +291,7 @@ testWith(linux, "Linux", "chat: strangers do not make the memory grow", async ()
   assertEquals(await descriptors(program.pid), open);
 });
 
-/** A server that loses datagrams: it hands each to `answer`, which sends or does not. */
+/** Plays a server that loses datagrams: `answer` returns what to send for each, if anything. */
 async function lossy(
   answer: (line: string, n: number) => string[],
   ...args: string[]
@@ -198,12 +312,12 @@ async function lossy(
   return { client: program, heard };
 }
 
-Deno.test("chat_client: what gets no answer is sent again, until it does", async () => {
+Deno.test("chat_client: a request without an answer is sent again until one arrives", async () => {
   const { client, heard } = await lossy(
     (line, n) => {
-      if (n === 0) return []; // the first of each is lost
+      if (n === 0) return []; // the first of each kind is lost
       if (line === "/name anna") return ["* you are anna"];
-      if (line === "/say 1 hello") return ["#1 anna: hello", "#1 anna: hello"]; // and an answer may come twice
+      if (line === "/say 1 hello") return ["#1 anna: hello", "#1 anna: hello"]; // an answer may arrive twice
       return ["* bye"];
     },
     "--name",
@@ -225,7 +339,46 @@ Deno.test("chat_client --message: no echo within --timeout is exit code 1", asyn
   assertEquals(heard, ["/who", "/say 1 hello", "/say 1 hello"]);
 });
 
-Deno.test("chat_client: only the server is listened to", async () => {
+Deno.test("chat_client: a message that the server refuses is one line and exit code 1, and it leaves", async () => {
+  const { program, port } = await serve("udp/chat_server.ts", "--size", "64");
+  await using _ = program;
+  const long = "x".repeat(64);
+  const refusal = /^chat_client: the server refused the message: too long: at most 64 bytes$/m;
+  const one = await runClient("udp/chat_client.ts", port, "--name", "anna", "--message", long);
+  failedWith(one, 1, refusal);
+  assertEquals(one.stdout, "");
+  await program.line(/^\* anna left$/);
+
+  const piped = new Program(command("udp/chat_client.ts", port, "--name", "berta"), { cwd: root, stdin: true });
+  await piped.input(`${long}\nshort\n`);
+  await piped.end();
+  failedWith(piped, 1, refusal);
+  assertEquals(piped.stdout, "* here: berta\n* too long: at most 64 bytes\nberta: short\n");
+});
+
+Deno.test("chat: what Windows reports, refused datagrams and large ones, ends neither server nor client", async () => {
+  const onWindows = (script: string, port: number, ...args: string[]) => {
+    const [deno = "", sub = "", ...rest] = command(script, port, ...args);
+    return [deno, sub, "--preload=tests/support/windows_datagrams.ts", ...rest];
+  };
+  const port = getAvailablePort();
+  await using program = new Program(onWindows("udp/chat_server.ts", port, "--size", "2000"), { cwd: root });
+  await program.line(/listening on/);
+  using stranger = new Stranger(port);
+  for (const size of [2001, 9000, 60_000]) {
+    assertEquals(await stranger.asks(new Uint8Array(size).fill(0x61)), "* too long: at most 2000 bytes");
+  }
+  const anna = new Program(onWindows("udp/chat_client.ts", port, "--name", "anna"), { cwd: root, stdin: true });
+  await anna.line(/^\* here: /);
+  await stranger.send("y".repeat(1500));
+  await anna.line(/: y{1500}$/);
+  await anna.input("hello\n");
+  assertEquals((await anna.end()).code, 0, anna.stderr);
+  assertMatch(anna.stdout, /^anna: hello$/m);
+  assertEquals([program.status, program.stderr], [undefined, ""]);
+});
+
+Deno.test("chat_client: only datagrams of the server count", async () => {
   using forger = new Stranger(0);
   let from: Deno.Addr | undefined;
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
@@ -253,7 +406,7 @@ Deno.test("chat_client: a name that is taken, a server that is full", async () =
   failedWith(
     await runClient("udp/chat_client.ts", port, "--name", "b:", "--message", "x"),
     2,
-    /^chat_client: --name wants a letter, .*, not b:$/m,
+    /^chat_client: --name needs a letter, .*, not b:$/m,
   );
   const second = await serve("udp/chat_server.ts");
   await using __ = second.program;
@@ -279,7 +432,7 @@ Deno.test("chat_client: each line of stdin is a message; Ctrl-C leaves and the o
   await program.line(/^\* carl left$/);
 });
 
-Deno.test("chat_server: it tells those here that it is stopping", async () => {
+Deno.test("chat_server: it tells the members that it is stopping", async () => {
   const { program, port } = await serve("udp/chat_server.ts");
   using anna = new Stranger(port);
   await anna.asks("/who");
@@ -297,45 +450,50 @@ testWith(netcat, "OpenBSD's nc", "chat: nc -u is a client", async () => {
   await program.line(/^127\.0\.0\.1:\d+: hi from nc$/);
 });
 
-testWith(tmux, "tmux", "chat_client on a terminal: what arrives does not tear apart what is typed", async () => {
-  const { program, port } = await serve("udp/chat_server.ts");
-  await using _ = program;
-  const session = `socketlab-${port}`;
-  const on = (...args: string[]) => output("tmux", "-L", session, ...args);
-  const screen = () => on("capture-pane", "-p", "-t", session);
-  const line = command("udp/chat_client.ts", port, "--name", "anna").map((word) =>
-    word === "deno" ? Deno.execPath() : word
-  );
-  await on(
-    "-f",
-    "/dev/null",
-    "new-session",
-    "-d",
-    "-s",
-    session,
-    "-x",
-    "70",
-    "-y",
-    "20",
-    `cd '${root}' && ${line.join(" ")}; sleep 60`,
-  );
-  try {
-    await until(async () => /^>/m.test(await screen()), "the prompt");
-    await on("send-keys", "-t", session, "-l", "half a mess");
-    await until(async () => (await screen()).includes("> half a mess"), "what was typed");
-    using bob = new Stranger(port);
-    await bob.send("I interrupt");
-    await until(async () => (await screen()).includes("I interrupt"), "what came");
-    const shown = await screen();
-    assertMatch(shown, new RegExp(`${bob.place}: I interrupt\n> half a mess\n`));
-    assertEquals(shown.match(/half a mess/g)?.length, 1, shown);
-    await on("send-keys", "-t", session, "-l", "age");
-    await on("send-keys", "-t", session, "Enter");
-    await until(async () => (await screen()).includes("anna: half a message"), "the echo");
-    await on("send-keys", "-t", session, "C-c");
-    await program.line(/^\* anna left$/);
-  } finally {
-    await on("kill-server");
-  }
-  assertStringIncludes(program.stdout, "half a message");
-});
+testWith(
+  tmux,
+  "tmux",
+  "chat_client on a terminal: what arrives does not break the line that is being typed",
+  async () => {
+    const { program, port } = await serve("udp/chat_server.ts");
+    await using _ = program;
+    const session = `socketlab-${port}`;
+    const on = (...args: string[]) => output("tmux", "-L", session, ...args);
+    const screen = () => on("capture-pane", "-p", "-t", session);
+    const line = command("udp/chat_client.ts", port, "--name", "anna").map((word) =>
+      word === "deno" ? Deno.execPath() : word
+    );
+    await on(
+      "-f",
+      "/dev/null",
+      "new-session",
+      "-d",
+      "-s",
+      session,
+      "-x",
+      "70",
+      "-y",
+      "20",
+      `cd '${root}' && ${line.join(" ")}; sleep 60`,
+    );
+    try {
+      await until(async () => /^>/m.test(await screen()), "the prompt");
+      await on("send-keys", "-t", session, "-l", "half a mess");
+      await until(async () => (await screen()).includes("> half a mess"), "what was typed");
+      using bob = new Stranger(port);
+      await bob.send("I interrupt");
+      await until(async () => (await screen()).includes("I interrupt"), "what came");
+      const shown = await screen();
+      assertMatch(shown, new RegExp(`${bob.place}: I interrupt\n> half a mess\n`));
+      assertEquals(shown.match(/half a mess/g)?.length, 1, shown);
+      await on("send-keys", "-t", session, "-l", "age");
+      await on("send-keys", "-t", session, "Enter");
+      await until(async () => (await screen()).includes("anna: half a message"), "the echo");
+      await on("send-keys", "-t", session, "C-c");
+      await program.line(/^\* anna left$/);
+    } finally {
+      await on("kill-server");
+    }
+    assertStringIncludes(program.stdout, "half a message");
+  },
+);

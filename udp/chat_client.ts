@@ -1,26 +1,98 @@
 /**
- * A UDP chat client: what you type goes to everyone, what others type appears above your line.
+ * A UDP chat client: what you type is sent to everyone, and what the others type appears above your line.
  *
- * Look at `ask`: UDP may lose a datagram, or the answer to it, and nobody tells. So whatever wants an answer is sent again
- * until one comes, each time after twice the wait, and it carries a sequence number by which the server knows a message
- * it has relayed already: sent at least once, plus thrown away when seen, makes exactly once.
+ * Look at `ask`: UDP can lose a request or its reply without notice. So `ask` sends the request again until a reply
+ * arrives, and doubles the wait each time. Each message has a sequence number, by which the server recognises a message
+ * that arrives again: so it relays each message exactly once.
  *
- * ```sh
- * deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts --name anna
- * deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts --message "anyone here?"
- * ```
- *
- * Start `deno run -N=127.0.0.1 --unstable-net udp/chat_server.ts` in another terminal first. A server and one message at
- * once: `deno task udp:chat`. `/who` lists who is here, `/name` changes your name, `/quit` or Ctrl-C leaves.
- *
- * RFC 8085 §3.1 (when to send again), §3.5 (keeping a path open). API: Deno.listenDatagram.
+ * First terminal: `deno run -N=127.0.0.1 --unstable-net udp/chat_server.ts`. This one:
+ * `deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts --name anna`. Server and one message: `deno task udp:chat`.
+ * RFC 8085 §3.1 (when to send again), §3.5 (keepalives). API: Deno.listenDatagram.
  *
  * @module
  */
-import { bind, clientOptions, explain, Failure, onStop, place, run, seconds, text, within } from "../cli.ts";
-import { localAddress } from "./local_address.ts";
-import { badName, textOf } from "./message.ts";
-import { traced } from "./trace.ts";
+import { clientOptions, codeOf, explain, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
+import { parseAddress, printAddress } from "./_address.ts";
+import { answers, formatReply, formatRequest, nameError, parseReply } from "./_chat_message.ts";
+import type { Reply, Request } from "./_chat_message.ts";
+import { localAddress } from "./_local_address.ts";
+import { traced } from "./_trace.ts";
+
+/** Sends a request until its reply arrives. @throws {Failure} when no reply arrives in `limit` seconds (0: no limit). */
+async function ask(session: Session, request: Request, limit: number): Promise<Reply> {
+  const { socket, server, pending } = session;
+  const datagram = new TextEncoder().encode(formatRequest(request));
+  const reply = new Promise<Reply>((resolve) => pending.set(request, resolve));
+  try {
+    let left = limit || Infinity;
+    for (let wait = 0.5; left > 0; left -= wait, wait *= 2) {
+      await socket.send(datagram, server).catch(ignoreReset);
+      const arrived = await within(Math.min(wait, left), reply, () => undefined);
+      if (arrived) return arrived;
+    }
+  } finally {
+    pending.delete(request);
+  }
+  const none = `no answer from ${formatAddress(server)} in ${limit} s`;
+  throw new Failure(`${none}: is the server running? (UDP does not report a missing one)`);
+}
+
+/** Receives datagrams: gives each reply to the request that waits for it, and shows the messages of others. */
+async function receive(session: Session): Promise<never> {
+  const { socket, server, pending } = session;
+  const buffer = new Uint8Array(65_535);
+  // Anyone can send to this port. If the server was given as an address, only that one counts; if it was given as a name,
+  // the source of the first reply.
+  let source = canonical(server.hostname);
+  while (true) {
+    const [datagram, from] = await socket.receive(buffer).catch(ignoreReset) ?? [];
+    if (!datagram || from?.transport !== "udp" || from.port !== server.port) continue;
+    source ??= canonical(from.hostname);
+    if (canonical(from.hostname) !== source) continue;
+    const reply = parseReply(datagram);
+    const [, resolve] = [...pending].find(([request]) => answers(reply, request)) ?? [];
+    if (resolve) resolve(reply);
+    // An echo or a welcome that nobody waits for is the second reply to a request that was sent twice.
+    else if (reply.kind !== "echo" && reply.kind !== "welcome") session.show(formatReply(reply));
+  }
+}
+
+/** On Windows `send` and `receive` report that an earlier datagram was refused. That one is lost; the next may arrive. */
+function ignoreReset(error: unknown): undefined {
+  if (codeOf(error) !== "ECONNRESET") throw error;
+}
+
+/** Sends a message and shows its echo. Returns why the server refused it, if it did. */
+async function say(session: Session, message: string): Promise<string | undefined> {
+  const request: Request = { kind: "message", text: message, id: ++session.sequence };
+  const reply = await ask(session, request, session.timeout);
+  if (reply.kind === "refused") return reply.text;
+  if (reply.kind === "echo") session.show(formatReply({ ...reply, kind: "message" }));
+}
+
+/** Joins the chat under the session's name. With the same name again it tells the server that this client is still here. */
+async function join(session: Session, limit: number): Promise<void> {
+  const { name } = session;
+  const reply = await ask(session, name ? { kind: "name", name } : { kind: "who" }, limit);
+  if (reply.kind === "refused") throw new Failure(reply.text);
+}
+
+/** Leaves the chat. If no reply arrives, the server removes this client after its idle time. */
+async function leave(session: Session): Promise<void> {
+  await ask(session, { kind: "quit" }, 1).catch(() => {});
+}
+
+interface Session {
+  readonly socket: Deno.DatagramConn;
+  readonly server: Deno.NetAddr;
+  readonly timeout: number;
+  /** The requests that have no reply yet, and what takes it. */
+  readonly pending: Map<Request, (reply: Reply) => void>;
+  name: string;
+  /** The number of the last message. */
+  sequence: number;
+  show: (line: string) => void;
+}
 
 const command = {
   name: "chat_client",
@@ -31,114 +103,89 @@ const command = {
     "name": {
       ...text("", "your nickname; without one you are known by your address", "NICK"),
       parse(raw: string) {
-        if (badName(raw, 64)) throw new RangeError("a letter, then letters, digits, - _ or .");
+        if (nameError(raw, 64)) throw new RangeError("a letter, then letters, digits, - _ or .");
         return raw;
       },
     },
     "message": text("", "send this one message, wait for its echo, and leave"),
-    "keepalive": seconds(60, "tell the server this often that you are still here"),
+    "keepalive": seconds(60, "tell the server this often that you are still here; 0: never"),
   },
 };
 
 await run(command, async (flags) => {
-  const server: Deno.NetAddr = { transport: "udp", hostname: flags.host, port: flags.port };
-  const hostname = localAddress(flags.host);
-  const opened = bind({ hostname, port: 0 }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
-  const socket = flags.trace ? traced(opened, flags.trace) : opened;
-  const encoder = new TextEncoder();
-
-  /** The answers that are waited for: by what they look like, and what to do with one. */
-  const awaited = new Map<RegExp, (line: string) => void>();
-  let show = (line: string) => console.log(line);
-
-  const hearing = (async () => {
-    let peer: string | undefined;
-    while (true) {
-      const [datagram, from] = await socket.receive();
-      // Anyone can send to this port. The server's address is known when it was given as one; else the first answer
-      // tells it, and from then on only what comes from there counts.
-      if (from.transport !== "udp" || from.port !== server.port) continue;
-      peer ??= /^[\d.]+$|:/.test(flags.host) ? flags.host : from.hostname;
-      if (from.hostname !== peer) continue;
-      const line = textOf(datagram);
-      const waiting = [...awaited].find(([looks]) => looks.test(line));
-      if (waiting) waiting[1](line);
-      else if (!/^#\d+ |^\* you are /.test(line)) show(line); // those are second answers to what was sent twice
-    }
-  })();
-
-  /** Sends `line` until a datagram comes that `looks` like its answer. @throws {Failure} when none does in time. */
-  async function ask(line: string, looks: RegExp, limit = flags.timeout): Promise<string> {
-    const answer = Promise.withResolvers<string>();
-    awaited.set(looks, answer.resolve);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const sendAgain = (wait: number) => {
-      socket.send(encoder.encode(line), server).catch(answer.reject);
-      timer = setTimeout(() => sendAgain(wait * 2), wait);
-    };
-    sendAgain(500);
-    try {
-      const none = `no answer from ${place(server)} in ${limit} s: is the server running? (UDP does not tell)`;
-      return await Promise.race([within(limit, answer.promise, none), hearing]);
-    } catch (error) {
-      throw explain(error, server);
-    } finally {
-      clearTimeout(timer);
-      awaited.delete(looks);
-    }
-  }
-
-  let sequence = 0;
-  async function say(message: string): Promise<void> {
-    const id = ++sequence;
-    const echo = await ask(`/say ${id} ${message}`, new RegExp(`^#${id} |^\\* too long`));
-    show(echo.replace(/^#\d+ /, ""));
-  }
-
-  let { name } = flags;
-  async function enter(limit?: number): Promise<void> {
-    const answer = name
-      ? await ask(`/name ${name}`, /^\* (you are|the name|a name|the chat is full)/, limit)
-      : await ask("/who", /^\* (here:|the chat is full)/, limit);
-    if (!/^\* (you are|here:)/.test(answer)) throw new Failure(answer.replace("* ", ""));
-  }
-  // A server that does not answer the leave will forget this client by itself.
-  const leave = () => ask("/quit", /^\* bye$/, 1).catch(() => {});
-
-  await enter(Math.max(flags.wait, flags.timeout));
-  onStop(() => leave().then(() => Deno.exit(0)));
-  const here = setInterval(() => enter().catch((error) => show(`(${error.message})`)), flags.keepalive * 1000);
-
-  if (flags.message) await say(flags.message);
-  else await converse();
-  clearInterval(here);
-  await leave();
-
-  async function converse(): Promise<void> {
-    const [readline, { default: process }] = [await import("node:readline"), await import("node:process")];
-    const terminal = Deno.stdin.isTerminal();
-    show(await ask("/who", /^\* here:/)); // before there is an interface: it loses the lines nobody waits for
-    const input = readline.createInterface({ input: process.stdin, output: terminal ? process.stdout : undefined });
-    if (terminal) {
-      // What arrives while a line is being typed goes above it: the line is taken off the screen and put back below.
-      show = (line) => {
-        readline.moveCursor(process.stdout, 0, -input.getCursorPos().rows);
-        readline.cursorTo(process.stdout, 0);
-        readline.clearScreenDown(process.stdout);
-        console.log(line);
-        input.prompt(true);
-      };
-      input.prompt();
-    }
-    for await (const line of input) {
-      if (line === "/quit") break;
-      else if (line === "/who") show(await ask(line, /^\* here:/));
-      else if (line.startsWith("/name ")) {
-        show(await ask(line, /^\* (you are|the name|a name)/));
-        name = line.slice(6);
-      } else if (line.startsWith("/")) show("(/name NICK, /who and /quit are known)");
-      else if (line !== "") await say(line);
-      if (terminal) input.prompt();
-    }
-  }
+  const { host, port, timeout, trace } = flags;
+  const session: Session = {
+    socket: traced(openSocket(localAddress(host)), trace),
+    server: { transport: "udp", hostname: host, port },
+    ...{ timeout, pending: new Map(), name: flags.name, sequence: 0 },
+    show: (line) => console.log(line),
+  };
+  await Promise.race([chat(session, flags), receive(session)]);
 });
+
+/** Joins, sends one message or what is typed, and leaves. */
+async function chat(session: Session, flags: { message: string; wait: number; keepalive: number }): Promise<void> {
+  const { timeout } = session;
+  await join(session, timeout && Math.max(flags.wait, timeout));
+  onStop(() => leave(session).then(() => Deno.exit()));
+  const stillHere = () => join(session, timeout).catch((error) => session.show(`(${error.message})`));
+  if (flags.keepalive > 0) setInterval(stillHere, flags.keepalive * 1000);
+  const refusal = flags.message ? await say(session, flags.message) : await converse(session);
+  await leave(session);
+  if (refusal) throw new Failure(`the server refused the message: ${refusal}`);
+}
+
+/** Opens the socket to send from. When it fails, its own address is to blame, not the server's. */
+function openSocket(hostname: string): Deno.DatagramConn {
+  try {
+    return Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+  } catch (error) {
+    throw explain(error, { hostname, port: 0 });
+  }
+}
+
+/** An address in the one form of RFC 5952; `undefined` for a name. */
+function canonical(hostname: string): string | undefined {
+  const bytes = parseAddress(hostname);
+  return bytes && printAddress(bytes);
+}
+
+/** Sends each line of stdin. Returns why the server refused a message, unless there is a person who has read it. */
+async function converse(session: Session): Promise<string | undefined> {
+  const [readline, { default: process }] = [await import("node:readline"), await import("node:process")];
+  const isTerminal = Deno.stdin.isTerminal();
+  const askAndShow = async (request: Request) => {
+    const reply = await ask(session, request, session.timeout);
+    session.show(formatReply(reply));
+    return reply;
+  };
+  await askAndShow({ kind: "who" }); // before `createInterface`, which drops lines that arrive while no loop reads them
+  const input = readline.createInterface({ input: process.stdin, output: isTerminal ? process.stdout : undefined });
+  if (isTerminal) {
+    // What arrives while a line is being typed goes above it: the line is erased and written again below.
+    session.show = (line) => {
+      readline.moveCursor(process.stdout, 0, -input.getCursorPos().rows);
+      readline.cursorTo(process.stdout, 0);
+      readline.clearScreenDown(process.stdout);
+      console.log(line);
+      input.prompt(true);
+    };
+    input.prompt();
+  }
+  let refusal: string | undefined;
+  for await (const line of input) {
+    if (line === "/quit") break;
+    if (line === "/who") await askAndShow({ kind: "who" });
+    else if (line.startsWith("/name ")) {
+      const reply = await askAndShow({ kind: "name", name: line.slice(6) });
+      if (reply.kind === "welcome") session.name = reply.name;
+    } else if (line.startsWith("/")) session.show("(the commands are /name NICK, /who and /quit)");
+    else if (line !== "") {
+      const refused = await say(session, line);
+      if (refused) session.show(`* ${refused}`);
+      refusal = refused ?? refusal;
+    }
+    if (isTerminal) input.prompt();
+  }
+  return isTerminal ? undefined : refusal;
+}

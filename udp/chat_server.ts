@@ -1,191 +1,173 @@
 /**
- * A UDP chat server: every message goes to every client, its sender too.
+ * A UDP chat server that sends each message to every client, its sender too.
  *
- * Look at what is not here: no accept, no connection, no end of a connection. A client is an address from which a datagram
- * has come; whoever has said nothing for `--idle` seconds is forgotten, because a client that crashed looks just the
- * same as one that is thinking. Nothing is resent either: who wants to be sure that a message arrived must ask, as
- * `chat_client.ts` does.
+ * Look at what is missing: no accept, no connection, no close. A client is the source address of a datagram. The server
+ * removes a client that is silent for `--idle` seconds, because a crashed client looks the same as an idle one. It never
+ * resends: a client that needs a confirmation asks for one, as `chat_client.ts` does.
  *
- * ```sh
- * deno run -N=127.0.0.1 --unstable-net udp/chat_server.ts
- * ```
- *
- * Then, in two more terminals: `deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts --name anna`, and another name in
- * the second; or `nc -u 127.0.0.1 9999`. Server and one message at once: `deno task udp:chat`.
- *
+ * This terminal: `deno run -N=127.0.0.1 --unstable-net udp/chat_server.ts`. Two others, each with its own name:
+ * `deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts --name anna`. Server and one message: `deno task udp:chat`.
  * RFC 768 (UDP), RFC 8085 (how to use it). API: Deno.listenDatagram.
  *
  * @module
  */
-import { announce, bind, onStop, place, run, seconds, serverOptions, toggle, whole } from "../cli.ts";
-import { badName, parseRequest, type Request } from "./message.ts";
-import { traced } from "./trace.ts";
+import { bind, codeOf, flag, formatAddress, integer, onStop, run, seconds, serverOptions } from "../cli.ts";
+import { announce } from "../tcp/_announce.ts";
+import { formatReply, nameError, parseRequest, refusals, type Reply } from "./_chat_message.ts";
+import { type Member, Room } from "./_room.ts";
+import { traced } from "./_trace.ts";
+
+/** Answers one datagram: its sender, and the other members where it concerns them. */
+async function answer(chat: Chat, datagram: Uint8Array, from: Deno.NetAddr): Promise<void> {
+  const { room, flags } = chat;
+  const request = parseRequest(datagram, flags.size);
+  let member = room.find(from);
+  if (!member) {
+    // The client has left already. Our reply was lost, and it sends /quit again.
+    if (request.kind === "quit") return await send(chat, { kind: "bye" }, from);
+    member = room.join(from);
+    if (!member) return await send(chat, refusals.full(room.capacity), from);
+    await notify(chat, `${member.name} joined`, member);
+  }
+  member.lastSeen = Date.now();
+  switch (request.kind) {
+    case "message":
+      return await relay(chat, member, request.text, request.id);
+    case "name":
+      return await rename(chat, member, request.name);
+    case "who":
+    case "hello":
+      // Cut to about one datagram: a short request must not cause a long response (amplification).
+      return await send(chat, { kind: "members", ...room.names(flags.size) }, from);
+    case "quit":
+      await send(chat, { kind: "bye" }, from);
+      return await leave(chat, member, "left");
+    case "too long":
+      return await send(chat, refusals.tooLong(flags.size), from);
+    case "unknown": {
+      const text = `unknown command ${request.command}: /name NICK, /who and /quit are known`;
+      return await send(chat, { kind: "notice", text }, from);
+    }
+  }
+}
+
+/** Sends a message to every member; one with an `id` only once. Its sender gets the `id` back, however often it arrives. */
+async function relay(chat: Chat, sender: Member, text: string, id?: number): Promise<void> {
+  const { name, place } = sender;
+  const isDuplicate = id !== undefined && id <= sender.lastSequence; // resent, because its echo was lost
+  if (!isDuplicate && !chat.flags.quiet) {
+    console.log(name === place ? `${name}: ${text}` : `${name} (${place}): ${text}`);
+  }
+  if (id === undefined) return await broadcast(chat, { kind: "message", name, text });
+  sender.lastSequence = Math.max(sender.lastSequence, id);
+  await send(chat, { kind: "echo", id, name, text }, sender.addr);
+  if (!isDuplicate) await broadcast(chat, { kind: "message", name, text }, sender);
+}
+
+/** Gives a member a name, unless another member has it. */
+async function rename(chat: Chat, member: Member, name: string): Promise<void> {
+  const taken = chat.room.isTaken(name, member) ? `the name ${name} is taken` : undefined;
+  const problem = nameError(name, chat.flags["name-length"]) ?? taken;
+  if (problem) return await send(chat, refusals.name(problem), member.addr);
+  const before = member.name;
+  member.name = name;
+  member.lastSequence = 0; // a restarted client counts from 1 again
+  await send(chat, { kind: "welcome", name }, member.addr);
+  if (name !== before) await notify(chat, `${before} is now ${name}`, member);
+}
+
+/** Removes a member and tells the others. */
+async function leave(chat: Chat, member: Member, why: string): Promise<void> {
+  if (!chat.room.leave(member)) return;
+  await notify(chat, `${member.name} ${why}`);
+  chat.onLeave();
+}
+
+interface Chat {
+  readonly socket: Deno.DatagramConn;
+  readonly room: Room;
+  readonly flags: { size: number; idle: number; "name-length": number; quiet: boolean };
+  readonly onLeave: () => void;
+}
+
+const encoder = new TextEncoder();
 
 const { timeout: _, ...options } = serverOptions(9999, "");
 const command = {
   name: "chat_server",
-  about: "Relays each chat message that comes over UDP to every client, the sender too.",
+  about: "Relays each chat message that arrives over UDP to every client, the sender too.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/chat_server.ts",
   options: {
     ...options,
-    "idle": seconds(300, "forget a client that is silent for this long"),
-    "max-clients": whole(256, "clients at one time; more are told that it is full", 1, 100_000),
-    "size": whole(1024, "the longest datagram, in bytes; a longer one is refused", 64, 8192),
-    "name-length": whole(20, "the longest nickname", 1, 64),
-    "quiet": toggle("do not print the messages"),
+    "idle": seconds(300, "remove a client that is silent for this long"),
+    "max-clients": integer(256, "clients at the same time; more are refused", 1, 100_000),
+    "size": integer(1024, "the longest datagram, in bytes; a longer one is refused", 64, 8192),
+    "name-length": integer(20, "the longest nickname", 1, 64),
+    "quiet": flag("do not print the messages"),
   },
 };
 
-/** What the server remembers of a client: all of it is bounded, because anyone can make the server remember them. */
-interface Member {
-  readonly addr: Deno.NetAddr;
-  readonly place: string;
-  name: string;
-  seen: number;
-  /** The highest sequence number relayed: a message that comes again was resent, because its echo got lost. */
-  id: number;
-}
-
 await run(command, async (flags) => {
-  const opened = bind(
-    { hostname: flags.host, port: flags.port },
-    (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }),
-  );
-  const socket = flags.trace ? traced(opened, flags.trace) : opened;
-
-  const encoder = new TextEncoder();
-  const members = new Map<string, Member>();
-  const over = Promise.withResolvers<void>();
-
-  /** A datagram that cannot be sent is a datagram lost, which UDP allows at any time; the rest still get theirs. */
-  const lost = (error: unknown, to: Deno.NetAddr) =>
-    console.error(`to ${place(to)}: ${error instanceof Error ? error.message : error}`);
-
-  async function send(line: string, to: Deno.NetAddr): Promise<void> {
-    await socket.send(encoder.encode(line), to).catch((error) => lost(error, to));
-  }
-
-  async function relay(line: string, except?: Member): Promise<void> {
-    const datagram = encoder.encode(line);
-    for (const member of members.values()) {
-      if (member === except) continue;
-      try {
-        await socket.send(datagram, member.addr);
-      } catch (error) {
-        lost(error, member.addr);
-      }
-    }
-  }
-
-  async function notice(text: string, except?: Member): Promise<void> {
-    console.log(`* ${text}`);
-    await relay(`* ${text}`, except);
-  }
-
-  async function leave(member: Member, why: string): Promise<void> {
-    members.delete(member.place);
-    await notice(`${member.name} ${why}`);
-    if (flags.once) over.resolve();
-  }
-
-  async function rename(member: Member, name: string): Promise<void> {
-    const same = name.toLowerCase();
-    const taken = [...members.values()].some((other) => other !== member && other.name.toLowerCase() === same);
-    const wrong = badName(name, flags["name-length"]) ?? (taken ? `the name ${name} is taken` : undefined);
-    if (wrong) return await send(`* ${wrong}`, member.addr);
-    const before = member.name;
-    member.name = name;
-    member.id = 0; // a client that starts anew counts anew
-    await send(`* you are ${name}`, member.addr);
-    if (name !== before) await notice(`${before} is now ${name}`, member);
-  }
-
-  /** The names of those here, cut to about one datagram's size: a short question must not buy a long answer. */
-  function who(): string {
-    const names: string[] = [];
-    let length = 0;
-    for (const { name } of members.values()) {
-      if ((length += name.length + 2) > flags.size) break;
-      names.push(name);
-    }
-    const more = members.size - names.length;
-    return `* here: ${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-  }
-
-  /** Someone who is not here yet: remembered from this datagram on, if there is room. */
-  async function enter(addr: Deno.NetAddr, request: Request): Promise<Member | undefined> {
-    const from = place(addr);
-    if (request.kind === "quit") await send("* bye", addr); // it has left, but the answer was lost and it asks again
-    else if (members.size >= flags["max-clients"]) {
-      await send(`* the chat is full (${flags["max-clients"]} clients): try again later`, addr);
-    } else {
-      const member = { addr, place: from, name: from, seen: 0, id: 0 };
-      members.set(from, member);
-      await notice(`${from} joined`, member);
-      return member;
-    }
-  }
-
-  function answer(member: Member, request: Request): Promise<void> {
-    switch (request.kind) {
-      case "message":
-        return message(member, request.text, request.id);
-      case "name":
-        return rename(member, request.name);
-      case "who":
-      case "hello":
-        return send(who(), member.addr);
-      case "quit":
-        return send("* bye", member.addr).then(() => leave(member, "left"));
-      case "unknown":
-        return send(`* unknown command ${request.command}: /name NICK, /who and /quit are known`, member.addr);
-    }
-  }
-
-  function message(member: Member, text: string, id?: number): Promise<void> {
-    const line = `${member.name}: ${text}`;
-    const again = id !== undefined && id <= member.id;
-    if (!again && !flags.quiet) {
-      console.log(member.name === member.place ? line : `${member.name} (${member.place}): ${text}`);
-    }
-    if (id === undefined) return relay(line);
-    member.id = Math.max(member.id, id);
-    const echo = send(`#${id} ${line}`, member.addr);
-    return again ? echo : echo.then(() => relay(line, member));
-  }
-
-  const sweeper = setInterval(async () => {
-    const since = Date.now() - flags.idle * 1000;
-    for (const member of [...members.values()]) {
-      if (member.seen > since) continue;
-      await send(`* silent for ${flags.idle} s: you have left the chat`, member.addr);
-      await leave(member, `was silent for ${flags.idle} s and has left`);
-    }
-  }, Math.min(flags.idle * 250, 5000));
-
-  onStop(() => over.resolve()); // before anyone can know that there is something to stop
+  const stopped = Promise.withResolvers<void>();
+  onStop(stopped.resolve);
+  const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
+  const socket = traced(bind(flags, listen), flags.trace);
+  const onLeave = () => flags.once && stopped.resolve();
+  const chat: Chat = { socket, room: new Room(flags["max-clients"]), flags, onLeave };
   if (socket.addr.transport === "udp") announce("Chat server", socket.addr);
 
-  const receiving = (async () => {
-    const buffer = new Uint8Array(flags.size + 1); // one more, to notice a datagram that is too long
-    while (true) {
-      try {
-        const [datagram, addr] = await socket.receive(buffer);
-        if (addr.transport !== "udp") continue;
-        const request = parseRequest(datagram);
-        const member = members.get(place(addr)) ?? await enter(addr, request);
-        if (!member) continue;
-        member.seen = Date.now();
-        if (datagram.length > flags.size) await send(`* too long: at most ${flags.size} bytes`, addr);
-        else await answer(member, request);
-      } catch (error) {
-        // Windows reports here that an earlier datagram was refused (ICMP port unreachable): that is not our end.
-        if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
-      }
-    }
-  })();
-
-  await Promise.race([over.promise, receiving]);
-  clearInterval(sweeper);
-  await notice("the server is stopping");
+  const idleTimer = setInterval(() => removeSilent(chat), Math.min(flags.idle * 250, 5000));
+  await Promise.race([stopped.promise, serve(chat)]);
+  clearInterval(idleTimer);
+  await notify(chat, "the server is stopping");
 });
+
+/** Receives datagrams, one after another, and answers each. */
+async function serve(chat: Chat): Promise<void> {
+  const buffer = new Uint8Array(65_535); // room for any datagram: Windows fails with an error when one does not fit
+  while (true) {
+    try {
+      const [datagram, from] = await chat.socket.receive(buffer);
+      if (from.transport === "udp") await answer(chat, datagram, from);
+    } catch (error) {
+      // On Windows `receive` reports that an earlier datagram was refused (ICMP port unreachable): go on.
+      if (codeOf(error) !== "ECONNRESET") throw error;
+    }
+  }
+}
+
+async function removeSilent(chat: Chat): Promise<void> {
+  const { idle } = chat.flags;
+  const since = Date.now() - idle * 1000;
+  for (const member of chat.room.members()) {
+    if (member.lastSeen > since) continue;
+    await send(chat, { kind: "notice", text: `silent for ${idle} s: you have left the chat` }, member.addr);
+    await leave(chat, member, `was silent for ${idle} s and has left`);
+  }
+}
+
+async function send(chat: Chat, reply: Reply, to: Deno.NetAddr): Promise<void> {
+  await chat.socket.send(encoder.encode(formatReply(reply)), to).catch((error) => logSendError(error, to));
+}
+
+async function broadcast(chat: Chat, reply: Reply, except?: Member): Promise<void> {
+  const datagram = encoder.encode(formatReply(reply));
+  for (const member of chat.room.members()) {
+    if (member === except) continue;
+    try {
+      await chat.socket.send(datagram, member.addr);
+    } catch (error) {
+      logSendError(error, member.addr); // and go on: the other members must still get their datagram
+    }
+  }
+}
+
+/** Prints a notice and sends it to the members. */
+async function notify(chat: Chat, text: string, except?: Member): Promise<void> {
+  console.log(`* ${text}`);
+  await broadcast(chat, { kind: "notice", text }, except);
+}
+
+function logSendError(error: unknown, to: Deno.NetAddr): void {
+  console.error(`to ${formatAddress(to)}: ${error instanceof Error ? error.message : error}`);
+}

@@ -1,4 +1,4 @@
-"""A chat server over UDP, and the same wrong in one way each: PORT is in the environment, the way is the argument."""
+"""A UDP chat server: correct, or wrong in one way. The port is in the environment (PORT); the argument is the way."""
 import os
 import re
 import socket

@@ -1,4 +1,4 @@
-"""A chat client that is correct, and the same wrong in one way each. HOST and PORT are in the environment."""
+"""A chat client: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os
 import re
 import socket
@@ -10,7 +10,7 @@ server = (os.environ["HOST"], int(os.environ["PORT"]))
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
-def shown(line):
+def show(line):
     if way != "raw-controls":
         line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", line)
     print(line, flush=True)
@@ -29,14 +29,14 @@ def ask(line, is_answer, tries=2):
             except TimeoutError:
                 break
             except OSError:
-                sys.exit("chat_client: nobody is there")
+                sys.exit("chat_client: no server is running")
             if source != server and way != "any-source":
                 continue
             text = data.decode() if way == "dies-on-bytes" else data.decode(errors="replace")
             if is_answer(text):
                 return text
             if way != "deaf" and (way == "shows-all" or not re.match(r"#\d+ ", text)):
-                shown(text)
+                show(text)
         wait = 0.01 if way == "floods" else wait * 2
     if way == "shrugs":
         sys.exit(0)
@@ -50,6 +50,6 @@ def is_echo(text):
 
 
 echo = ask("/say 1 hello", is_echo)
-shown(echo.partition(" ")[2])
+show(echo.partition(" ")[2])
 if way != "vanishes":
     ask("/quit", lambda text: text == "* bye")

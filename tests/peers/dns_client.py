@@ -1,4 +1,4 @@
-"""A DNS client that is correct, and the same wrong in one way each. HOST and PORT are in the environment."""
+"""A DNS client: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os
 import random
 import socket
@@ -25,7 +25,7 @@ def addresses(data):
         at = skip(data, at)
         kind, _, _, size = struct.unpack(">HHIH", data[at:at + 10])
         if at + 10 + size > len(data):
-            raise ValueError("the data runs over the end")
+            raise ValueError("the data goes past the end")
         if kind == 1:
             found.append(socket.inet_ntoa(data[at + 10:at + 14]))
         at += 10 + size

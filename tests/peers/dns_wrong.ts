@@ -1,13 +1,14 @@
-/** The project's DNS server, wrong in one way each: PORT is in the environment, the way is the argument. */
-import { decode, encode, type Message } from "../../dns/message.ts";
-import { Responder } from "../../dns/responder.ts";
-import { parseZone } from "../../dns/zone.ts";
+/** The project's DNS server: correct, or wrong in one way. PORT is in the environment; the argument is the way. */
+import { decode, encode, type Message } from "../../dns/_message.ts";
+import { Responder } from "../../dns/_responder.ts";
+import { parseZone } from "../../dns/_zone.ts";
 
 const [way = ""] = Deno.args;
 const port = Number(Deno.env.get("PORT"));
 const zone = parseZone(Deno.readTextFileSync("dns/example.com.zone"));
 const responder = new Responder(new Map([[zone.origin, zone]]), false);
 
+/** Makes a response wrong. */
 function tamper(message: Message): Message {
   const { flags, answers, edns: _, ...rest } = message;
   const negative = rest.authority.some(({ type }) => type === 6);
@@ -36,7 +37,7 @@ function tamper(message: Message): Message {
 
 function respond(packet: Uint8Array, udp: boolean): Uint8Array | undefined {
   const query = Uint8Array.from(packet);
-  if (way === "answers-answers") query[2] = (query[2] ?? 0) & 0x7f;
+  if (way === "answers-answers") query[2] = (query[2] ?? 0) & 0x7f; // QR, so that a response looks like a query
   const outcome = responder.respond(query, udp && way !== "never-truncates");
   if (outcome.kind !== "response") return undefined;
   try {

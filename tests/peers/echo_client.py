@@ -1,4 +1,4 @@
-"""Echo clients: one that is correct, and one that is wrong in each way. HOST and PORT are in the environment."""
+"""An echo client: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os
 import socket
 import sys
@@ -26,4 +26,4 @@ with conn:
             back += data
     print("Received:", back.decode(errors="replace"))
     if back != message and way != "compares-nothing":
-        sys.exit("what came back differs")
+        sys.exit("the echo differs")

@@ -1,4 +1,4 @@
-"""A correct echo server: a thread a client."""
+"""A correct echo server, with one thread for each client."""
 import os
 import socketserver
 

@@ -1,4 +1,4 @@
-"""Echo servers that are wrong in one way each: PORT is in the environment, the way is the argument."""
+"""An echo server: correct, or wrong in one way. PORT is in the environment; the argument is the way."""
 import os
 import socket
 import sys
@@ -72,7 +72,7 @@ def dies_on_reset(server):
 
 
 def blocks_on_send(server):
-    """One select loop for all, in which a client that does not read holds up everyone."""
+    """One select loop for all clients: while one does not read, all others wait."""
     import selectors
 
     sel = selectors.DefaultSelector()

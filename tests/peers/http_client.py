@@ -1,4 +1,4 @@
-"""An HTTP client in Python, on a socket, that is wrong in one way; `correct` is right in all that the suite looks at."""
+"""An HTTP client on a socket: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os, re, socket, sys
 
 WAY = sys.argv[1]
@@ -31,7 +31,7 @@ def line():
     global data
     while b"\r\n" not in data:
         if not more():
-            give_up("cut short")
+            give_up("truncated")
     one, data = data.split(b"\r\n", 1)
     return one
 
@@ -42,7 +42,7 @@ def exactly(size):
         if WAY == "reads-once" or not more():
             if WAY in ("accepts-short", "reads-once"):
                 break
-            give_up("cut short")
+            give_up("truncated")
     part, data = data[:size], data[size:]
     return part
 

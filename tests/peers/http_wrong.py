@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server in Python that is wrong in one way; `correct` is right in all that the suite looks at."""
+"""An HTTP/1.1 server on a socket: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os, re, socket, sys, threading, time
 
 WAY = sys.argv[1]
@@ -67,7 +67,7 @@ def parse(reader):
 
 
 def body(reader, fields):
-    """Reads the body; returns whether the connection may go on."""
+    """Reads the body; returns whether the connection can carry another request."""
     lengths = [value for name, value in fields if name == "content-length"]
     coded = [value for name, value in fields if name == "transfer-encoding"]
     if WAY == "first-length":
@@ -103,10 +103,10 @@ def answer(method, target, minor, fields):
             return 200, [], open("/etc/passwd", "rb").read()
     if target != "/" and WAY != "one-page":
         return 404, [], b"not here\n"
-    told = [("ETag", TAG), ("Accept-Ranges", "bytes")]
+    headers = [("ETag", TAG), ("Accept-Ranges", "bytes")]
     values = dict(fields)
     if values.get("if-none-match") == TAG and WAY != "no-conditions":
-        return 304, told, PAGE if WAY == "304-with-body" else b""
+        return 304, headers, PAGE if WAY == "304-with-body" else b""
     if "range" in values and method == "GET":
         first, last = values["range"][6:].split("-")
         size = len(PAGE)
@@ -115,8 +115,8 @@ def answer(method, target, minor, fields):
         if start >= size:
             return 416, [("Content-Range", f"bytes */{size}")], b""
         part = PAGE[start:end] if WAY == "half-open-ranges" else PAGE[start:end + 1]
-        return 206, told + [("Content-Range", f"bytes {start}-{end}/{size}")], part
-    return 200, told, PAGE
+        return 206, headers + [("Content-Range", f"bytes {start}-{end}/{size}")], part
+    return 200, headers, PAGE
 
 
 def serve(conn):

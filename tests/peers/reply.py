@@ -1,4 +1,4 @@
-"""The first lab's server as courses teach it, and wrong in one way each: PORT is in the environment, the way an argument."""
+"""The server of the first lab, as courses teach it, or wrong in one way. PORT is in the environment; the argument is the way."""
 import os
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""The first lab's client as courses teach it."""
+"""The client of the first lab, as courses teach it. HOST and PORT are in the environment."""
 import os
 import socket
 

@@ -1,4 +1,4 @@
-"""A mail client in Python, on a socket, that is wrong in one way; `correct` is right in all that the suite looks at."""
+"""A mail client on a socket: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os, re, socket, sys
 
 WAY = sys.argv[1]

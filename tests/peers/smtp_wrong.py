@@ -1,4 +1,4 @@
-"""An SMTP server in Python that is wrong in one way; `correct` is right in all that the suite looks at."""
+"""An SMTP server: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
 import os, re, socketserver, sys
 
 WAY = sys.argv[1]
@@ -9,7 +9,7 @@ class Handler(socketserver.BaseRequestHandler):
     def setup(self):
         self.rest = b""
 
-    def say(self, text):
+    def reply(self, text):
         self.request.sendall((text + "\r\n").encode())
 
     def line(self):
@@ -17,7 +17,7 @@ class Handler(socketserver.BaseRequestHandler):
             if len(self.rest) > 4096:
                 if WAY == "dies-of-long-lines":
                     os._exit(1)
-                self.say("500 5.5.2 too long")
+                self.reply("500 5.5.2 too long")
                 raise ConnectionError
             more = self.request.recv(65536)
             if not more:
@@ -31,11 +31,11 @@ class Handler(socketserver.BaseRequestHandler):
         return line
 
     def content(self):
-        """Up to the end of the mail; whether its line ends are right."""
+        """Reads the mail up to its end; returns whether its line ends are correct."""
         ends = {"ends-at-lf-dot-lf": rb"\n\.\r?\n", "ends-at-cr-dot-cr": rb"\r\n\.\r\n|\r\.\r",
                 "ends-at-dot-cr": rb"\r\n\.\r\n?", "dot-ends-all": rb"\r\n\."}
         end = re.compile(ends.get(WAY, rb"\r\n\.\r\n"))
-        data = b"\r\n"  # the end of the command, which may be that before the dot
+        data = b"\r\n"  # the end of the DATA command: a mail may consist of the dot alone
         while True:
             data += self.rest
             self.rest = b""
@@ -51,13 +51,13 @@ class Handler(socketserver.BaseRequestHandler):
 
     def handle(self):
         try:
-            self.dialogue()
+            self.serve()
         except OSError:
             pass
 
-    def dialogue(self):
+    def serve(self):
         helo, sender, recipients = False, None, []
-        self.say("220 peer ESMTP")
+        self.reply("220 peer ESMTP")
         while True:
             line = self.line().decode("utf-8", "replace")
             verb, _, argument = line.partition(" ")
@@ -66,9 +66,9 @@ class Handler(socketserver.BaseRequestHandler):
             if verb in ("EHLO", "HELO"):
                 helo, sender, recipients = True, sender if WAY == "ehlo-resets-nothing" else None, []
                 if verb == "EHLO" or WAY == "helo-is-ehlo":
-                    self.say(f"250-peer\r\n250-SIZE {SIZE}\r\n250-8BITMIME\r\n250 PIPELINING")
+                    self.reply(f"250-peer\r\n250-SIZE {SIZE}\r\n250-8BITMIME\r\n250 PIPELINING")
                 else:
-                    self.say("250 peer")
+                    self.reply("250 peer")
             elif verb == "MAIL":
                 match = re.fullmatch(r"FROM:<([^\s<>@]+@[^\s<>@]+|\"[^\"]*\"@[^\s<>@]+|)>((?: \S+)*)", argument, re.I)
                 if WAY == "any-address":
@@ -77,55 +77,55 @@ class Handler(socketserver.BaseRequestHandler):
                     match = None
                 parameters = dict(part.partition("=")[::2] for part in match[2].split()) if match else {}
                 if not helo and WAY != "any-order":
-                    self.say("503 5.5.1 EHLO first")
+                    self.reply("503 5.5.1 EHLO first")
                 elif not match:
-                    self.say("501 5.1.7 what address?")
+                    self.reply("501 5.1.7 malformed address")
                 elif sender is not None and WAY != "any-order":
-                    self.say("503 5.5.1 once is enough")
+                    self.reply("503 5.5.1 only one MAIL")
                 elif set(parameters) - {"SIZE", "BODY"} and WAY != "any-parameter":
-                    self.say("555 5.5.4 what parameter?")
+                    self.reply("555 5.5.4 unknown parameter")
                 elif int(parameters.get("SIZE", 0)) > SIZE and WAY != "any-size":
-                    self.say("552 5.3.4 too big")
+                    self.reply("552 5.3.4 too big")
                 else:
                     sender = match[1]
-                    self.say("250 2.1.0 ok")
+                    self.reply("250 2.1.0 ok")
             elif verb == "RCPT":
                 match = re.fullmatch(r"TO:<([^\s<>@]+@[^\s<>@]+|postmaster)>", argument, re.I)
                 if WAY == "no-postmaster" and match and "@" not in match[1]:
                     match = None
                 if sender is None and WAY != "any-order":
-                    self.say("503 5.5.1 MAIL first")
+                    self.reply("503 5.5.1 MAIL first")
                 elif not match:
-                    self.say("501 5.1.3 what address?")
+                    self.reply("501 5.1.3 malformed address")
                 else:
                     recipients.append(match[1])
-                    self.say("250 2.1.5 ok")
+                    self.reply("250 2.1.5 ok")
             elif verb == "DATA":
                 if not recipients and WAY != "any-order":
-                    self.say("503 5.5.1 RCPT first")
+                    self.reply("503 5.5.1 RCPT first")
                     continue
-                self.say("354 go on")
+                self.reply("354 send the mail")
                 if self.content():
-                    self.say("250 2.0.0 kept")
+                    self.reply("250 2.0.0 accepted")
                 else:
-                    self.say("550 5.6.11 bare CR or LF")
+                    self.reply("550 5.6.11 bare CR or LF")
                 if WAY != "keeps-the-envelope":
                     sender, recipients = None, []
             elif verb == "RSET":
                 if WAY != "rset-does-nothing":
                     sender, recipients = None, []
-                self.say("250 2.0.0 ok")
+                self.reply("250 2.0.0 ok")
             elif verb == "NOOP":
-                self.say("250 2.0.0 ok")
+                self.reply("250 2.0.0 ok")
             elif verb == "QUIT":
-                self.say("221 2.0.0 bye")
+                self.reply("221 2.0.0 bye")
                 if WAY == "stays":
                     self.line()
                 return
             elif WAY == "hangs-up-on-unknown":
                 return
             else:
-                self.say("500 5.5.2 what?")
+                self.reply("500 5.5.2 unknown command")
 
 
 server = socketserver.TCPServer if WAY == "one-at-a-time" else socketserver.ThreadingTCPServer

@@ -1,0 +1,195 @@
+/**
+ * Master files, the text form of a zone (RFC 1035 §5): `$ORIGIN`, `$TTL` (RFC 2308 §4), `@`, relative names, parentheses,
+ * comments, quoted strings, and records that repeat the previous owner or TTL.
+ *
+ * @module
+ */
+import type { Word } from "./_field.ts";
+import { FormatError } from "./_name.ts";
+import { parseTtl, toAbsolute } from "./_presentation.ts";
+import { parseData, type ResourceRecord } from "./_record.ts";
+import { classes, typeNumber, types } from "./_record_types.ts";
+
+/** What is wrong with a master file, and in which line. */
+export class ZoneError extends Error {
+  constructor(readonly line: number, message: string) {
+    super(message);
+  }
+}
+
+/** A record of a master file, and the line it begins on. */
+export interface Entry {
+  readonly record: ResourceRecord;
+  readonly line: number;
+}
+
+/**
+ * Reads the records of a master file, in their order.
+ *
+ * @throws {ZoneError} with the line, and what was expected there.
+ */
+export function parseMasterFile(text: string): Entry[] {
+  const parser = new EntryParser();
+  const entries: Entry[] = [];
+  for (const { words, line, indented } of splitLines(text)) {
+    try {
+      const record = parser.parse(words, indented);
+      if (record) entries.push({ record, line });
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      throw new ZoneError(line, error.message);
+    }
+  }
+  return entries;
+}
+
+/** The words of one line, or of several lines within parentheses. */
+interface Line {
+  readonly words: Word[];
+  /** The number of its first line. */
+  readonly line: number;
+  /** Whether it begins with a space: then it repeats the previous owner. */
+  readonly indented: boolean;
+}
+
+// These match at `lastIndex` only. In all of them, a backslash takes away the meaning of the character behind it.
+const quotedWord = /"(?:[^"\\]|\\[^])*"/y;
+const plainWord = /(?:[^\s;()"\\]|\\[^])+(?:"(?:[^"\\]|\\[^])*")?/y; // also key="value", for SVCB
+const comment = /[^\n]*/y;
+
+/** Splits a file into the words of its lines. Empty lines are left out. */
+function* splitLines(text: string): Generator<Line> {
+  let number = 1;
+  let depth = 0; // of parentheses
+  let line: Line = { words: [], line: number, indented: isSpace(text, 0) };
+  let at = 0;
+  while (at < text.length) {
+    const start = at;
+    const char = text[at];
+    if (char === "\n") {
+      at += 1;
+      number += 1;
+      if (depth > 0) continue;
+      if (line.words.length > 0) yield line;
+      line = { words: [], line: number, indented: isSpace(text, at) };
+    } else if (isSpace(text, at)) {
+      at += 1;
+    } else if (char === ";") {
+      at = matchEnd(comment, text, at);
+    } else if (char === "(") {
+      at += 1;
+      depth += 1;
+    } else if (char === ")") {
+      at += 1;
+      depth -= 1;
+      if (depth < 0) throw new ZoneError(number, "a ) without a (");
+    } else if (char === '"') {
+      at = matchEnd(quotedWord, text, at);
+      if (at === 0) throw new ZoneError(number, "a quoted string has no end");
+      const word = text.slice(start + 1, at - 1);
+      line.words.push({ text: word, quoted: true });
+      number += lineEnds(word);
+    } else {
+      at = matchEnd(plainWord, text, at);
+      if (at === 0) throw new ZoneError(number, `unexpected ${char}`); // a backslash at the end of the file
+      const word = text.slice(start, at);
+      line.words.push({ text: word, quoted: false });
+      number += lineEnds(word);
+    }
+  }
+  if (depth > 0) throw new ZoneError(line.line, "a ( without a )");
+  if (line.words.length > 0) yield line;
+}
+
+/** Whether the character at `at` is a space other than a line end. */
+function isSpace(text: string, at: number): boolean {
+  const char = text[at];
+  return char === " " || char === "\t" || char === "\r" || (char !== undefined && char !== "\n" && /\s/.test(char));
+}
+
+/** Where the match that begins at `at` ends; 0 when there is none. */
+function matchEnd(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : 0;
+}
+
+const lineEnds = (word: string) => word.includes("\n") ? word.split("\n").length - 1 : 0;
+
+/** Parses entries one after another: each may take its owner and its TTL from those before it. */
+class EntryParser {
+  #origin: string | undefined;
+  #defaultTtl: number | undefined;
+  #previousOwner: string | undefined;
+  #previousTtl: number | undefined;
+
+  /** Parses one entry; `undefined` when it is a directive. @throws {FormatError} that says what was expected. */
+  parse(words: Word[], indented: boolean): ResourceRecord | undefined {
+    const first = words[0]?.text ?? "";
+    if (!indented && first.startsWith("$")) {
+      this.#directive(first, words[1]?.text ?? "");
+      return undefined;
+    }
+    const name = indented ? this.#previousOwner : this.#owner(words);
+    if (name === undefined) {
+      throw new FormatError("expected a name: there is no previous record whose name this line could repeat");
+    }
+    this.#previousOwner = name;
+    const givenTtl = this.#ttlAndClass(words);
+    const type = this.#type(words);
+    const data = parseData(type, words, this.#origin ?? ".");
+
+    // The default TTL is $TTL (RFC 2308 §4), else that of the previous record (RFC 1035 §5.1), else the SOA's MINIMUM.
+    const ttl = givenTtl ?? this.#defaultTtl ?? this.#previousTtl ?? soaMinimum(type, data);
+    if (ttl === undefined) throw new FormatError("expected a TTL: there is no $TTL and no previous record");
+    this.#previousTtl = ttl;
+    return { name, type, class: classes.IN, ttl, data };
+  }
+
+  #directive(name: string, value: string): void {
+    switch (name.toUpperCase()) {
+      case "$ORIGIN":
+        this.#origin = toAbsolute(value, this.#origin ?? ".");
+        break;
+      case "$TTL":
+        this.#defaultTtl = parseTtl(value);
+        break;
+      default:
+        throw new FormatError(`expected $ORIGIN, $TTL or a record, not ${name}`);
+    }
+  }
+
+  #owner(words: Word[]): string {
+    const name = words.shift()?.text ?? "";
+    if (this.#origin === undefined && !name.endsWith(".")) {
+      throw new FormatError(`expected $ORIGIN before the name ${name}`);
+    }
+    return toAbsolute(name, this.#origin ?? ".");
+  }
+
+  /** Takes the TTL and the class off the list. They come in either order, and both are optional. Returns the TTL. */
+  #ttlAndClass(words: Word[]): number | undefined {
+    let ttl: number | undefined;
+    for (let i = 0; i < 2; i++) {
+      const word = words[0]?.text ?? "";
+      if (/^\d/.test(word)) ttl = parseTtl(word);
+      else if (/^(CH|HS|CS)$/i.test(word)) throw new FormatError(`expected class IN, not ${word}`);
+      else if (!/^IN$/i.test(word)) return ttl;
+      words.shift();
+    }
+    return ttl;
+  }
+
+  #type(words: Word[]): number {
+    const word = words.shift()?.text;
+    if (word === undefined) throw new FormatError("expected a type of record");
+    const type = typeNumber(word);
+    if (type === undefined) throw new FormatError(`expected a type of record, not ${word}`);
+    return type;
+  }
+}
+
+/** The last field of an SOA record; `undefined` for other types. */
+function soaMinimum(type: number, data: ResourceRecord["data"]): number | undefined {
+  const minimum = type === types.SOA ? data[6] : undefined;
+  return typeof minimum === "number" ? minimum : undefined;
+}

@@ -1,0 +1,92 @@
+/**
+ * A web server on `Deno.serve`, as `rest/server.ts` and `smtp/inbox.ts` use it: its trace, `--once`, and its end at Ctrl-C.
+ *
+ * @module
+ */
+import { type Address, bind, formatAddress, onStop, type TraceForm, within } from "../cli.ts";
+import { announce } from "../tcp/_announce.ts";
+import { showMessage } from "../tcp/_trace.ts";
+
+/** Answers one request. An error that it throws is a bug: `Deno.serve` prints it and answers 500. */
+export type Handler = (request: Request, client: Deno.NetAddr) => Promise<Response>;
+
+/** The flags of a web server that its socket and its end depend on. */
+export interface WebFlags {
+  readonly host: string;
+  readonly port: number;
+  readonly once: boolean;
+  readonly trace: TraceForm;
+}
+
+/** Seconds that requests have to finish after Ctrl-C. */
+const GRACE = 5;
+
+/**
+ * Serves HTTP until Ctrl-C. `what` is the server's name in the line that says where it listens. `endStreams` is called before
+ * the server waits for its responses to end: it must end those that have no end of their own.
+ */
+export async function serveWeb(
+  flags: WebFlags,
+  what: string,
+  handle: Handler,
+  endStreams: () => void = () => {},
+): Promise<void> {
+  const stopped = Promise.withResolvers<void>();
+  const listening = Promise.withResolvers<Deno.NetAddr>();
+  let idleTimer: ReturnType<typeof setTimeout> | undefined;
+  let pending = 0;
+
+  const onListen = (addr: Deno.NetAddr) => listening.resolve(addr);
+  const server = bind(flags, (addr) =>
+    Deno.serve({ ...addr, onListen }, async (request, { remoteAddr }) => {
+      clearTimeout(idleTimer);
+      pending++;
+      try {
+        if (flags.trace) traceRequest(flags.trace, request, remoteAddr, server.addr);
+        const response = await handle(request, remoteAddr);
+        response.headers.set("x-content-type-options", "nosniff"); // the Content-Type is true: browsers must not guess
+        if (flags.trace) await traceResponse(flags.trace, response, server.addr, remoteAddr);
+        return response;
+      } finally {
+        pending--;
+        // Deno.serve does not report that a client has left: with --once, stop after one second without a request.
+        if (flags.once && pending === 0) idleTimer = setTimeout(stopped.resolve, 1000);
+      }
+    }));
+  onStop(stopped.resolve);
+  announce(what, await listening.promise);
+  await stopped.promise;
+  endStreams();
+  // Requests that are being handled are finished. A client that only keeps its connection open is not waited for.
+  await within(GRACE, server.shutdown(), () => {});
+}
+
+/**
+ * The URL of a request, or `null` if its Host field is not a host and a port: then the response must be 400 (RFC 9112 §3.2).
+ * `Deno.serve` joins Host and target without a check, so a Host `a/b` would end up in the path.
+ */
+export function requestUrl(request: Request): URL | null {
+  return /[/?#@\\]/.test(request.headers.get("host") ?? "") ? null : URL.parse(request.url);
+}
+
+/** The path and query of a request, for a log: its URL may be malformed. */
+export function requestTarget(request: Request): string {
+  return request.url.replace(/^\w+:\/\/[^/?#]*/, "");
+}
+
+// Deno.serve passes on messages, not the bytes of the wire: names are in lower case, and the framing is removed.
+
+function traceRequest(form: TraceForm, request: Request, from: Address, to: Address): void {
+  const head = [`${request.method} ${requestTarget(request)}`, ...fieldLines(request.headers), "", ""].join("\r\n");
+  showMessage(form, formatAddress(from), formatAddress(to), new TextEncoder().encode(head));
+}
+
+async function traceResponse(form: TraceForm, response: Response, from: Address, to: Address): Promise<void> {
+  const head = [`${response.status}`, ...fieldLines(response.headers), "", ""].join("\r\n");
+  const isStream = response.headers.get("content-type") === "text/event-stream"; // has no end that could be waited for
+  const body = response.body && !isStream ? await response.clone().arrayBuffer() : new ArrayBuffer();
+  const message = new Uint8Array(await new Blob([head, body]).arrayBuffer());
+  showMessage(form, formatAddress(from), formatAddress(to), message);
+}
+
+const fieldLines = (headers: Headers): string[] => [...headers].map(([name, value]) => `${name}: ${value}`);

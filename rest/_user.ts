@@ -1,0 +1,103 @@
+/**
+ * The user type, and the validation of what clients send.
+ *
+ * @module
+ */
+
+/** A user as the API shows it; times are RFC 3339 in UTC. */
+export interface User {
+  readonly id: number;
+  readonly name: string;
+  readonly email: string;
+  readonly created: string;
+  readonly updated: string;
+}
+
+/** The fields of a user that a client may set. */
+export interface UserInput {
+  readonly name: string;
+  readonly email: string;
+}
+
+/** An error in one field. `pointer` is a JSON pointer as a URI fragment (RFC 6901 §6), in the form that RFC 9457 §3 shows. */
+export interface FieldError {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** A value that is not a user; `errors` lists every wrong field. */
+export class InvalidUser extends Error {
+  constructor(readonly errors: readonly FieldError[]) {
+    super(errors.map(({ pointer, detail }) => `${pointer.slice(2)} ${detail}`.trim()).join("; "));
+  }
+}
+
+/** The maximum length of name and email, in characters. An email address in SMTP has the same limit (RFC 5321 §4.5.3.1.3). */
+export const MAX_LENGTH = { name: 100, email: 254 };
+
+/** One @ with something on both sides, and no spaces. Only a mail sent to it shows whether the address works. */
+export const EMAIL = /^[^\s@]{1,64}@[^\s@]+$/;
+
+/** Control characters, half surrogates, and formatting that changes the direction of text. */
+const UNSAFE = /\p{Cc}|\p{Cs}|[\u2028-\u202e\u2066-\u2069]/u;
+
+const rules: Record<keyof UserInput, (value: string) => string | undefined> = {
+  name: (value) => value.trim() === "" ? "is empty" : undefined,
+  email: (value) => EMAIL.test(value) ? undefined : "is not an email address",
+};
+
+/** A client may send these fields back. The server ignores them. */
+const READ_ONLY = ["id", "created", "updated"];
+
+/**
+ * Parses the fields of a new user, or of one that is replaced.
+ *
+ * @throws {InvalidUser} that lists every field which is missing, of the wrong type, malformed or unknown.
+ */
+export function parseInput(value: unknown): UserInput {
+  const { name, email } = parseFields(value, ["name", "email"]);
+  if (name === undefined || email === undefined) throw new TypeError("parseFields accepted a user without a field");
+  return { name, email };
+}
+
+/**
+ * Parses a JSON merge patch (RFC 7396). An absent field stays unchanged. `null` would remove a field, and every field of a
+ * user is required.
+ *
+ * @throws {InvalidUser} as `parseInput` does.
+ */
+export function parsePatch(value: unknown): Partial<UserInput> {
+  return parseFields(value, []);
+}
+
+function parseFields(value: unknown, required: readonly (keyof UserInput)[]): Partial<UserInput> {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    throw new InvalidUser([{ pointer: "#", detail: "a user must be a JSON object" }]);
+  }
+  const errors: FieldError[] = [];
+  const addError = (name: string, detail: string) => {
+    errors.push({ pointer: `#/${encodeURI(name.replaceAll("~", "~0").replaceAll("/", "~1"))}`, detail });
+  };
+  const fields: { name?: string; email?: string } = {};
+  for (const [name, field] of Object.entries(value)) {
+    if (name !== "name" && name !== "email") {
+      if (!READ_ONLY.includes(name)) addError(name, "is not a field of a user");
+    } else if (typeof field !== "string") addError(name, field === null ? "cannot be removed" : "is not a string");
+    else if (field.length > MAX_LENGTH[name]) addError(name, `is longer than ${MAX_LENGTH[name]} characters`);
+    else if (UNSAFE.test(field)) addError(name, "has control characters");
+    else {
+      const detail = rules[name](field);
+      if (detail === undefined) fields[name] = field;
+      else addError(name, detail);
+    }
+  }
+  for (const name of required) if (!Object.hasOwn(value, name)) addError(name, "is missing");
+  if (errors.length > 0) throw new InvalidUser(errors.slice(0, 20));
+  return fields;
+}
+
+/** Text in a form in which upper and lower case are the same, for comparing and searching. */
+export const foldCase = (text: string): string => text.normalize("NFC").toLowerCase();
+
+/** The text that `?q=` searches. */
+export const searchKey = ({ name, email }: UserInput): string => foldCase(`${name}\n${email}`);

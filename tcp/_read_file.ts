@@ -1,0 +1,30 @@
+/**
+ * Files that the command line names.
+ *
+ * @module
+ */
+import { Failure, printable } from "../cli.ts";
+
+/** Why the file system refused, without the call and the number that Deno appends. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return printable(String(error));
+  return printable(error.message.replace(/ \(os error \d+\).*$/s, ""));
+}
+
+/** Reads a file that the command line names. @throws {Failure} with code 2 that says why it cannot. */
+export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    const file = printable(path);
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new Failure(`cannot read ${file}: no permission: add -R=${file}`, 2, `-R=${file}`);
+    }
+    throw new Failure(`cannot read ${file}: ${reason(error)}`, 2);
+  }
+}
+
+/** Reads a text file that the command line names. @throws {Failure} with code 2 that says why it cannot. */
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readFile(path));
+}

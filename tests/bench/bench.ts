@@ -1,0 +1,61 @@
+/**
+ * Measures the project's servers and comparable ones in one run, and prints ratios: `deno task bench`.
+ *
+ * A load program runs on one core and the servers on another. For TCP and UDP the load is `load.c`, and the tables show how
+ * busy its core was: below 100 %, it waited for the server, so the server was measured. `≥` marks a rate at which the load was
+ * at its own limit; the epoll loop in C shows that limit. The servers take turns for several rounds, and the median counts.
+ *
+ * It needs Linux and `cc`. The other programs (`README.md` lists them) are optional: a server that is not installed is left out.
+ *
+ * @module
+ */
+import { Failure, integer, onStop, run, seconds } from "../../cli.ts";
+import { has, stopAll } from "../support/program.ts";
+import { benchDns } from "./_dns.ts";
+import { benchSmtp } from "./_smtp.ts";
+import { benchClients, benchMemory, benchTcp } from "./_tcp.ts";
+import type { Tools } from "./_tools.ts";
+import { benchUdp } from "./_udp.ts";
+import { benchHttp, benchRest } from "./_web.ts";
+
+const parts: Record<string, (tools: Tools) => Promise<void>> = {
+  tcp: benchTcp,
+  udp: benchUdp,
+  client: benchClients,
+  dns: benchDns,
+  http: benchHttp,
+  smtp: benchSmtp,
+  rest: benchRest,
+  memory: benchMemory,
+};
+
+const command = {
+  name: "bench",
+  about: `Measures the servers and comparable ones. Arguments choose some parts: ${Object.keys(parts).join(", ")}.`,
+  run: "deno task bench",
+  args: "[PART ...]",
+  options: {
+    "rounds": integer(5, "rounds, of which the median counts", 1, 100),
+    "time": seconds(1, "how long the load for each server lasts in each round"),
+  },
+};
+
+await run(command, async (flags) => {
+  const unknown = flags.args.find((name) => !Object.hasOwn(parts, name));
+  if (unknown) throw new Failure(`there is no part ${unknown}: choose from ${Object.keys(parts).join(", ")}`, 2);
+  if (Deno.build.os !== "linux") throw new Failure("the load program uses epoll, which only Linux has", 3);
+  if (!await has("cc", "--version")) throw new Failure("the load is a C program: install gcc (apt-get install gcc)", 3);
+  onStop(() => stopAll().then(() => Deno.exit(1)));
+  const cores = await has("taskset", "-V") && navigator.hardwareConcurrency > 1;
+  const pin = (core: number, argv: string[]) => cores ? ["taskset", "-c", `${core}`, ...argv] : argv;
+  for (const [name, bench] of Object.entries(parts)) {
+    if (flags.args.length > 0 && !flags.args.includes(name)) continue;
+    const folder = await Deno.makeTempDir();
+    try {
+      await bench({ ...flags, pin, folder });
+    } finally {
+      await stopAll();
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+});

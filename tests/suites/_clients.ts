@@ -1,0 +1,87 @@
+/**
+ * What the suites for clients share. A suite starts the client and plays the server for it.
+ *
+ * @module
+ */
+import { printable } from "../../cli.ts";
+import type { Program } from "../support/program.ts";
+import { Peer } from "./_peer.ts";
+import { type Check, type Client, fail, inTime, limits, quote } from "./_suite.ts";
+
+/**
+ * Plays a TCP server for one run of the client: `serve` talks to it. The connection stays open on this side until the client
+ * has ended, unless `serve` closes it: a client must end by itself.
+ */
+export async function playServer<T>(
+  client: Client,
+  hint: string,
+  serve: (peer: Peer, port: number) => Promise<T>,
+): Promise<{ program: Program; result: T }> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const program = client.start(listener.addr.port);
+  try {
+    const conn = await inTime(listener.accept(), limits.patience * 2);
+    if (!conn) fail("a connection", `none in ${limits.patience * 2 / 1000} s`, "connect to the given host and port");
+    using peer = new Peer(conn);
+    const result = await serve(peer, listener.addr.port);
+    await clientEnd(program, hint);
+    return { program, result };
+  } finally {
+    listener.close();
+    await program.stop();
+  }
+}
+
+/** Waits until the client ends by itself, at most so many times `patience`. */
+export async function clientEnd(program: Program, hint: string, times = 2): Promise<void> {
+  const seconds = limits.patience * times / 1000;
+  if (await inTime(program.ended, seconds * 1000)) return;
+  fail("the client to end", `a client that still runs after ${seconds} s`, hint);
+}
+
+/** Fails unless the exit code is 0. */
+export function succeeded(program: Program, hint = "exit with code 0 after a success"): void {
+  if (program.status?.code !== 0) fail("exit code 0", `${program.status?.code}: ${printable(program.tail(1))}`, hint);
+}
+
+/** Fails unless the client has printed this text. */
+export function printed(program: Program, text: Uint8Array, hint: string): void {
+  const wanted = new TextDecoder().decode(text).trim();
+  if (!program.stdout.includes(wanted)) fail(`${quote(text)} on stdout`, `"${printable(program.stdout)}"`, hint);
+}
+
+/** Fails unless the client ended with an error of its own, in words and not in a stack trace. */
+export function complained(program: Program, about: string): void {
+  if (program.status?.code === 0) {
+    fail("an exit code other than 0", "0", `detect ${about}, print one line about it, and exit with code 1`);
+  }
+  if (/Traceback|^\s+at |Exception in thread|panicked/m.test(program.stderr + program.stdout)) {
+    fail("one line that says what went wrong", "a stack trace", `catch the error and print one line about ${about}`);
+  }
+}
+
+/** The client's first message. */
+export async function firstMessage(peer: Peer): Promise<Uint8Array> {
+  const data = await peer.some("send a message after connecting");
+  if (data.length === 0) fail("a message", "the end of the connection", "send a message before you close");
+  return data;
+}
+
+/** For every client: no server listens on the port. */
+export const noServer: Check<Client> = {
+  name: "no server",
+  why:
+    "It is normal that a server is not running: the client prints one line, and no stack trace, and exits with a code other than 0.",
+  points: 1,
+  async run(client) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    listener.close(); // now no server listens on this port
+    const program = client.start(listener.addr.port);
+    try {
+      await clientEnd(program, "stop trying after a few seconds");
+      complained(program, "a refused connection");
+    } finally {
+      await program.stop();
+    }
+  },
+};

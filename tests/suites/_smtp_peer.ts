@@ -1,0 +1,103 @@
+/**
+ * The client of an SMTP server under check.
+ *
+ * @module
+ */
+import { type Reply, ReplyError, ReplyParser } from "../../smtp/_reply.ts";
+import { Peer } from "./_peer.ts";
+import { fail, Gone, inTime, limits, quote, type Server } from "./_suite.ts";
+
+/** A client of the server under check. */
+export class SmtpPeer {
+  readonly #parser = new ReplyParser();
+  readonly #replies: Reply[] = [];
+
+  private constructor(readonly peer: Peer) {}
+
+  /** Connects and reads the greeting. */
+  static async connect(server: Server): Promise<SmtpPeer> {
+    const peer = new SmtpPeer(await Peer.connect(server));
+    try {
+      peer.expect(await peer.reply("greet the client with 220"), [220], "greet the client with 220");
+      return peer;
+    } catch (error) {
+      peer.peer.close(); // so that a server that serves one client at a time can serve the next
+      throw error;
+    }
+  }
+
+  /** Reads the next reply; `undefined` if the connection ends or is reset instead. */
+  async next(hint: string): Promise<Reply | undefined> {
+    while (this.#replies.length === 0) {
+      let bytes: Uint8Array;
+      try {
+        bytes = await this.peer.some(hint);
+      } catch (error) {
+        if (error instanceof Gone) return undefined;
+        throw error;
+      }
+      if (bytes.length === 0) return undefined;
+      try {
+        this.#replies.push(...this.#parser.push(bytes));
+      } catch (error) {
+        if (!(error instanceof ReplyError)) throw error;
+        fail(
+          "a reply: three digits, a space or a hyphen, text",
+          quote(bytes),
+          "send replies in this form (RFC 5321 §4.2)",
+        );
+      }
+    }
+    return this.#replies.shift();
+  }
+
+  async reply(hint: string): Promise<Reply> {
+    return await this.next(hint) ?? fail("a reply", "the end of the connection", hint);
+  }
+
+  /** Whether another reply arrives within 0.3 s. */
+  async repliesAgain(): Promise<boolean> {
+    const more = await inTime(this.next("").catch(() => undefined), Math.min(300, limits.patience));
+    return more !== undefined;
+  }
+
+  expect(reply: Reply, codes: number[], hint: string): Reply {
+    if (!codes.includes(reply.code)) fail(codes.join(" or "), `${reply.code} ${reply.lines.join(" / ")}`, hint);
+    return reply;
+  }
+
+  /** Sends a command; fails unless the reply has one of these codes. */
+  async ask(command: string, codes: number[], hint: string): Promise<Reply> {
+    await this.peer.send(`${command}\r\n`);
+    return this.expect(await this.reply(hint), codes, hint);
+  }
+
+  /** Sends EHLO; returns the offered extensions, by their first word. */
+  async hello(): Promise<Map<string, string>> {
+    const { lines } = await this.ask("EHLO check.example.com", [250], "answer EHLO with 250");
+    return new Map(
+      lines.slice(1).map((line) => {
+        const [name = "", ...rest] = line.split(" ");
+        return [name.toUpperCase(), rest.join(" ")];
+      }),
+    );
+  }
+
+  /** Sends the envelope and DATA, up to the reply 354. */
+  async data(to = ["b@example.com"]): Promise<void> {
+    await this.ask("MAIL FROM:<a@example.com>", [250], "answer a correct MAIL with 250");
+    for (const mailbox of to) await this.ask(`RCPT TO:<${mailbox}>`, [250], "answer a correct RCPT with 250");
+    await this.ask("DATA", [354], "answer DATA with 354");
+  }
+
+  /** Sends a complete mail, which the server must accept. */
+  async mail(content: string): Promise<void> {
+    await this.data();
+    await this.peer.send(`${content}.\r\n`);
+    this.expect(await this.reply("accept the mail with 250"), [250], "accept the mail with 250");
+  }
+
+  [Symbol.dispose](): void {
+    this.peer.close();
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Checks for the server of the first lab, which replies to each message of a client with any text.
+ *
+ * @module
+ */
+import { Peer, reset } from "./_peer.ts";
+import { fail, type Server, type Suite } from "./_suite.ts";
+
+async function ask(peer: Peer, message: string | Uint8Array, hint: string): Promise<Uint8Array> {
+  await peer.send(message);
+  const reply = await peer.some(hint);
+  if (reply.length === 0) fail("a reply", "the end of the connection", hint);
+  return reply;
+}
+
+async function client(server: Server, message: string | Uint8Array, hint: string): Promise<void> {
+  using peer = await Peer.connect(server);
+  await ask(peer, message, hint);
+}
+
+const suite: Suite = {
+  role: "server",
+  about: "a TCP server that replies to messages",
+  checks: [
+    {
+      name: "answers a message",
+      why: "The first lab: the client sends a message, the server replies.",
+      points: 4,
+      run: (server) => client(server, "Hello from the client!", "after recv, send a reply"),
+    },
+    {
+      name: "answers a client that ends its side",
+      why: "A client may end its side (FIN) as soon as it has sent its message; it still waits for the reply.",
+      points: 1,
+      async run(server) {
+        using peer = await Peer.connect(server);
+        await peer.send("That is all.");
+        await peer.end();
+        const reply = await peer.some("reply to what was received even when the client has ended its side");
+        if (reply.length === 0) fail("a reply", "the end of the connection", "reply before you close");
+      },
+    },
+    {
+      name: "the next client",
+      why: "After a client has left, the server must serve the next one.",
+      points: 2,
+      async run(server) {
+        for (let i = 1; i <= 3; i++) await client(server, `I am client ${i}`, "call accept in a loop");
+      },
+    },
+    {
+      name: "bytes that are not text",
+      why: "A client can send any bytes: a byte that is not valid UTF-8 must not end the server.",
+      points: 1,
+      async run(server) {
+        using peer = await Peer.connect(server);
+        await peer.send(Uint8Array.of(0xff, 0xfe, 0, 0x1b, 0x80));
+        await peer.some("decode with errors='replace', or print the bytes").catch(() => {}); // it need not reply to these
+        await client(
+          server,
+          "still there?",
+          "decode with errors='replace', or catch the error and serve the next client",
+        );
+      },
+    },
+    {
+      name: "a client that says nothing",
+      why: "A client may connect and leave: recv then returns nothing, which is not a message.",
+      points: 1,
+      async run(server) {
+        (await Peer.connect(server)).close();
+        await client(
+          server,
+          "still there?",
+          "when recv returns nothing, close the connection and accept the next client",
+        );
+      },
+    },
+    {
+      name: "a client that resets",
+      why: "A client that resets its connection (RST) must not end the server.",
+      points: 1,
+      async run(server) {
+        for (let i = 0; i < 3; i++) await reset(server);
+        await client(server, "still there?", "catch the error of recv and send, and accept the next client");
+      },
+    },
+    {
+      name: "a conversation",
+      why: "A connection can carry more than one message: each gets a reply, until the client closes.",
+      points: 2,
+      async run(server) {
+        using peer = await Peer.connect(server);
+        for (const message of ["one", "two", "three"]) {
+          await ask(peer, message, "loop over recv and send until recv returns nothing");
+        }
+      },
+    },
+    {
+      name: "a silent client at the same time",
+      why: "While one client sends nothing, the next must be served.",
+      points: 2,
+      async run(server) {
+        using _silent = await Peer.connect(server);
+        await client(server, "Me too?", "give each client its own thread or task, or use select");
+      },
+    },
+  ],
+};
+
+export default suite;

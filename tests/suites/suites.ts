@@ -1,0 +1,37 @@
+/**
+ * All suites, by their names in `deno task check`.
+ *
+ * @module
+ */
+import chat from "./chat.ts";
+import chatClient from "./chat_client.ts";
+import dns from "./dns.ts";
+import dnsClient from "./dns_client.ts";
+import http from "./http.ts";
+import httpClient from "./http_client.ts";
+import echo from "./echo.ts";
+import echoClient from "./echo_client.ts";
+import reply from "./reply.ts";
+import replyClient from "./reply_client.ts";
+import rest from "./rest.ts";
+import smtp from "./smtp.ts";
+import smtpClient from "./smtp_client.ts";
+import type { Suite } from "./_suite.ts";
+import threaded from "./threaded.ts";
+
+export const suites: Readonly<Record<string, Suite>> = {
+  "dns:server": dns,
+  "dns:client": dnsClient,
+  "http:server": http,
+  "http:client": httpClient,
+  "rest:users": rest,
+  "smtp:server": smtp,
+  "smtp:client": smtpClient,
+  "tcp:echo": echo,
+  "tcp:echo-client": echoClient,
+  "tcp:reply": reply,
+  "tcp:reply-client": replyClient,
+  "tcp:threaded": threaded,
+  "udp:chat": chat,
+  "udp:chat-client": chatClient,
+};

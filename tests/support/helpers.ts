@@ -1,0 +1,174 @@
+/**
+ * What the tests share: starting the project's scripts as their tasks do, and running a suite on one of them.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { Program } from "./program.ts";
+import { selfSigned } from "../../tcp/_server_certificate.ts";
+import { suites } from "../suites/suites.ts";
+import { command, root } from "./tasks.ts";
+
+/** A server, started on a free port by the command that `start` makes for it, and listening. */
+export async function listening(start: (port: number) => string[]): Promise<{ program: Program; port: number }> {
+  const port = getAvailablePort();
+  const program = new Program(start(port), { cwd: root });
+  await program.line(/listening on /i);
+  return { program, port };
+}
+
+/** A server of the project, started with the permissions of its task. */
+export async function serve(script: string, ...args: string[]): Promise<{ program: Program; port: number }> {
+  return await listening((port) => command(script, port, ...args));
+}
+
+/** A client of the project, told to connect to a port. */
+export function client(script: string, port: number, ...args: string[]): Program {
+  return new Program(command(script, port, ...args), { cwd: root });
+}
+
+/** Runs a client to its end. */
+export async function runClient(script: string, port: number, ...args: string[]): Promise<Program> {
+  const program = client(script, port, ...args);
+  await program.end();
+  return program;
+}
+
+/** An expected failure: this exit code, and this one line on stderr. */
+export function failedWith(program: Program, code: number, line: RegExp): void {
+  assertMatch(program.stderr, line);
+  assertEquals(program.stderr.trimEnd().split("\n").length, code === 2 ? 2 : 1, program.stderr);
+  assertEquals(program.status?.code, code);
+}
+
+/** A test that needs something of the machine: where that is missing it is ignored, and its name says why. */
+export function testWith(
+  present: boolean,
+  what: string,
+  name: string,
+  body: (t: Deno.TestContext) => Promise<void>,
+): void {
+  Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
+}
+
+/** Whether the ports of a task, which are fixed, are free here. */
+export function portsFree(...ports: number[]): boolean {
+  try {
+    for (const port of ports) {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
+}
+
+/** One test a check of a server suite, on a server that `start` starts; but for those in `except`, which it is not made for. */
+export function suiteTest(
+  name: string,
+  title: string,
+  start: () => Promise<{ program: Program; port: number }>,
+  except: readonly string[] = [],
+): void {
+  const suite = suites[name];
+  if (suite?.role !== "server") throw new Error(`${name} is no suite for servers`);
+  Deno.test(`${name} suite on ${title}`, async (t) => {
+    const { program, port } = await start();
+    await using _ = program;
+    for (const check of suite.checks) {
+      if (except.includes(check.name)) continue;
+      await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port }));
+    }
+    assertEquals(program.status, undefined, `still running: ${program.tail()}`);
+    if (!title.includes("--trace")) assertEquals(program.stderr, "");
+  });
+}
+
+/** Waits until `condition` holds; fails with `what` when it does not within `limit` seconds. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limit = 20): Promise<void> {
+  const end = Date.now() + limit * 1000;
+  while (!await condition()) {
+    if (Date.now() > end) throw new Error(`not within ${limit} s: ${what}`);
+    await new Promise((again) => setTimeout(again, 20));
+  }
+}
+
+/** What a command prints; the tests may not read /proc themselves, which Deno grants only with everything else. */
+export async function output(name: string, ...args: string[]): Promise<string> {
+  return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
+}
+
+/** Resident memory of a process in MiB. Linux. */
+export async function memory(pid: number): Promise<number> {
+  const kib = /VmRSS:\s+(\d+)/.exec(await output("cat", `/proc/${pid}/status`))?.[1];
+  if (kib === undefined) throw new Error(`process ${pid} is gone`);
+  return Number(kib) / 1024;
+}
+
+/** How many file descriptors a process has open. Linux. */
+export async function descriptors(pid: number): Promise<number> {
+  return (await output("ls", `/proc/${pid}/fd`)).trim().split("\n").length;
+}
+
+/** A key and a certificate for 127.0.0.1 and localhost, signed by itself, in `folder`. */
+export async function certificate(folder: string): Promise<{ cert: string; key: string }> {
+  const pair = await selfSigned();
+  const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  await Deno.writeTextFile(files.cert, pair.cert);
+  await Deno.writeTextFile(files.key, pair.key);
+  return files;
+}
+
+/** The command that starts NSD on a port of 127.0.0.1, with its configuration and state in `folder`; zones by their origins. */
+export async function nsdCommand(folder: string, port: number, zones: Record<string, string>): Promise<string[]> {
+  const state = { pidfile: "nsd.pid", xfrdfile: "xfrd.state", zonelistfile: "zone.list", xfrdir: "." };
+  const lines = [
+    "server:",
+    `  ip-address: 127.0.0.1@${port}`,
+    ...['username: ""', 'chroot: ""', 'database: ""', "server-count: 1", "rrl-ratelimit: 0"].map((line) => `  ${line}`),
+    ...Object.entries(state).map(([key, file]) => `  ${key}: "${folder}/${file}"`),
+    "remote-control:",
+    "  control-enable: no",
+    ...Object.entries(zones).flatMap(([name, file]) => ["zone:", `  name: "${name}"`, `  zonefile: "${file}"`]),
+  ];
+  await Deno.writeTextFile(`${folder}/nsd.conf`, lines.join("\n") + "\n");
+  return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
+}
+
+/** Where Debian keeps PostgreSQL's programs; "" where it is not installed. */
+export async function postgresPrograms(): Promise<string> {
+  return (await output("sh", "-c", "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1")).trim();
+}
+
+/**
+ * A PostgreSQL server on a free port, with its data in a folder of its own. It refuses to run as root: then it runs as the
+ * user that the package has made for it.
+ */
+export async function postgres(
+  programs: string,
+): Promise<{ url: string; program: Program; remove: () => Promise<void> }> {
+  const as = Deno.uid() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
+  const run = async (...command: string[]) => {
+    const [name = "", ...args] = [...as, ...command];
+    const { success, stdout, stderr } = await new Deno.Command(name, { args, cwd: "/" }).output();
+    if (!success) throw new Error(`${command[0]}: ${new TextDecoder().decode(stderr)}`);
+    return new TextDecoder().decode(stdout).trim();
+  };
+  const folder = await run("mktemp", "-d");
+  await run(`${programs}/initdb`, "-D", `${folder}/data`, "--auth=trust", "-U", "users", "--no-sync");
+  const port = getAvailablePort();
+  const options = ["-p", `${port}`, "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"];
+  const program = new Program([...as, `${programs}/postgres`, "-D", `${folder}/data`, ...options], { cwd: "/" });
+  await program.line(/database system is ready to accept connections/, 60);
+  return {
+    url: `postgres://users@127.0.0.1:${port}/postgres`,
+    program,
+    remove: async () => {
+      await program.stop();
+      await run("rm", "-rf", folder);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * The tasks of `deno.json`. The tests start the scripts by them, so a permission or an option that is missing there fails here.
+ *
+ * @module
+ */
+import { join } from "node:path";
+
+/** A task's name and its command. */
+export type Task = [name: string, command: string];
+
+/** The repository's folder, with a separator at its end. */
+export const root = join(import.meta.dirname ?? "", "../../");
+
+/** The tasks that run both sides of an exchange, such as `tcp:echo`. */
+export const pairs = (): Task[] => tasks().filter(([name]) => name.includes(":"));
+
+/** The tasks that run one script and take further arguments, such as `echo-server`. */
+export const scriptTasks = (): Task[] =>
+  tasks().filter(([name, command]) => !name.includes(":") && /^deno run (.* )?(?!tests\/)\w+\/\w+\.ts$/.test(command));
+
+function tasks(): Task[] {
+  const config = parseJsonc(Deno.readTextFileSync(join(root, "deno.json")));
+  const found = config !== null && typeof config === "object" && "tasks" in config ? config.tasks : undefined;
+  if (found === null || typeof found !== "object") throw new TypeError("deno.json has no tasks");
+  return Object.entries(found).map(([name, command]) => [name, String(command)]);
+}
+
+/** Parses JSON with comments and trailing commas. The first alternative of each pattern keeps strings, which may contain either. */
+export function parseJsonc(text: string): unknown {
+  const withoutComments = text.replace(/("(?:\\.|[^"\\])*")|\/\/.*|\/\*[^]*?\*\//g, "$1");
+  return JSON.parse(withoutComments.replace(/("(?:\\.|[^"\\])*")|,(?=\s*[}\]])/g, "$1"));
+}
+
+/**
+ * The command of a script as its pair's task has it, but on another port and without the options that make it part of the
+ * pair: `command("tcp/echo_server.ts", 4000)` is `deno run -N=127.0.0.1:4000 tcp/echo_server.ts --port 4000`. A script that
+ * is in no pair has the command of its own task.
+ */
+export function command(script: string, port: number, ...args: string[]): string[] {
+  for (const [, task] of [...pairs(), ...scriptTasks()]) {
+    for (const part of task.split(/ & | && /)) {
+      const words = part.trim().split(/\s+/);
+      const at = words.indexOf(script);
+      if (at < 0) continue;
+      const flags = words.slice(0, at).map((word) => word.replace(/(127\.0\.0\.1):[1-9]\d*/g, `$1:${port}`));
+      return [...flags, script, "--port", `${port}`, ...args];
+    }
+  }
+  throw new Error(`no task runs ${script}`);
+}

@@ -1,0 +1,35 @@
+/**
+ * Internet addresses as text and as bytes.
+ *
+ * @module
+ */
+
+/** The 32 bits of an IPv4 address as a number; `undefined` when the text is no IPv4 address. */
+export function parseIpv4(text: string): number | undefined {
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return undefined;
+  const parts = text.split(".").map(Number);
+  return Math.max(...parts) < 256 ? parts.reduce((address, byte) => address * 256 + byte) : undefined;
+}
+
+/** The 4 or 16 bytes of a numeric address; `undefined` when the text is a name, or anything else. */
+export function parseAddress(text: string): Uint8Array | undefined {
+  const four = parseIpv4(text);
+  if (four !== undefined) return bytesOf(four);
+  if (!text.includes(":") || !URL.canParse(`http://[${text}]/`)) return undefined;
+  // The URL parser knows every way to write an IPv6 address, and turns it into groups with at most one "::".
+  const [left = [], right = []] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split("::")
+    .map((part) => part === "" ? [] : part.split(":").map((group) => parseInt(group, 16)));
+  const groups = [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right];
+  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
+}
+
+/** The bytes of an IPv4 address. */
+export const bytesOf = (address: number): Uint8Array =>
+  Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address);
+
+/** An address as text, an IPv6 one in the form of RFC 5952. */
+export function printAddress(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = bytes.toHex().replace(/(....)(?=.)/g, "$1:");
+  return new URL(`http://[${groups}]/`).hostname.slice(1, -1);
+}
