@@ -92,7 +92,7 @@ commands: list, get ID, create --name NAME --email EMAIL, update ID [--name NAME
   run: "deno run -N=127.0.0.1 rest/client.ts",
   args: "COMMAND [ID]",
   options: {
-    ...clientOptions(5000),
+    ...clientOptions(5050),
     "name": text("", "the user's name"),
     "email": text("", "the user's email"),
     "q": text("", "list: only users with this text in their name or email"),

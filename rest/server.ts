@@ -5,7 +5,7 @@
  * request does what to the store; `_api.ts` has the details of bodies and conditions.
  *
  * This terminal: `deno run -N=127.0.0.1 rest/server.ts`, or with `-R=. -W=.` and `--db users.sqlite` to store users in a file.
- * The other: `deno run -N=127.0.0.1 rest/client.ts list`, or a browser at http://127.0.0.1:5000/. Both: `deno task rest:users`.
+ * The other: `deno run -N=127.0.0.1 rest/client.ts list`, or a browser at http://127.0.0.1:5050/. Both: `deno task rest:users`.
  * RFC 9110 (methods, status codes, conditions), 9457 (problems), 7396 (merge patch), 8288 (links). API: Deno.serve.
  *
  * @module
@@ -69,7 +69,7 @@ const command = {
   about: "A REST API for users: /users, /users/{id}, /openapi.json, and a page at /.",
   run: "deno run -N=127.0.0.1 rest/server.ts",
   options: {
-    ...serverOptions(5000, ""),
+    ...serverOptions(5050, ""),
     "timeout": seconds(10, "how long the body of a request may take to arrive; 0: no limit"),
     "db": text("", "where users are stored: an SQLite file or a postgres:// URL; default: in memory", "FILE|URL"),
     "max-body": integer(65536, "the maximum length of a request's body, in bytes", 1, 1 << 30),

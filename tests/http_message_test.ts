@@ -31,7 +31,11 @@ function request(raw: string) {
 
 function refused(raw: string, status: number): void {
   const error = assertThrows(() => request(raw), MessageError);
-  assertEquals(error instanceof MessageError && error.status, status, `${JSON.stringify(raw)}: ${String(error)}`);
+  assertEquals<unknown>(
+    error instanceof MessageError && error.status,
+    status,
+    `${JSON.stringify(raw)}: ${String(error)}`,
+  );
 }
 
 Deno.test("a request: RFC 9112 §2.1's example", () => {

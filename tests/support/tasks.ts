@@ -22,7 +22,11 @@ function tasks(): Task[] {
   const config = parseJsonc(Deno.readTextFileSync(join(root, "deno.json")));
   const found = config !== null && typeof config === "object" && "tasks" in config ? config.tasks : undefined;
   if (found === null || typeof found !== "object") throw new TypeError("deno.json has no tasks");
-  return Object.entries(found).map(([name, command]) => [name, String(command)]);
+  return Object.entries(found).map(([name, task]: [string, unknown]) => {
+    const command = task !== null && typeof task === "object" && "command" in task ? task.command : undefined;
+    if (typeof command !== "string") throw new TypeError(`the task ${name} has no command`);
+    return [name, command];
+  });
 }
 
 /** Parses JSON with comments and trailing commas. The first alternative of each pattern keeps strings, which may contain either. */
