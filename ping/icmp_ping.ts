@@ -11,52 +11,53 @@
  *
  * @module
  */
-import { count, flag, integer, onStop, printable, run, seconds, within } from "../cli.ts";
+import { count, flag, integer, onStop, printable, run, seconds } from "../cli.ts";
 import { hostArgument } from "./_host.ts";
 import { decodeMessage, type Echo, encodeEchoRequest } from "./_icmp.ts";
-import { IcmpSocket, type Packet } from "./_icmp_socket.ts";
+import { elapsed, IcmpSocket, type Moment, type Packet } from "./_icmp_socket.ts";
 import { resolve } from "./_resolve.ts";
 import { plot, statistics, summary } from "./_statistics.ts";
 
 /** Sends the requests, one per interval, and waits for the reply to each. The times are then in `pinger.times`. */
 async function ping(pinger: Pinger, address: Uint8Array, requests: number, interval: number): Promise<void> {
-  const { socket, timeout, stopped } = pinger;
+  const { socket, timeout } = pinger;
   for (let i = 0; i < requests && !pinger.stopping; i++) {
     const payload = Uint8Array.from({ length: pinger.size }, (_, at) => at);
     payload.set(pinger.secret);
-    new DataView(payload.buffer).setFloat64(8, Date.now());
-    const request = { identifier: pinger.identifier, sequence: i + 1, payload };
-    const answered = pinger.answered[i] = Promise.withResolvers<void>();
+    const message = encodeEchoRequest(socket.version, { identifier: pinger.identifier, sequence: i + 1, payload });
     pinger.times[i] = undefined;
-    const next = sleep(interval);
-    pinger.sentAt[i] = performance.now();
-    socket.send(encodeEchoRequest(socket.version, request), address);
-    await within(timeout || 0.001, Promise.race([answered.promise, stopped.promise]), () => {});
-    if (pinger.times[i] === undefined && !pinger.stopping) pinger.log(`sequence ${i + 1}: no reply in ${timeout} s`);
-    if (i + 1 < requests) await Promise.race([next, stopped.promise]);
+    const sent = pinger.sentAt[i] = socket.send(message, address);
+    await receive(pinger, sent, timeout, i);
+    if (!pinger.answered.has(i) && !pinger.stopping) pinger.log(`sequence ${i + 1}: no reply in ${timeout} s`);
+    // What arrives until the next request is late, or arrives a second time.
+    if (i + 1 < requests) await receive(pinger, sent, interval);
   }
 }
 
-/** Receives packets until the run is over. */
-async function receive(pinger: Pinger): Promise<void> {
-  while (!pinger.done) {
-    const packet = await pinger.socket.receive();
+/** Receives packets for so many seconds after a request, or until request number `awaited` has its answer. */
+async function receive(pinger: Pinger, sent: Moment, limit: number, awaited?: number): Promise<void> {
+  let packet: Packet | undefined;
+  do {
+    packet = await pinger.socket.receive(sent.steady + limit * 1000);
     if (packet) take(pinger, packet);
-  }
+    if (awaited !== undefined && pinger.answered.has(awaited)) return;
+    // What arrived in time counts, even when this script reads it late.
+  } while (!pinger.stopping && elapsed(sent, packet?.received) < limit * 1000);
 }
 
 /** If a packet is the reply to one of the requests, stores the round-trip time. */
-function take(pinger: Pinger, { from, ttl, message }: Packet): void {
+function take(pinger: Pinger, { from, ttl, message, received: at }: Packet): void {
   const received = decodeMessage(pinger.socket.version, message);
   if (received.kind === "other") return;
   const i = matchRequest(pinger, received.echo);
-  if (i === undefined) return;
-  const time = performance.now() - (pinger.sentAt[i] ?? 0);
+  const sent = pinger.sentAt[i ?? -1];
+  if (i === undefined || !sent) return;
+  const time = elapsed(sent, at);
   const name = `sequence ${i + 1}`;
   const ms = `${time.toFixed(3)} ms`;
   if (received.kind === "error") {
     pinger.log(`${name}: ${received.text}, says ${from}`);
-    pinger.answered[i]?.resolve();
+    pinger.answered.add(i);
   } else if (received.echo.payload.length !== pinger.size) {
     pinger.log(`${name}: reply from ${from} with another payload`);
   } else if (pinger.times[i] !== undefined) pinger.log(`${name}: reply from ${from}, a duplicate`);
@@ -65,7 +66,7 @@ function take(pinger: Pinger, { from, ttl, message }: Packet): void {
     pinger.times[i] = time;
     const hops = ttl === undefined ? "" : ` ttl ${ttl}`;
     pinger.log(`${count(received.echo.payload.length + 8, "byte")} from ${from}: ${name}${hops} time ${ms}`);
-    pinger.answered[i]?.resolve();
+    pinger.answered.add(i);
   }
 }
 
@@ -83,13 +84,12 @@ class Pinger {
   readonly identifier = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
   /** The first bytes of each payload. */
   readonly secret = crypto.getRandomValues(new Uint8Array(8));
-  readonly sentAt: number[] = [];
+  readonly sentAt: Moment[] = [];
   /** The round-trip times in milliseconds; `undefined` for a request without a reply. */
   readonly times: (number | undefined)[] = [];
-  readonly answered: PromiseWithResolvers<void>[] = [];
-  readonly stopped = Promise.withResolvers<void>();
+  /** The requests that have a reply, or an error instead: nothing more is to come. */
+  readonly answered = new Set<number>();
   stopping = false;
-  done = false;
 
   constructor(
     readonly socket: IcmpSocket,
@@ -97,11 +97,6 @@ class Pinger {
     readonly timeout: number,
     readonly log: (line: string) => void,
   ) {}
-
-  stop(): void {
-    this.stopping = true;
-    this.stopped.resolve();
-  }
 }
 
 const command = {
@@ -123,21 +118,16 @@ const command = {
 await run(command, async (flags) => {
   const host = hostArgument(flags.args, flags.ipv6);
   const { version, bytes } = await resolve(host, flags.ipv6 ? 6 : 4);
-  const socket = new IcmpSocket(version, flags.ttl);
+  const socket = new IcmpSocket(version);
+  socket.setTtl(flags.ttl);
   const pinger = new Pinger(socket, flags.size, flags.timeout, (line) => flags.json || console.log(line));
-  onStop(() => pinger.stop());
+  onStop(() => pinger.stopping = true);
 
   pinger.log(
     `PING ${printable(host)}: ${count(flags.size, "byte")} of payload, ${socket.raw ? "raw" : "datagram"} socket`,
   );
-  const receiving = receive(pinger);
-  try {
-    await ping(pinger, bytes, flags.count, flags.interval);
-  } finally {
-    pinger.done = true;
-    await receiving;
-    await socket.close();
-  }
+  await ping(pinger, bytes, flags.count, flags.interval);
+  socket.close();
 
   const { times } = pinger;
   const figures = statistics(times);
@@ -145,7 +135,3 @@ await run(command, async (flags) => {
   else console.log(`\n${printable(host)}: ${summary(figures)}\n${plot(times)}`);
   if (figures.received === 0) Deno.exitCode = 1;
 });
-
-function sleep(time: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, time * 1000));
-}

@@ -128,6 +128,9 @@ function start(program: string, args: string[]): Deno.ChildProcess {
       throw new Failure("this user may not run the system's ping (it needs CAP_NET_RAW): run it as root", 3);
     }
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
+    if (program === "ping6" && error instanceof Deno.errors.NotCapable) { // every macOS has it
+      throw new Failure("no permission to run ping6: add --allow-run=ping6", 1, "--allow-run=ping6");
+    }
     // With --allow-run=ping, a program that does not exist is reported as one that may not be run.
     const how = "on Debian: apt-get install iputils-ping";
     throw new Failure(`no ping program here, or no permission to run it (--allow-run=ping); ${how}`, 3);

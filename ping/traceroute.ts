@@ -10,62 +10,79 @@
  *
  * @module
  */
-import { Failure, flag, integer, printable, run, seconds } from "../cli.ts";
+import { count, Failure, flag, integer, printable, run, seconds } from "../cli.ts";
 import { hostArgument } from "./_host.ts";
-import { decodeMessage, encodeEchoRequest, type IpVersion } from "./_icmp.ts";
-import { IcmpSocket } from "./_icmp_socket.ts";
+import { decodeMessage, encodeEchoRequest } from "./_icmp.ts";
+import { elapsed, IcmpSocket, type Moment, type Packet } from "./_icmp_socket.ts";
 import { resolve } from "./_resolve.ts";
 
-/** Prints a line for each TTL from 1 on. Returns true when the destination has answered, false after the last hop. */
-async function traceroute(version: IpVersion, address: Uint8Array, flags: Settings): Promise<boolean> {
-  const identifier = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
-  let sequence = 0;
-  for (let ttl = 1; ttl <= flags.hops; ttl++) {
-    const socket = new IcmpSocket(version, ttl, true);
-    const answers: (Answer | undefined)[] = [];
-    try {
-      for (let i = 0; i < flags.count; i++) {
-        const echo = { identifier, sequence: ++sequence, payload: new Uint8Array(32) };
-        const start = performance.now();
-        socket.send(encodeEchoRequest(version, echo), address);
-        answers.push(await receive(socket, version, echo, start, flags.timeout));
-      }
-    } finally {
-      await socket.close();
+/** Prints a line for each TTL from 1 on, until the destination replies or a router knows no path to it. */
+async function traceroute(trace: Trace, address: Uint8Array, flags: Settings): Promise<void> {
+  const { socket, answers } = trace;
+  for (let ttl = 1; ttl <= flags.hops && !isOver(trace); ttl++) {
+    socket.setTtl(ttl);
+    const first = answers.length;
+    for (let i = 0; i < flags.count && !trace.unreachable; i++) {
+      const echo = { identifier: trace.identifier, sequence: answers.length + 1, payload: new Uint8Array(32) };
+      const message = encodeEchoRequest(socket.version, echo);
+      answers.push(undefined);
+      const sent = socket.send(message, address);
+      trace.sentAt.push(sent);
+      await receive(trace, sent, flags.timeout);
     }
-    console.log(`${String(ttl).padStart(3)}  ${formatRow(answers)}`);
-    if (answers.some((answer) => answer?.final)) return true;
-  }
-  return false;
-}
-
-/** Waits for the reply to a request, or an error about it. `undefined` when neither arrives within `limit` seconds. */
-async function receive(
-  socket: IcmpSocket,
-  version: IpVersion,
-  { identifier, sequence }: { identifier: number; sequence: number },
-  start: number,
-  limit: number,
-): Promise<Answer | undefined> {
-  while (performance.now() - start < limit * 1000) {
-    const packet = await socket.receive();
-    const message = packet && decodeMessage(version, packet.message);
-    if (!message || message.kind === "other") continue;
-    // A raw socket receives every ICMP message of this machine: skip those for other programs and earlier requests.
-    if (message.echo.identifier !== identifier || message.echo.sequence !== sequence) continue;
-    const time = performance.now() - start;
-    const problem = message.kind === "error" && !message.timeExceeded ? message.text : "";
-    return { from: packet.from, time, problem, final: message.kind === "reply" || problem !== "" };
+    // A request that was cut short by news about an earlier one has not waited: no `*` for it.
+    const row = answers.slice(first, trace.unreachable && !answers.at(-1) ? -1 : undefined);
+    if (row.length > 0) console.log(`${String(ttl).padStart(3)}  ${formatRow(row)}`);
   }
 }
 
-/** The answer to one request. A `final` one is the destination's, or says that there is no path further on. */
+/** Receives packets for so many seconds after the last request, or until it has its answer, or no path is left. */
+async function receive(trace: Trace, sent: Moment, limit: number): Promise<void> {
+  let packet: Packet | undefined;
+  do {
+    packet = await trace.socket.receive(sent.steady + limit * 1000);
+    if (packet) take(trace, packet);
+    if (trace.answers.at(-1) || trace.unreachable) return;
+    // What arrived in time counts, even when this script reads it late.
+  } while (elapsed(sent, packet?.received) < limit * 1000);
+}
+
+/** If a packet answers one of the requests, stores the answer with its request. */
+function take(trace: Trace, { from, message, received }: Packet): void {
+  const answer = decodeMessage(trace.socket.version, message);
+  // A raw socket receives every ICMP message of this machine: skip those for other programs.
+  if (answer.kind === "other" || answer.echo.identifier !== trace.identifier) return;
+  const i = answer.echo.sequence - 1;
+  const sent = trace.sentAt[i];
+  if (!sent || trace.answers[i]) return;
+  // A router says that a host is unreachable after it has asked for the host's link address for some seconds (ARP). That
+  // says nothing about the distance, so such an answer has no time. It may arrive when later requests are already sent.
+  const problem = answer.kind === "error" && !answer.timeExceeded ? answer.text : "";
+  if (problem) trace.unreachable = `${problem}, says ${from}`;
+  if (answer.kind === "reply") trace.reached = true;
+  trace.answers[i] = { from, time: problem ? undefined : elapsed(sent, received), problem };
+}
+
+/** The answer to one request. */
 interface Answer {
   readonly from: string;
-  readonly time: number;
+  readonly time: number | undefined;
   readonly problem: string;
-  readonly final: boolean;
 }
+
+/** One run: its requests, numbered from 1, and what has come back. */
+interface Trace {
+  readonly socket: IcmpSocket;
+  readonly identifier: number;
+  readonly sentAt: Moment[];
+  readonly answers: (Answer | undefined)[];
+  /** Set when the destination has replied. */
+  reached: boolean;
+  /** Set when a router has reported that there is no path further on. */
+  unreachable: string;
+}
+
+const isOver = ({ reached, unreachable }: Trace) => reached || unreachable !== "";
 
 interface Settings {
   readonly hops: number;
@@ -89,9 +106,17 @@ const command = {
 await run(command, async (flags) => {
   const host = hostArgument(flags.args, flags.ipv6);
   const { version, bytes } = await resolve(host, flags.ipv6 ? 6 : 4);
-  console.log(`to ${printable(host)}, ${flags.hops} hops at most`);
-  if (await traceroute(version, bytes, flags)) return;
-  throw new Failure(`${printable(host)} was not reached in ${flags.hops} hops`);
+  const socket = new IcmpSocket(version, true);
+  const identifier = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
+  const trace: Trace = { socket, identifier, sentAt: [], answers: [], reached: false, unreachable: "" };
+  console.log(`to ${printable(host)}, ${count(flags.hops, "hop")} at most`);
+  await traceroute(trace, bytes, flags);
+  if (trace.reached) return;
+  throw new Failure(
+    `${printable(host)} was not reached${
+      trace.unreachable ? `: ${trace.unreachable}` : ` in ${count(flags.hops, "hop")}`
+    }`,
+  );
 });
 
 /** The answers to one TTL. Each sender is printed once, `*` for a request without an answer. */
@@ -101,7 +126,7 @@ function formatRow(answers: readonly (Answer | undefined)[]): string {
     if (!answer) return "*";
     const from = answer.from === last ? "" : `${answer.from}  `;
     last = answer.from;
-    return `${from}${answer.time.toFixed(3)} ms${answer.problem && ` (${answer.problem})`}`;
+    return from + (answer.time === undefined ? answer.problem : `${answer.time.toFixed(3)} ms`);
   });
   return cells.join("  ");
 }

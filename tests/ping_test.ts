@@ -1,9 +1,11 @@
 /** Ping: the output of each system's program, ICMP messages as bytes, the real programs, and a network that loses packets. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { checksum, decodeMessage, encodeEchoRequest, stripIpv4Header } from "../ping/_icmp.ts";
+import { elapsed } from "../ping/_icmp_socket.ts";
 import { createLineParser } from "../ping/_ping_output.ts";
+import { parseControl } from "../ping/_recvmsg.ts";
 import { plot, statistics, summary } from "../ping/_statistics.ts";
-import { descriptors, failedWith, memory, testWith } from "./support/helpers.ts";
+import { descriptors, failedWith, memory, output, testWith, until } from "./support/helpers.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
@@ -205,6 +207,56 @@ Deno.test("icmp: replies, errors, IP options, and other messages", () => {
   }
 });
 
+/** Control messages as 64-bit Linux writes them: length, level and type, data, and padding to a multiple of 8 bytes. */
+function controlBytes(...messages: [level: number, type: number, ...data: bigint[]][]): Uint8Array {
+  return Uint8Array.from(messages.flatMap(([level, type, ...data]) => {
+    const view = new DataView(new ArrayBuffer(16 + 8 * data.length));
+    view.setBigUint64(0, BigInt(view.byteLength), true);
+    view.setInt32(8, level, true);
+    view.setInt32(12, type, true);
+    data.forEach((word, i) => view.setBigInt64(16 + 8 * i, word, true));
+    return [...new Uint8Array(view.buffer)];
+  }));
+}
+
+Deno.test("recvmsg: control messages byte by byte, truncated, and with impossible lengths", () => {
+  const stamp: [number, number, ...bigint[]] = [1, 35, 1_700_000_000n, 999_999_999n];
+  assertEquals(parseControl(controlBytes(stamp)), { arrived: 1_700_000_000_999_999_999n });
+  assertEquals(parseControl(controlBytes([0, 2, 61n], stamp)), { ttl: 61, arrived: 1_700_000_000_999_999_999n });
+  assertEquals(parseControl(controlBytes(stamp, [41, 52, 255n])), { ttl: 255, arrived: 1_700_000_000_999_999_999n });
+  assertEquals(parseControl(controlBytes([0, 52, 7n], [41, 2, 7n], [1, 2, 7n], [2, 35, 1n, 2n])), {});
+
+  const odd = controlBytes([0, 2, 61n], stamp);
+  odd[0] = 20; // as the kernel writes it: the padding does not count
+  assertEquals(parseControl(odd).ttl, 61);
+  assertEquals(parseControl(odd).arrived, 1_700_000_000_999_999_999n);
+  assertEquals(parseControl(odd.subarray(0, 55)), { ttl: 61 });
+  assertEquals(parseControl(odd.subarray(0, 15)), {});
+  for (const length of [0, 8, 15, 57, 255]) {
+    const wrong = controlBytes([0, 2, 61n], stamp);
+    wrong[0] = length;
+    assertEquals(parseControl(wrong), {}, `${length}`);
+  }
+  assertEquals(parseControl(controlBytes([1, 35, 5n])), {}); // too short for a time
+
+  let seed = 11;
+  for (let i = 0; i < 3000; i++) {
+    parseControl(Uint8Array.from({ length: i % 90 }, () => (seed = seed * 48271 % 0x7fffffff) % 5 ? 0 : seed & 0x3f));
+  }
+});
+
+Deno.test("times: by the kernel's clock, and by the other one when someone has set it or it is missing", () => {
+  const sent = { kernel: 1_700_000_000_000_000_000n, steady: 10 };
+  const at = (ns: bigint, steady: number) => ({ kernel: sent.kernel + ns, steady });
+  assertEquals(elapsed(sent, at(40_000n, 10.5)), 0.04);
+  assertEquals(elapsed(sent, at(0n, 10.5)), 0);
+  assertEquals(elapsed(sent, at(500_000n, 10.5)), 0.5);
+  assertEquals(elapsed(sent, at(-3_600_000_000_000n, 10.5)), 0.5); // set back by an hour
+  assertEquals(elapsed(sent, at(3_600_000_000_000n, 10.5)), 0.5);
+  assertEquals(elapsed(sent, { steady: 12 }), 2);
+  assertEquals(elapsed({ steady: 10 }, at(40_000n, 10.5)), 0.5);
+});
+
 async function ping(
   script: "ping" | "icmp_ping" | "traceroute",
   args: string[],
@@ -320,6 +372,124 @@ testWith(
       1,
       /^icmp_ping: no permission to look up localhost: add -N=localhost: deno run -N=127\.0\.0\.1,localhost --allow-ffi ping\/icmp_ping\.ts localhost$/m,
     );
+  },
+);
+
+/** Runs a script after a module that changes what Deno tells it. */
+async function changed(module: string, flags: string[], ...script: string[]): Promise<Program> {
+  const file = await Deno.makeTempFile({ suffix: ".js" });
+  await Deno.writeTextFile(file, module);
+  const program = new Program(["deno", "run", "--no-prompt", `--preload=${file}`, ...flags, ...script], {
+    cwd: root,
+  });
+  await program.end();
+  await Deno.remove(file);
+  return program;
+}
+
+/** A module that gives the scripts a C library with some functions replaced: `change` is the text of an object of them. */
+const withLibrary = (change: string) => `
+const open = Deno.dlopen;
+Deno.dlopen = (name, symbols) => {
+  const library = open("libc.so.6", symbols);
+  const c = library.symbols;
+  const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+  return { symbols: { ...c, ...${change} }, close: () => library.close() };
+};`;
+const late = "recvmsg: (...args) => { pause(); return c.recvmsg(...args) }," +
+  "recvfrom: (...args) => { pause(); return c.recvfrom(...args) }";
+const noStamps =
+  "setsockopt: (fd, level, option, ...rest) => option === 35 ? -1 : c.setsockopt(fd, level, option, ...rest)";
+const granted = ["-N=127.0.0.1", "--allow-ffi"];
+const stamps = socket && Deno.build.os === "linux" && ["x86_64", "aarch64"].includes(Deno.build.arch);
+
+testWith(
+  stamps,
+  "right to open ICMP sockets (Linux)",
+  "icmp_ping: the kernel's timestamp counts, however late the script reads the reply",
+  async () => {
+    const args = ["ping/icmp_ping.ts", "--count", "2", "--interval", "0", "--timeout", "0.3"];
+    const stamped = await changed(withLibrary(`{ ${late} }`), granted, ...args);
+    assertMatch(stamped.stdout, /\n127\.0\.0\.1: 2 sent, 2 received, 0 % lost\n/);
+    assertEquals(stamped.status?.code, 0, stamped.stderr);
+    // Without it, the reading counts, and is too late: the two are told apart.
+    const plain = await changed(withLibrary(`{ ${late}, ${noStamps} }`), granted, ...args);
+    assertMatch(plain.stdout, /2 sent, 0 received, 100 % lost/);
+    assertEquals(plain.status?.code, 1);
+  },
+);
+
+testWith(
+  socket && Deno.build.os === "linux",
+  "right to open ICMP sockets (Linux)",
+  "icmp_ping: without the kernel's timestamps it receives with recvfrom",
+  async () => {
+    const refused = `{ ${noStamps}, recvmsg: () => { throw new Error("not here") } }`;
+    const program = await changed(
+      withLibrary(refused),
+      granted,
+      "ping/icmp_ping.ts",
+      "--count",
+      "3",
+      "--interval",
+      "0.05",
+    );
+    assertEquals(program.stdout.match(/^64 bytes from 127\.0\.0\.1: sequence \d .*time [\d.]+ ms$/gm)?.length, 3);
+    assertEquals(program.status?.code, 0, program.stderr);
+  },
+);
+
+Deno.test("icmp_ping and ping on macOS: the library by its full path, ping6 with the whole command", async () => {
+  const mac = `Deno.build = { ...Deno.build, os: "darwin", arch: "aarch64" };
+Deno.dlopen = (name) => { throw new Error("asked for " + name) };`;
+  const library = await changed(mac, granted, "ping/icmp_ping.ts");
+  failedWith(library, 3, /^icmp_ping: the C library cannot be opened: asked for \/usr\/lib\/libSystem\.B\.dylib$/m);
+  const six = await changed(mac, ["--allow-run=ping"], "ping/ping.ts", "--ipv6", "--count", "1");
+  failedWith(
+    six,
+    1,
+    /^ping: no permission to run ping6: add --allow-run=ping6: deno run --allow-run=ping,ping6 ping\/ping\.ts --ipv6 --count 1$/m,
+  );
+});
+
+testWith(Deno.build.os !== "windows", "libc", "icmp_ping: without --allow-ffi it says the whole command", async () => {
+  const flags = [["-N=127.0.0.1"], ["-N=127.0.0.1", "--allow-ffi=libc.so.6"]];
+  for (const permissions of flags) {
+    const program = new Program(["deno", "run", "--no-prompt", ...permissions, "ping/icmp_ping.ts", "--count", "1"], {
+      cwd: root,
+    });
+    await program.end();
+    failedWith(
+      program,
+      1,
+      /^icmp_ping: no permission to call the C library: add --allow-ffi: deno run .*--allow-ffi ping\/icmp_ping\.ts --count 1$/m,
+    );
+  }
+});
+
+testWith(
+  socket && await has("tmux", "-V"),
+  "tmux, or right to open ICMP sockets",
+  "icmp_ping: the answer y to the prompt for --allow-ffi is enough",
+  async () => {
+    const on = (...args: string[]) => output("tmux", "-L", `socketlab-ping-${Deno.pid}`, ...args);
+    const screen = () => on("capture-pane", "-p", "-J", "-t", "ping");
+    const line = `'${Deno.execPath()}' run -N=127.0.0.1 ping/icmp_ping.ts --count 1; sleep 60`;
+    await on(
+      ...["-f", "/dev/null", "new-session", "-d", "-s", "ping", "-x", "150", "-y", "40"],
+      `cd '${root}' && ${line}`,
+    );
+    try {
+      await until(async () => (await screen()).includes("Allow?"), "the prompt");
+      const replied = async () => (await screen()).includes("1 sent, 1 received");
+      // Deno drops what is typed while it prints the prompt: type again, but not so often that this drops it, too.
+      await until(async () => {
+        await on("send-keys", "-t", "ping", "y", "Enter");
+        return await until(replied, "", 1).then(() => true, () => false);
+      }, "the reply");
+    } finally {
+      await on("kill-server");
+    }
   },
 );
 
@@ -474,13 +644,15 @@ testWith(
      ip -n ${router} addr add 10.9.2.2/24 dev c0; ip -n ${there} addr add 10.9.2.1/24 dev d0
      for at in "${here} a0" "${router} b0" "${router} c0" "${there} d0"; do set -- $at; ip -n $1 link set $2 up; done
      ip -n ${here} route add default via 10.9.1.2; ip -n ${there} route add default via 10.9.2.2
-     ip netns exec ${router} sysctl -qw net.ipv4.ip_forward=1`,
+     ip netns exec ${router} sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratemask=0
+     ip netns exec ${router} sysctl -qw net.ipv4.neigh.c0.retrans_time_ms=200`,
       async () => {
         const prefix = ["ip", "netns", "exec", here];
         const far = await ping("icmp_ping", ["--count", "2", "--interval", "0.2", "10.9.2.1"], prefix);
         assertMatch(far.stdout, /64 bytes from 10\.9\.2\.1: sequence 1 ttl 63 time /);
         const expired = await ping("icmp_ping", ["--count", "1", "--ttl", "1", "10.9.2.1"], prefix);
         assertMatch(expired.stdout, /^sequence 1: time to live exceeded, says 10\.9\.1\.2$/m);
+        assert(!expired.stdout.includes("no reply"), expired.stdout); // it has not waited for one
         assertEquals(expired.status?.code, 1);
         const nowhere = await ping("icmp_ping", ["--count", "1", "10.77.0.1"], prefix);
         assertMatch(nowhere.stdout, /^sequence 1: destination unreachable: network, says 10\.9\.1\.2$/m);
@@ -491,7 +663,27 @@ testWith(
         );
         assertEquals(way.status?.code, 0, way.stderr);
         const short = await ping("traceroute", ["--timeout", "0.5", "--hops", "1", "--count", "1", "10.9.2.1"], prefix);
-        failedWith(short, 1, /^traceroute: 10\.9\.2\.1 was not reached in 1 hops$/m);
+        failedWith(short, 1, /^traceroute: 10\.9\.2\.1 was not reached in 1 hop$/m);
+
+        // No route, and a host that does not answer ARP: no round trip, whether the router says so in time or later.
+        const noRoute = await ping("traceroute", ["10.77.0.1"], prefix);
+        assertMatch(noRoute.stdout, /most\n {2}1 {2}10\.9\.1\.2 {2}destination unreachable: network\n$/);
+        failedWith(noRoute, 1, /^traceroute: 10\.77\.0\.1 was not reached: .*: network, says 10\.9\.1\.2$/m);
+        for (
+          const [timeout, rows] of [["20", / {2}2 {2}10\.9\.1\.2 {2}destination unreachable: host\n$/], [
+            "0.1",
+            / {2}2 {2}\*[^.]*$/,
+          ]] as const
+        ) {
+          const absent = await ping("traceroute", ["--timeout", timeout, "10.9.2.7"], prefix);
+          assertMatch(absent.stdout, rows);
+          failedWith(absent, 1, /^traceroute: 10\.9\.2\.7 was not reached: .*: host, says 10\.9\.1\.2$/m);
+        }
+        // The unprivileged socket, on a system that allows it to everyone.
+        assert(await has("ip", "netns", "exec", here, "sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"));
+        const datagram = await ping("icmp_ping", ["--count", "2", "--interval", "0.05", "10.9.2.1"], prefix);
+        assertMatch(datagram.stdout, /payload, datagram socket\n64 bytes from 10\.9\.2\.1: sequence 1 ttl 63 time /);
+        assertEquals(datagram.status?.code, 0, datagram.stderr);
       },
     );
   },
