@@ -136,7 +136,7 @@ const command = {
   options: {
     ...clientOptions(8080),
     "method": text("", "the request's method (GET, or POST with --data)", "METHOD"),
-    "header": list("a field of the request, 'Name: value'", "FIELD"),
+    "header": list("a field of the request, 'Name: value'", "FIELD", "H"),
     "data": text("", "the request's body"),
     "follow": flag("follow redirects, at most ten"),
     "output": text("", "write the body to FILE", "FILE"),

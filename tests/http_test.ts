@@ -136,7 +136,7 @@ Deno.test("raw_client.ts: what it sends and what comes, with its length", async 
     port,
     "--header",
     "X-Lab: 1",
-    "--header",
+    "-H",
     "user-agent: mine",
     "/about.txt",
   );
