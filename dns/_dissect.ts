@@ -7,7 +7,7 @@ import type { TraceForm } from "../cli.ts";
 import { rcodeName } from "./_message.ts";
 import { FormatError } from "./_name.ts";
 import { printData, readData } from "./_record.ts";
-import { classes, typeName, types } from "./_record_types.ts";
+import { className, typeName, types } from "./_record_types.ts";
 import { Reader } from "./_wire.ts";
 
 /** Shows the fields of a message on stderr, with `--trace` as text. */
@@ -83,7 +83,7 @@ class Dissection {
   }
 
   #class(): void {
-    this.#u16((value) => `class ${value === classes.IN ? "IN" : value}`);
+    this.#u16((value) => `class ${className(value)}`);
   }
 
   #name(what: string): void {

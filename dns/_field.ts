@@ -6,7 +6,7 @@
  */
 import { bytesOf, parseAddress, parseIpv4, printAddress } from "../udp/_address.ts";
 import { FormatError } from "./_name.ts";
-import { parseTtl, quoteText, toAbsolute, unescapeText } from "./_presentation.ts";
+import { parseTtl, printBytes, quoteText, toAbsolute, unescapeText } from "./_presentation.ts";
 import { parseParameters, printParameters } from "./_svcb.ts";
 import type { Reader, Writer } from "./_wire.ts";
 
@@ -29,7 +29,7 @@ export interface Field {
   print(value: FieldValue): string;
 }
 
-function asNumber(value: FieldValue): number {
+export function asNumber(value: FieldValue): number {
   if (typeof value === "number") return value;
   throw new TypeError("a number was expected");
 }
@@ -39,18 +39,20 @@ function asName(value: FieldValue): string {
   throw new TypeError("a name was expected");
 }
 
-function asBytes(value: FieldValue): Uint8Array {
+export function asBytes(value: FieldValue): Uint8Array {
   if (typeof value === "object") return value;
   throw new TypeError("bytes were expected");
 }
 
-function nextWord(words: Word[], what: string): string {
+/** Takes the next word off the list. @throws {FormatError} when there is none. */
+export function nextWord(words: Word[], what: string): string {
   const word = words.shift();
   if (word === undefined) throw new FormatError(`expected ${what}, but the record ends here`);
   return word.text;
 }
 
-function parseInteger(word: string, limit: number): number {
+/** Parses a whole number below `limit`. */
+export function parseInteger(word: string, limit: number): number {
   if (/^\d+$/.test(word) && Number(word) < limit) return Number(word);
   throw new FormatError(`expected a number below ${limit}, not ${word}`);
 }
@@ -131,14 +133,22 @@ export const characterString: Field = {
   print: (value) => quoteText(asBytes(value)),
 };
 
-/** The tag of a CAA record: a character string that is printed without quotes. */
-export const caaTag: Field = { ...characterString, print: (value) => new TextDecoder().decode(asBytes(value)) };
+/** The tag of a CAA record: letters and digits, printed without quotes (RFC 8659 §4.1). */
+export const caaTag: Field = {
+  ...characterString,
+  parse(words) {
+    const word = nextWord(words, "a tag");
+    if (!/^[a-z\d]{1,255}$/i.test(word)) throw new FormatError(`expected a tag of letters and digits, not ${word}`);
+    return unescapeText(word);
+  },
+  print: (value) => printBytes(asBytes(value)),
+};
 
-/** The value of a CAA record: the rest of the data, as text in quotes (RFC 8659 §4.1). */
-export const caaValue: Field = {
+/** The rest of the data as text in quotes: the value of a CAA record (RFC 8659 §4.1), the target of URI (RFC 7553 §4.4). */
+export const longText: Field = {
   read: (reader, end) => reader.take(end - reader.offset),
   write: (writer, value) => writer.put(asBytes(value)),
-  parse: (words) => unescapeText(nextWord(words, "a value")),
+  parse: (words) => unescapeText(nextWord(words, "a text")),
   print: (value) => quoteText(asBytes(value)),
 };
 
@@ -161,14 +171,14 @@ export const svcbParameters: Field = {
   print: (value) => printParameters(asBytes(value)),
 };
 
-/** The data of a type that this program does not know, in the form of RFC 3597 §5: `\# LENGTH HEX`. */
+/** Data as bytes, in the form of RFC 3597 §5: `\# LENGTH HEX`. It is for types that this program does not know. */
 export const unknownData: Field = {
   read: (reader, end) => reader.take(end - reader.offset),
   write: (writer, value) => writer.put(asBytes(value)),
   parse(words) {
     const [, length, ...rest] = words.splice(0).map(({ text }) => text);
     const hex = rest.join("");
-    if (!/^([0-9a-f]{2})*$/i.test(hex) || hex.length !== 2 * Number(length)) {
+    if (!/^([0-9a-f]{2})*$/i.test(hex) || !/^\d+$/.test(length ?? "") || hex.length !== 2 * Number(length)) {
       throw new FormatError("expected \\#, a length and as many bytes in hexadecimal");
     }
     return Uint8Array.fromHex(hex);

@@ -1,45 +1,80 @@
 /**
- * Master files, the text form of a zone (RFC 1035 §5): `$ORIGIN`, `$TTL` (RFC 2308 §4), `@`, relative names, parentheses,
- * comments, quoted strings, and records that repeat the previous owner or TTL.
+ * Master files, the text form of a zone (RFC 1035 §5): `$ORIGIN`, `$INCLUDE`, `$TTL` (RFC 2308 §4), `$GENERATE`, `@`,
+ * relative names, parentheses, comments, quoted strings, and records that repeat the previous owner or TTL.
  *
  * @module
  */
 import type { Word } from "./_field.ts";
+import { generate } from "./_generate.ts";
 import { FormatError } from "./_name.ts";
 import { parseTtl, toAbsolute } from "./_presentation.ts";
 import { parseData, type ResourceRecord } from "./_record.ts";
-import { classes, typeNumber, types } from "./_record_types.ts";
+import { classes, isDataType, typeNumber, types } from "./_record_types.ts";
 
-/** What is wrong with a master file, and in which line. */
+/** What is wrong with a master file, and in which line. `file` is the included file; "" is the zone's own. */
 export class ZoneError extends Error {
-  constructor(readonly line: number, message: string) {
+  constructor(readonly line: number, message: string, readonly file = "") {
     super(message);
   }
 }
 
-/** A record of a master file, and the line it begins on. */
+/** A record of a master file, and the line it begins on. `file` is the included file; "" is the zone's own. */
 export interface Entry {
   readonly record: ResourceRecord;
   readonly line: number;
+  readonly file: string;
 }
+
+/** A file that `$INCLUDE` names. */
+export interface IncludedFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Reads the file that an `$INCLUDE` in `from` names. @throws {FormatError} that says why it cannot. */
+export type Include = (name: string, from: string) => IncludedFile;
+
+/** Files within files, and files in all: one that includes itself must have an end. */
+const MAX_DEPTH = 10;
+const MAX_FILES = 1000;
+
+const noInclude: Include = (name) => {
+  throw new FormatError(`expected no $INCLUDE of ${name}: this zone is not in a file`);
+};
 
 /**
  * Reads the records of a master file, in their order.
  *
  * @throws {ZoneError} with the line, and what was expected there.
  */
-export function parseMasterFile(text: string): Entry[] {
-  const parser = new EntryParser();
+export function parseMasterFile(text: string, include: Include = noInclude): Entry[] {
   const entries: Entry[] = [];
-  for (const { words, line, indented } of splitLines(text)) {
-    try {
-      const record = parser.parse(words, indented);
-      if (record) entries.push({ record, line });
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      throw new ZoneError(line, error.message);
+  let files = 0;
+  const parse = ({ text, file }: IncludedFile, parser: EntryParser, depth: number) => {
+    if (++files > MAX_FILES || depth > MAX_DEPTH) {
+      throw new FormatError(`expected at most ${MAX_FILES} included files, ${MAX_DEPTH} within each other`);
     }
-  }
+    for (const { words, line, indented } of splitLines(text, file)) {
+      try {
+        const directive = indented ? "" : parser.directive(words);
+        if (directive === "$INCLUDE") {
+          // Nothing in the file changes what follows: it has its own origin, owner and TTL (RFC 1035 §5.1).
+          const { name, inner } = parser.forInclude(words);
+          parse(include(name, file), inner, depth + 1);
+        } else if (directive === "$GENERATE") {
+          for (const each of generate(words[1]?.text ?? "", words.slice(2))) {
+            entries.push({ record: parser.parse(each, false), line, file });
+          }
+        } else if (directive === "") {
+          entries.push({ record: parser.parse(words, indented), line, file });
+        }
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        throw new ZoneError(line, error.message, file);
+      }
+    }
+  };
+  parse({ text, file: "" }, new EntryParser(), 0);
   return entries;
 }
 
@@ -58,7 +93,7 @@ const plainWord = /(?:[^\s;()"\\]|\\[^])+(?:"(?:[^"\\]|\\[^])*")?/y; // also key
 const comment = /[^\n]*/y;
 
 /** Splits a file into the words of its lines. Empty lines are left out. */
-function* splitLines(text: string): Generator<Line> {
+function* splitLines(text: string, file: string): Generator<Line> {
   let number = 1;
   let depth = 0; // of parentheses
   let line: Line = { words: [], line: number, indented: isSpace(text, 0) };
@@ -82,22 +117,22 @@ function* splitLines(text: string): Generator<Line> {
     } else if (char === ")") {
       at += 1;
       depth -= 1;
-      if (depth < 0) throw new ZoneError(number, "a ) without a (");
+      if (depth < 0) throw new ZoneError(number, "a ) without a (", file);
     } else if (char === '"') {
       at = matchEnd(quotedWord, text, at);
-      if (at === 0) throw new ZoneError(number, "a quoted string has no end");
+      if (at === 0) throw new ZoneError(number, "a quoted string has no end", file);
       const word = text.slice(start + 1, at - 1);
       line.words.push({ text: word, quoted: true });
       number += lineEnds(word);
     } else {
       at = matchEnd(plainWord, text, at);
-      if (at === 0) throw new ZoneError(number, `unexpected ${char}`); // a backslash at the end of the file
+      if (at === 0) throw new ZoneError(number, `unexpected ${char}`, file); // a backslash at the end of the file
       const word = text.slice(start, at);
       line.words.push({ text: word, quoted: false });
       number += lineEnds(word);
     }
   }
-  if (depth > 0) throw new ZoneError(line.line, "a ( without a )");
+  if (depth > 0) throw new ZoneError(line.line, "a ( without a )", file);
   if (line.words.length > 0) yield line;
 }
 
@@ -122,13 +157,35 @@ class EntryParser {
   #previousOwner: string | undefined;
   #previousTtl: number | undefined;
 
-  /** Parses one entry; `undefined` when it is a directive. @throws {FormatError} that says what was expected. */
-  parse(words: Word[], indented: boolean): ResourceRecord | undefined {
-    const first = words[0]?.text ?? "";
-    if (!indented && first.startsWith("$")) {
-      this.#directive(first, words[1]?.text ?? "");
-      return undefined;
+  /** The directive that these words are, `$ORIGIN` and `$TTL` already followed; "" when they are a record. */
+  directive(words: readonly Word[]): string {
+    const [first, value, ...rest] = words;
+    if (first === undefined || first.quoted || !first.text.startsWith("$")) return "";
+    const name = first.text.toUpperCase();
+    if (name === "$INCLUDE" || name === "$GENERATE") return name;
+    if (name !== "$ORIGIN" && name !== "$TTL") {
+      throw new FormatError(`expected $ORIGIN, $TTL, $INCLUDE, $GENERATE or a record, not ${first.text}`);
     }
+    if (rest[0]) throw new FormatError(`expected the end of the line, not ${rest[0].text}`);
+    if (name === "$ORIGIN") this.#origin = toAbsolute(value?.text ?? "", this.#origin ?? ".");
+    else this.#defaultTtl = parseTtl(value?.text ?? "");
+    return name;
+  }
+
+  /** The file that `$INCLUDE FILE [ORIGIN]` names, and a parser for it. */
+  forInclude([, name, origin, ...rest]: readonly Word[]): { name: string; inner: EntryParser } {
+    if (name === undefined || name.text === "") throw new FormatError("expected a file after $INCLUDE");
+    if (rest[0]) throw new FormatError(`expected the end of the line, not ${rest[0].text}`);
+    const inner = new EntryParser();
+    inner.#origin = origin ? toAbsolute(origin.text, this.#origin ?? ".") : this.#origin;
+    inner.#defaultTtl = this.#defaultTtl;
+    inner.#previousOwner = this.#previousOwner;
+    inner.#previousTtl = this.#previousTtl;
+    return { name: name.text, inner };
+  }
+
+  /** Parses one record. @throws {FormatError} that says what was expected. */
+  parse(words: Word[], indented: boolean): ResourceRecord {
     const name = indented ? this.#previousOwner : this.#owner(words);
     if (name === undefined) {
       throw new FormatError("expected a name: there is no previous record whose name this line could repeat");
@@ -145,19 +202,6 @@ class EntryParser {
     return { name, type, class: classes.IN, ttl, data };
   }
 
-  #directive(name: string, value: string): void {
-    switch (name.toUpperCase()) {
-      case "$ORIGIN":
-        this.#origin = toAbsolute(value, this.#origin ?? ".");
-        break;
-      case "$TTL":
-        this.#defaultTtl = parseTtl(value);
-        break;
-      default:
-        throw new FormatError(`expected $ORIGIN, $TTL or a record, not ${name}`);
-    }
-  }
-
   #owner(words: Word[]): string {
     const name = words.shift()?.text ?? "";
     if (this.#origin === undefined && !name.endsWith(".")) {
@@ -172,8 +216,8 @@ class EntryParser {
     for (let i = 0; i < 2; i++) {
       const word = words[0]?.text ?? "";
       if (/^\d/.test(word)) ttl = parseTtl(word);
-      else if (/^(CH|HS|CS)$/i.test(word)) throw new FormatError(`expected class IN, not ${word}`);
-      else if (!/^IN$/i.test(word)) return ttl;
+      else if (/^(CH|HS|CS|CLASS(?!1$)\d+)$/i.test(word)) throw new FormatError(`expected class IN, not ${word}`);
+      else if (!/^(IN|CLASS1)$/i.test(word)) return ttl;
       words.shift();
     }
     return ttl;
@@ -183,7 +227,10 @@ class EntryParser {
     const word = words.shift()?.text;
     if (word === undefined) throw new FormatError("expected a type of record");
     const type = typeNumber(word);
-    if (type === undefined) throw new FormatError(`expected a type of record, not ${word}`);
+    if (type === undefined) {
+      throw new FormatError(`expected a type of record, not ${word}: TYPE and its number stand for any other type`);
+    }
+    if (!isDataType(type)) throw new FormatError(`expected a type that a zone may have, not ${word}`);
     return type;
   }
 }

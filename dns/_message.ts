@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Edns, findOptFault, OPT_SIZE, readOpt, writeOpt } from "./_edns.ts";
 import { FormatError } from "./_name.ts";
 import { readData, type ResourceRecord, writeData } from "./_record.ts";
 import { types } from "./_record_types.ts";
@@ -34,16 +35,7 @@ export interface Flags {
   readonly rcode: number;
 }
 
-/** What the OPT record says about its sender (RFC 6891 §6.1). */
-export interface Edns {
-  /** The largest UDP payload that the sender accepts. */
-  readonly size: number;
-  readonly version: number;
-  /** The sender wants DNSSEC records. */
-  readonly dnssecOk: boolean;
-}
-
-/** A whole message. The OPT record is in `edns`, not in `additional`. */
+/** A whole message. The OPT record is in `edns`, and a TSIG record in `tsig`, not in `additional`. */
 export interface Message {
   readonly id: number;
   readonly flags: Flags;
@@ -52,10 +44,29 @@ export interface Message {
   readonly authority: readonly ResourceRecord[];
   readonly additional: readonly ResourceRecord[];
   readonly edns?: Edns;
+  /** The signature of a message that is signed with a shared key (RFC 8945). */
+  readonly tsig?: ResourceRecord;
 }
 
-/** Response codes (RFC 1035 §4.1.1, RFC 6891 §9). */
-export const rcodes = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
+/** A message whose OPT record is wrong. `query` is the rest of it: the response to it has an OPT record (RFC 6891 §7). */
+export class EdnsError extends FormatError {
+  constructor(message: string, readonly query: Message) {
+    super(message);
+  }
+}
+
+/** Response codes (RFC 1035 §4.1.1, RFC 6672 §2.2, RFC 8945 §3, RFC 6891 §9). */
+export const rcodes = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  YXDOMAIN: 6,
+  NOTAUTH: 9,
+  BADVERS: 16,
+} as const;
 
 /** The name of a response code. */
 export function rcodeName(rcode: number): string {
@@ -106,6 +117,13 @@ function readRecord(reader: Reader): ResourceRecord {
  * @throws {FormatError} when it does not have the form of RFC 1035 §4.1, or when bytes follow it.
  */
 export function decode(bytes: Uint8Array): Message {
+  const { message, length } = decodePrefix(bytes);
+  if (length !== bytes.length) throw new FormatError(`${bytes.length - length} bytes after the message`);
+  return message;
+}
+
+/** Decodes the message that the bytes begin with. Returns how long it is, too. @throws {FormatError} as `decode` does. */
+export function decodePrefix(bytes: Uint8Array): { message: Message; length: number } {
   const reader = new Reader(bytes);
   const id = reader.u16();
   const bits = reader.u16();
@@ -121,16 +139,22 @@ export function decode(bytes: Uint8Array): Message {
   const answers = readRecords(reader, answerCount);
   const authority = readRecords(reader, authorityCount);
   const additional = readRecords(reader, additionalCount);
-  if (reader.offset !== bytes.length) throw new FormatError(`${bytes.length - reader.offset} bytes after the message`);
+  const length = reader.offset;
 
-  const opts = additional.filter(({ type }) => type === types.OPT);
-  if (opts.length > 1) throw new FormatError("two OPT records");
-  const [opt] = opts;
+  const tsig = additional.at(-1)?.type === types.TSIG ? additional.pop() : undefined; // it is the last record
+  const opt = additional.find(({ type }) => type === types.OPT);
   const flags = readFlags(bits, opt ? opt.ttl >>> 24 : 0);
-  if (!opt) return { id, flags, questions, answers, authority, additional };
-  if (opt.name !== ".") throw new FormatError("an OPT record with an owner");
-  const edns = { size: opt.class, version: opt.ttl >>> 16 & 255, dnssecOk: (opt.ttl & 0x8000) !== 0 };
-  return { id, flags, questions, answers, authority, additional: additional.filter((record) => record !== opt), edns };
+  const plain = { id, flags, questions, answers, authority, additional, ...tsig && { tsig } };
+  if (additional.some(({ type }) => type === types.TSIG)) {
+    throw new FormatError("a TSIG record that is not the last one");
+  }
+  if (!opt) return { message: plain, length };
+
+  const message = { ...plain, additional: additional.filter(({ type }) => type !== types.OPT), edns: readOpt(opt) };
+  const isOne = message.additional.length === additional.length - 1;
+  const fault = isOne ? findOptFault(opt) : "two OPT records";
+  if (fault) throw new EdnsError(fault, message);
+  return { message, length };
 }
 
 function readRecords(reader: Reader, count: number): ResourceRecord[] {
@@ -155,18 +179,17 @@ const scratch = new Uint8Array(65535);
 
 /** The offsets of the header's fields (RFC 1035 §4.1.1). */
 const header = { flags: 2, answerCount: 6, authorityCount: 8, additionalCount: 10 };
-const OPT_SIZE = 11;
 
 /**
  * Encodes a message in at most `limit` bytes. If it does not fit, sets TC and omits all records; the client then asks over
- * TCP. Omits additional records that do not fit without TC: they are optional (RFC 2181 §9).
+ * TCP. Omits additional records that do not fit without TC: they are optional (RFC 2181 §9), except the first `glue` ones.
  *
  * ```ts
  * encode({ id: 1, flags, questions: [{ name: "example.com.", type: 1, class: 1 }], answers: [], authority: [], additional: [] });
  * ```
  */
-export function encode(message: Message, limit = 65535): Uint8Array<ArrayBuffer> {
-  const { id, flags, questions, answers, authority, additional, edns } = message;
+export function encode(message: Message, limit = 65535, glue = 0): Uint8Array<ArrayBuffer> {
+  const { id, flags, questions, answers, authority, additional, edns, tsig } = message;
   const writer = new Writer(scratch);
   writer.u16(id);
   writer.u16(flagBits(flags));
@@ -182,13 +205,17 @@ export function encode(message: Message, limit = 65535): Uint8Array<ArrayBuffer>
 
   const room = limit - (edns ? OPT_SIZE : 0);
   const questionEnd = writer.length;
-  let additionalCount = 0;
-  if (tryWrite(writer, answers, room) && tryWrite(writer, authority, room)) {
-    for (const record of additional) {
-      if (!tryWrite(writer, [record], room)) break;
+  let additionalCount = glue;
+  const isComplete = tryWrite(writer, answers, room) && tryWrite(writer, authority, room) &&
+    (glue === 0 || tryWrite(writer, additional.slice(0, glue), room));
+  if (isComplete) {
+    for (let i = glue; i < additional.length; i++) {
+      const record = additional[i];
+      if (!record || !tryWrite(writer, [record], room)) break;
       additionalCount++;
     }
   } else {
+    additionalCount = 0;
     writer.truncate(questionEnd);
     writer.setU16(header.flags, flagBits({ ...flags, tc: true }));
     writer.setU16(header.answerCount, 0);
@@ -198,15 +225,12 @@ export function encode(message: Message, limit = 65535): Uint8Array<ArrayBuffer>
     writeOpt(writer, edns, flags.rcode);
     additionalCount++;
   }
+  if (tsig) {
+    writeRecord(writer, tsig);
+    additionalCount++;
+  }
   writer.setU16(header.additionalCount, additionalCount);
   return writer.bytes();
-}
-function writeOpt(writer: Writer, { size, version, dnssecOk }: Edns, rcode: number): void {
-  writer.name(".");
-  writer.u16(types.OPT);
-  writer.u16(size); // in place of the class
-  writer.u32((rcode >>> 4 << 24 | version << 16 | Number(dnssecOk) << 15) >>> 0); // in place of the TTL
-  writer.u16(0);
 }
 
 /** Writes all of the records if the message then has at most `limit` bytes; otherwise none of them. */
@@ -225,13 +249,4 @@ function tryWrite(writer: Writer, records: readonly ResourceRecord[], limit: num
   }
   if (!fits) writer.truncate(start);
   return fits;
-}
-
-/** A response that is only a header, made from the bytes of a query: also when they cannot be decoded. */
-export function headerResponse(query: Uint8Array, { rcode, tc = false }: { rcode: number; tc?: boolean }): Uint8Array {
-  const response = new Uint8Array(12);
-  response.set(query.subarray(0, 2)); // the id
-  response[2] = 0x80 | (query[2] ?? 0) & 0x79 | (tc ? 0x02 : 0); // QR, and the opcode and RD of the query
-  response[3] = rcode;
-  return response;
 }

@@ -2,7 +2,8 @@
  * Domain names.
  *
  * A name is a string in presentation format (RFC 1035 §5.1), always absolute: `www.example.com.`, and `.` for the root.
- * Special bytes are escaped, as `\.` or `\200`. So a name can hold any byte, and each string is exactly one name.
+ * Special bytes are escaped, as `\.` or `\200`, always in the same way: so a name can hold any byte, and two strings are the same
+ * name only if they differ in nothing but the case of their letters.
  *
  * @module
  */
@@ -21,7 +22,7 @@ export const escapes: readonly string[] = Array.from({ length: 256 }, (_, byte) 
   return '.\\"();@$'.includes(char) ? `\\${char}` : char;
 });
 
-/** The byte that the escape at `at` stands for, `\.` or `\200`, and where the escape ends. */
+/** The byte that the escape at `at` stands for, `\.` or `\200`, and where the escape ends. NaN or more than 255: not a byte. */
 export function unescapeAt(text: string, at: number): { byte: number; end: number } {
   const decimal = /^\d{3}/.exec(text.slice(at + 1, at + 4))?.[0];
   if (decimal !== undefined) return { byte: Number(decimal), end: at + 4 };
@@ -43,7 +44,11 @@ export function parseName(name: string): number[][] {
       continue;
     }
     const { byte, end } = name[i] === "\\" ? unescapeAt(name, i) : { byte: name.charCodeAt(i), end: i + 1 };
-    if (!(byte < 256)) throw new FormatError(`${name}: a character that is not one byte`);
+    const isDecimal = end === i + 4;
+    if (byte > 127 && !isDecimal) {
+      throw new FormatError(`${name}: expected ASCII: write an A-label (xn--..., RFC 5891), or each byte as \\DDD`);
+    }
+    if (!(byte < 256)) throw new FormatError(`${name}: expected a byte behind a backslash`);
     size += label.length === 0 ? 2 : 1; // a label's first byte has the length byte before it
     label.push(byte);
     if (label.length > MAX_LABEL) throw new FormatError(`${name}: a label longer than ${MAX_LABEL} bytes`);

@@ -1,4 +1,4 @@
-import { Failure, printable } from "../cli.ts";
+import { Failure, parseHost, printable } from "../cli.ts";
 import type { Question } from "./_message.ts";
 import { FormatError } from "./_name.ts";
 import { toAbsolute } from "./_presentation.ts";
@@ -21,9 +21,21 @@ export function parseQuestion(args: readonly string[]): Question {
   const type = typeNumber(typeWord);
   if (type === undefined) throw new Failure(`there is no type ${printable(typeWord)}`, 2);
   try {
-    return { name: toAbsolute(reverse ?? name, "."), type, class: classes.IN };
+    return { name: toAbsolute(reverse ?? toAscii(name), "."), type, class: classes.IN };
   } catch (error) {
     if (error instanceof FormatError) throw new Failure(printable(error.message), 2);
     throw error;
+  }
+}
+
+/** The name as DNS has it: letters beyond ASCII become an A-label, `xn--...` (RFC 5891). */
+function toAscii(name: string): string {
+  if (name === "@") return "\\@"; // only a zone file has an origin
+  if (/^[ -~]*$/.test(name)) return name;
+  try {
+    return parseHost(name);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return name; // `toAbsolute` says what is wrong
   }
 }

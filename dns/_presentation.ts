@@ -3,16 +3,20 @@
  *
  * @module
  */
-import { canonicalName, FormatError, MAX_LABEL, parseName, unescapeAt } from "./_name.ts";
+import { canonicalName, FormatError, formatName, MAX_LABEL, parseName, unescapeAt } from "./_name.ts";
 
-/** A name of a zone file made absolute; `@` is the origin. @throws {FormatError} when it is not a name. */
+/**
+ * A name of a zone file made absolute, with each byte written as in a name that was read from a message; `@` is the origin.
+ *
+ * @throws {FormatError} when it is not a name.
+ */
 export function toAbsolute(name: string, origin: string): string {
   if (name === "@") return origin;
+  if (name === "") throw new FormatError("expected a name, not an empty word");
   const whole = endsWithDot(name) ? name : `${name}.${origin === "." ? "" : origin}`;
-  // Most names are plain, and this test is quick. Any other is parsed, which throws if it is not a name.
+  // Most names are plain, and this test is quick. Any other is parsed: `\097` and `a` must become the same name.
   const isPlain = whole.length < 200 && plainName.test(whole);
-  if (!isPlain) parseName(whole);
-  return whole;
+  return isPlain ? whole : formatName(parseName(whole));
 }
 
 const plainName = new RegExp(`^(?:[\\w*-]{1,${MAX_LABEL}}\\.)+$`);
@@ -50,6 +54,14 @@ export function unescapeText(word: string): Uint8Array {
     }
   }
   return Uint8Array.from(bytes);
+}
+
+/** Bytes as a word without quotes. */
+export function printBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => {
+    const isPlain = byte > 32 && byte < 127 && !'"\\;()'.includes(String.fromCharCode(byte));
+    return isPlain ? String.fromCharCode(byte) : `\\${byte.toString().padStart(3, "0")}`;
+  }).join("");
 }
 
 /** Bytes as a character string in quotes. */

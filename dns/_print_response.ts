@@ -3,36 +3,56 @@
  *
  * @module
  */
-import { printable } from "../cli.ts";
+import { count, printable } from "../cli.ts";
 import { type Message, rcodeName, rcodes } from "./_message.ts";
-import type { QueryResult } from "./_query_message.ts";
+import type { QueryResult } from "./_exchange.ts";
 import { printData, type ResourceRecord } from "./_record.ts";
-import { typeName } from "./_record_types.ts";
+import { className, typeName } from "./_record_types.ts";
 
 const flagNames = ["qr", "aa", "tc", "rd", "ra", "ad", "cd"] as const;
 
 /** Prints a whole response and how it came; `server` is HOST:PORT. */
-export function printResponse({ message, size, time, transport }: QueryResult, server: string): void {
-  const { id, flags, questions, answers, authority, additional, edns } = message;
+export function printResponse({ message, size, extra, time, transport }: QueryResult, server: string): void {
+  const { id, flags, questions, answers, authority, additional, edns, tsig } = message;
   const set = flagNames.filter((name) => flags[name]);
   console.log(`;; ${rcodeName(flags.rcode)}, id ${id}, flags ${set.join(" ")}, opcode ${flags.opcode}`);
   if (edns) console.log(`;; EDNS version ${edns.version}, UDP payload ${edns.size}${edns.dnssecOk ? ", DO" : ""}`);
   for (const { name, type } of questions) console.log(`;; question: ${printable(name)} ${typeName(type)}`);
+  if (extra > 0) console.log(`;; warning: ${count(extra, "byte")} after the end of the message`);
   printSection("answer", answers);
   printSection("authority", authority);
-  printSection("additional", additional);
+  printSection("additional", tsig ? [...additional, tsig] : additional);
   console.log(`\n;; ${size} bytes from ${server} over ${transport} in ${time.toFixed(2)} ms`);
 }
 
 function printSection(title: string, records: readonly ResourceRecord[]): void {
   if (records.length === 0) return;
   console.log(`\n;; ${title}`);
-  for (const { name, ttl, type, data } of records) {
-    const fields = `${name.padEnd(24)} ${String(ttl).padEnd(7)} IN ${typeName(type).padEnd(6)} ${
-      printData(type, data)
-    }`;
-    console.log(printable(fields));
+  for (const { name, ttl, class: class_, type, data } of records) {
+    const kind = `${className(class_)} ${typeName(type).padEnd(6)}`;
+    console.log(printable(`${name.padEnd(24)} ${String(ttl).padEnd(7)} ${kind} ${printData(type, data)}`));
   }
+}
+
+/** Prints a whole response as one JSON object; names and data are texts, as in a zone file. */
+export function printJson({ message, size, extra, time, transport }: QueryResult, server: string): void {
+  const { id, flags: { rcode, opcode }, questions, answers, authority, additional, edns, tsig } = message;
+  const records = (list: readonly ResourceRecord[]) =>
+    list.map(({ name, ttl, class: class_, type, data }) => (
+      { name, ttl, class: className(class_), type: typeName(type), data: printData(type, data) }
+    ));
+  const response = {
+    ...{ server, transport, milliseconds: Math.round(time * 100) / 100, bytes: size, bytesAfterMessage: extra },
+    ...{ id, rcode: rcodeName(rcode), opcode, flags: flagNames.filter((name) => message.flags[name]) },
+    edns: edns ? { version: edns.version, payload: edns.size, dnssecOk: edns.dnssecOk } : null,
+    question: questions.map(({ name, type, class: class_ }) => (
+      { name, class: className(class_), type: typeName(type) }
+    )),
+    answer: records(answers),
+    authority: records(authority),
+    additional: records(tsig ? [...additional, tsig] : additional),
+  };
+  console.log(JSON.stringify(response, null, 2));
 }
 
 /** Prints only the data of the answers. */

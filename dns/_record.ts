@@ -2,19 +2,20 @@
  * Resource records, and their data in a message and in a zone file.
  *
  * A record's data is a list of fields. One table lists the fields of each type; reading, writing, parsing and printing all
- * use it. RFC 1035 §3.3, RFC 3596 (AAAA), 2782 (SRV), 3403 (NAPTR), 8659 (CAA), 9460 (SVCB, HTTPS), 3597 (unknown types).
+ * use it. RFC 1035 §3.3, RFC 1183 (RP, AFSDB), 3596 (AAAA), 2782 (SRV), 3403 (NAPTR), 6672 (DNAME), 7208 (SPF), 7553 (URI),
+ * 8659 (CAA), 9460 (SVCB, HTTPS), 3597 (unknown types); `_security_fields.ts` and `_location.ts` name the others.
  *
  * @module
  */
 import {
   caaTag,
-  caaValue,
   characterString,
   domainName,
   type Field,
   type FieldValue,
   ipv4,
   ipv6,
+  longText,
   plainName,
   seconds,
   svcbParameters,
@@ -24,9 +25,11 @@ import {
   unknownData,
   type Word,
 } from "./_field.ts";
+import { location } from "./_location.ts";
 import { FormatError } from "./_name.ts";
 import { typeName, types } from "./_record_types.ts";
-import type { Reader, Writer } from "./_wire.ts";
+import { algorithm, base64, hexadecimal, longTime, recordType, sizedBytes, time, typeSet } from "./_security_fields.ts";
+import { Reader, type Writer } from "./_wire.ts";
 
 /** A resource record (RFC 1035 §3.2.1). `ttl` in seconds. */
 export interface ResourceRecord {
@@ -46,14 +49,34 @@ const layouts = new Map<number, readonly Field[]>([
   [types.HINFO, [characterString, characterString]],
   [types.MX, [uint16, domainName]],
   [types.TXT, [characterString]], // one or more
+  [types.SPF, [characterString]], // one or more
+  [types.RP, [plainName, plainName]],
+  [types.AFSDB, [uint16, plainName]],
   [types.AAAA, [ipv6]],
+  [types.LOC, [location]],
   [types.SRV, [uint16, uint16, uint16, plainName]],
   [types.NAPTR, [uint16, uint16, characterString, characterString, characterString, plainName]],
+  [types.DNAME, [plainName]],
+  [types.DS, [uint16, algorithm, uint8, hexadecimal]],
+  [types.CDS, [uint16, algorithm, uint8, hexadecimal]],
+  [types.SSHFP, [uint8, uint8, hexadecimal]],
+  [types.RRSIG, [recordType, algorithm, uint8, uint32, time, time, uint16, plainName, base64]],
+  [types.NSEC, [plainName, typeSet]],
+  [types.DNSKEY, [uint16, uint8, algorithm, base64]],
+  [types.CDNSKEY, [uint16, uint8, algorithm, base64]],
+  [types.TLSA, [uint8, uint8, uint8, hexadecimal]],
+  [types.SMIMEA, [uint8, uint8, uint8, hexadecimal]],
+  [types.OPENPGPKEY, [base64]],
+  [types.TSIG, [plainName, longTime, uint16, sizedBytes, uint16, uint16, sizedBytes]],
   [types.SVCB, [uint16, plainName, svcbParameters]],
   [types.HTTPS, [uint16, plainName, svcbParameters]],
-  [types.CAA, [uint8, caaTag, caaValue]],
+  [types.URI, [uint16, uint16, longText]],
+  [types.CAA, [uint8, caaTag, longText]],
 ]);
 const unknownLayout = [unknownData];
+
+/** Whether records of this type have as many character strings as they like. */
+const isText = (type: number) => type === types.TXT || type === types.SPF;
 
 /** The field at `index`; the further ones of TXT are character strings too. */
 const fieldAt = (fields: readonly Field[], index: number): Field => fields[index] ?? characterString;
@@ -62,7 +85,7 @@ const fieldAt = (fields: readonly Field[], index: number): Field => fields[index
 export function readData(reader: Reader, type: number, end: number): FieldValue[] {
   const fields = layouts.get(type) ?? unknownLayout;
   const data = fields.map((field) => field.read(reader, end));
-  while (type === types.TXT && reader.offset < end) data.push(characterString.read(reader, end));
+  while (isText(type) && reader.offset < end) data.push(characterString.read(reader, end));
   if (reader.offset !== end) {
     throw new FormatError(`the length field of the ${typeName(type)} record does not match its data`);
   }
@@ -81,10 +104,8 @@ export function parseData(type: number, words: Word[], origin: string): FieldVal
   const isGeneric = words[0]?.text === "\\#" && !words[0].quoted;
   if (isGeneric) {
     const bytes = unknownData.parse(words, origin);
-    if (fields) {
-      throw new FormatError(`expected the data of ${typeName(type)} in its usual form: \\# is for unknown types`);
-    }
-    return [bytes];
+    // The bytes of a known type must have its form: records are the same, however they are written (RFC 3597 §5).
+    return fields && bytes instanceof Uint8Array ? readData(new Reader(bytes, false), type, bytes.length) : [bytes];
   }
   if (!fields) {
     throw new FormatError(
@@ -92,7 +113,7 @@ export function parseData(type: number, words: Word[], origin: string): FieldVal
     );
   }
   const data = fields.map((field) => field.parse(words, origin));
-  while (type === types.TXT && words.length > 0) data.push(characterString.parse(words, origin));
+  while (isText(type) && words.length > 0) data.push(characterString.parse(words, origin));
   if (words[0]) throw new FormatError(`expected the end of the record, not ${words[0].text}`);
   return data;
 }

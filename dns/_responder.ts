@@ -4,8 +4,9 @@
  * @module
  */
 import { type Answer, answer } from "./_answer.ts";
-import { decode, encode, type Flags, headerResponse, type Message, rcodes, UDP_PAYLOAD } from "./_message.ts";
+import { decode, EdnsError, encode, type Flags, type Message, rcodes, UDP_PAYLOAD } from "./_message.ts";
 import { FormatError } from "./_name.ts";
+import type { ResourceRecord } from "./_record.ts";
 import { classes } from "./_record_types.ts";
 import { ResponseCache } from "./_response_cache.ts";
 import { findZone, type Zones } from "./_zone.ts";
@@ -13,6 +14,9 @@ import { findZone, type Zones } from "./_zone.ts";
 /** The largest UDP payload for a client without EDNS (RFC 1035 §4.2.1). */
 const PLAIN_LIMIT = 512;
 const MAX_MESSAGE = 65535;
+
+/** The error code in a TSIG record that says that the server does not know the key (RFC 8945 §3). */
+const BADKEY = 17;
 
 /** The outcome of a query: a response, a query to forward, or nothing. */
 export type QueryOutcome =
@@ -54,46 +58,90 @@ export class Responder {
     return outcome;
   }
 
+  /**
+   * A response without records that tells the client to ask over TCP. It is no longer than the query, and it has the
+   * question: a client ignores a response without one (RFC 5452 §9.1).
+   */
+  truncated(packet: Uint8Array): Uint8Array {
+    const query = tryDecode(packet);
+    if (!query) return headerOnly(packet, rcodes.FORMERR);
+    const { id, flags, questions, edns } = query;
+    const message = { ...empty, id, flags: { ...responseFlags(flags, rcodes.NOERROR), tc: true }, questions };
+    return encode(withOpt(message, edns), PLAIN_LIMIT);
+  }
+
   #decide(packet: Uint8Array, udp: boolean): QueryOutcome {
     const query = tryDecode(packet);
-    if (!query) return header(packet, rcodes.FORMERR);
-    const { flags, questions, edns } = query;
-    if (flags.opcode !== 0) return header(packet, rcodes.NOTIMP);
-    const [question] = questions;
-    if (!question || questions.length > 1) return header(packet, rcodes.FORMERR);
-
+    // The messages of another opcode may have another form.
+    const isStandard = ((packet[2] ?? 0) & 0x78) === 0;
+    if (!query) return response(headerOnly(packet, isStandard ? rcodes.FORMERR : rcodes.NOTIMP));
+    const { flags, questions, edns, tsig, error } = query;
     const limit = udp ? Math.min(Math.max(edns?.size ?? 0, PLAIN_LIMIT), UDP_PAYLOAD) : MAX_MESSAGE;
-    if (edns && edns.version > 0) return respondTo(query, limit, { ...empty, rcode: rcodes.BADVERS }); // RFC 6891 §6.1.3
-    if (question.class !== classes.IN && question.class !== classes.ANY) {
-      return respondTo(query, limit, { ...empty, rcode: rcodes.REFUSED });
-    }
+    const fail = (rcode: number, signature?: ResourceRecord) => response(failure(query, limit, rcode, signature));
+    if (!isStandard) return fail(rcodes.NOTIMP);
+    const [question] = questions;
+    if (error || !question || questions.length > 1) return fail(rcodes.FORMERR);
+    if (tsig) return fail(rcodes.NOTAUTH, unknownKey(tsig)); // this server has no keys (RFC 8945 §5.2.1)
+    if (edns && edns.version > 0) return fail(rcodes.BADVERS); // RFC 6891 §6.1.3
+    if (question.class !== classes.IN && question.class !== classes.ANY) return fail(rcodes.REFUSED);
     if (this.#forwards && flags.rd && !findZone(this.#zones, question.name)) return { kind: "forward", query, limit };
-    return respondTo(query, limit, answer(this.#zones, question));
+    return response(success(query, limit, answer(this.#zones, question)));
   }
 }
 
-const empty = { authoritative: false, answers: [], authority: [], additional: [] };
+const empty = { answers: [], authority: [], additional: [] };
 
-function tryDecode(packet: Uint8Array): Message | undefined {
+const response = (bytes: Uint8Array): QueryOutcome => ({ kind: "response", bytes });
+
+/** A query as far as it can be decoded: with `error`, all but its OPT record. `undefined` when it cannot. */
+function tryDecode(packet: Uint8Array): Message & { error?: EdnsError } | undefined {
   try {
     return decode(packet);
   } catch (error) {
+    if (error instanceof EdnsError) return { ...error.query, error };
     if (!(error instanceof FormatError)) throw error;
     return undefined;
   }
 }
 
-function header(packet: Uint8Array, rcode: number): QueryOutcome {
-  return { kind: "response", bytes: headerResponse(packet, { rcode }) };
+/** A response that is only a header, to a query that cannot be decoded. */
+function headerOnly(query: Uint8Array, rcode: number): Uint8Array {
+  const bytes = new Uint8Array(12);
+  bytes.set(query.subarray(0, 2)); // the id
+  bytes[2] = 0x80 | (query[2] ?? 0) & 0x79; // QR, and the opcode and RD of the query
+  bytes[3] = rcode;
+  return bytes;
 }
 
-function respondTo({ id, flags, questions, edns }: Message, limit: number, answer: Answer): QueryOutcome {
-  const { rcode, authoritative, answers, authority, additional } = answer;
-  const responded = { ...responseFlags(flags, rcode), aa: authoritative };
-  const message = { id, flags: responded, questions, answers, authority, additional };
-  // A client that sent an OPT record gets one, any other gets none (RFC 6891 §6.1.1).
-  const withOpt = edns && { ...message, edns: { size: UDP_PAYLOAD, version: 0, dnssecOk: edns.dnssecOk } };
-  return { kind: "response", bytes: encode(withOpt ?? message, limit) };
+/** A client that sent an OPT record gets one, any other gets none (RFC 6891 §6.1.1). */
+function withOpt(message: Message, edns: Message["edns"]): Message {
+  return edns ? { ...message, edns: { size: UDP_PAYLOAD, version: 0, dnssecOk: edns.dnssecOk } } : message;
+}
+
+function success({ id, flags, questions, edns }: Message, limit: number, answer: Answer): Uint8Array {
+  const { rcode, authoritative, answers, authority, additional, glue } = answer;
+  // No server is authoritative for all classes at once (RFC 1035 §6.2).
+  const aa = authoritative && questions[0]?.class !== classes.ANY;
+  const message = { id, flags: { ...responseFlags(flags, rcode), aa }, questions, answers, authority, additional };
+  return encode(withOpt(message, edns), limit, glue);
+}
+
+function failure(
+  { id, flags, questions, edns }: Message,
+  limit: number,
+  rcode: number,
+  tsig?: ResourceRecord,
+): Uint8Array {
+  const message = { ...empty, id, flags: responseFlags(flags, rcode), questions: questions.slice(0, 1) };
+  const bytes = encode({ ...withOpt(message, edns), ...tsig && { tsig } }, limit);
+  return bytes.length <= limit ? bytes : encode(withOpt(message, edns), limit);
+}
+
+/** The TSIG record of a response to a query with this one: without a signature, because there is no key for it. */
+function unknownKey(tsig: ResourceRecord): ResourceRecord {
+  const [algorithm = ".", time = new Uint8Array(6), fudge = 0, , id = 0] = tsig.data;
+  const none = new Uint8Array();
+  return { ...tsig, class: classes.ANY, ttl: 0, data: [algorithm, time, fudge, none, id, BADKEY, none] };
 }
 
 /** The flags of a response to a query with these flags (RFC 1035 §4.1.1). */

@@ -17,10 +17,13 @@ const BACKSLASH = "\\".charCodeAt(0);
 /** Reads a message from its first byte to its last. All methods throw a `FormatError` beyond the end. */
 export class Reader {
   readonly bytes: Uint8Array;
+  readonly #compressed: boolean;
   offset = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** `compressed`: whether a name may have pointers. */
+  constructor(bytes: Uint8Array, compressed = true) {
     this.bytes = bytes;
+    this.#compressed = compressed;
   }
 
   u8(): number {
@@ -42,6 +45,7 @@ export class Reader {
   /** The next `length` bytes: a view, not a copy. */
   take(length: number): Uint8Array {
     const end = this.offset + length;
+    if (length < 0) throw new FormatError(`the data of a record ends before byte ${this.offset}`);
     if (end > this.bytes.length) throw new FormatError(`the message ends at byte ${this.bytes.length}, before ${end}`);
     const part = this.bytes.subarray(this.offset, end);
     this.offset = end;
@@ -57,6 +61,7 @@ export class Reader {
     let size = 1;
     for (let length = this.#nameByte(at); length !== 0; length = this.#nameByte(at)) {
       if (length >= POINTER) {
+        if (!this.#compressed) throw new FormatError("expected a name without compression");
         const target = (length & 0x3f) << 8 | this.#nameByte(at + 1);
         if (target >= lowest) throw new FormatError(`the pointer at byte ${at} does not lead backward`);
         end ??= at + 2;

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { parseMasterFile, ZoneError } from "./_master_file.ts";
+import { type Entry, type Include, parseMasterFile, ZoneError } from "./_master_file.ts";
 import { canonicalName, isSubdomain, parentName } from "./_name.ts";
-import type { ResourceRecord } from "./_record.ts";
-import { types } from "./_record_types.ts";
+import { printData, type ResourceRecord } from "./_record.ts";
+import { typeName, types } from "./_record_types.ts";
 
 /**
  * The RRsets of a name: its records, those of one type together (RFC 2181 §5). A list, not a map: few names have more than a
@@ -20,6 +20,8 @@ export interface Zone {
   readonly origin: string;
   readonly soa: ResourceRecord;
   readonly names: ReadonlyMap<string, RRsets>;
+  /** Whether there are DNAME records. */
+  readonly redirects: boolean;
 }
 
 /** The zones of a server by their origins. */
@@ -31,30 +33,58 @@ export function findRRset(sets: RRsets | undefined, type: number): ResourceRecor
 }
 
 /**
- * Reads the zone in a master file.
+ * Reads the zone in a master file. `include` reads the files that it includes.
  *
  * @throws {ZoneError} when a line is wrong, when there is not exactly one SOA record, or when records contradict each other.
  */
-export function parseZone(text: string): Zone {
-  const entries = parseMasterFile(text);
+export function parseZone(text: string, include?: Include): Zone {
+  const entries = parseMasterFile(text, include);
   const [soaEntry, secondSoa] = entries.filter(({ record }) => record.type === types.SOA);
-  if (!soaEntry) throw new ZoneError(entries.at(-1)?.line ?? 1, "expected an SOA record");
-  if (secondSoa) throw new ZoneError(secondSoa.line, "expected only one SOA record");
+  const last = entries.at(-1);
+  if (!soaEntry) throw new ZoneError(last?.line ?? 1, "expected an SOA record", last?.file);
+  // A record may be there twice, like any other (RFC 2181 §5).
+  if (
+    secondSoa && (canonicalName(secondSoa.record.name) !== canonicalName(soaEntry.record.name) ||
+      dataKey(secondSoa.record) !== dataKey(soaEntry.record))
+  ) {
+    throw new ZoneError(secondSoa.line, "expected only one SOA record", secondSoa.file);
+  }
   const soa = soaEntry.record;
   const origin = canonicalName(soa.name);
   const names = new Map<string, RRsets>();
-  for (const { record, line } of entries) {
+  const known: KnownData = new Map();
+  const redirections: Entry[] = [];
+  for (const entry of entries) {
+    const { record, line, file } = entry;
     const name = canonicalName(record.name);
-    if (!isSubdomain(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`);
+    if (!isSubdomain(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`, file);
     const sets = names.get(name) ?? addName(names, name, origin);
-    if (!addRecord(sets, record)) {
-      throw new ZoneError(line, `expected no other record beside the CNAME of ${record.name}`);
-    }
+    const conflict = findConflict(sets, record, name === origin);
+    if (conflict) throw new ZoneError(line, conflict, file);
+    addRecord(sets, record, known);
+    if (record.type === types.DNAME) redirections.push(entry);
   }
   if (!findRRset(names.get(origin), types.NS)) {
-    throw new ZoneError(soaEntry.line, `expected an NS record for ${soa.name}`);
+    throw new ZoneError(soaEntry.line, `expected an NS record for ${soa.name}`, soaEntry.file);
   }
-  return { origin, soa, names };
+  if (redirections.length > 0) checkRedirections(redirections, names.keys());
+  return { origin, soa, names, redirects: redirections.length > 0 };
+}
+
+/** Nothing exists below the owner of a DNAME record (RFC 6672 §2.4). */
+function checkRedirections(redirections: readonly Entry[], names: Iterable<string>): void {
+  const owners = new Map(redirections.map((entry) => [canonicalName(entry.record.name), entry]));
+  for (const name of names) {
+    for (let above = parentName(name); above !== undefined; above = parentName(above)) {
+      const entry = owners.get(above);
+      if (!entry) continue;
+      throw new ZoneError(
+        entry.line,
+        `expected no name below the DNAME of ${entry.record.name}, not ${name}`,
+        entry.file,
+      );
+    }
+  }
 }
 
 /** Adds a name, and the names between it and the origin: they exist too, without records of their own (RFC 4592 §2.2.2). */
@@ -68,14 +98,50 @@ function addName(names: Map<string, RRsets>, name: string, origin: string): RRse
   return sets;
 }
 
-/** Adds a record to its set. Returns false beside a CNAME: it must be the only record of its name (RFC 1034 §3.6.2). */
-function addRecord(sets: RRsets, record: ResourceRecord): boolean {
-  const isAlias = record.type === types.CNAME || findRRset(sets, types.CNAME) !== undefined;
-  if (isAlias && sets.length > 0) return false;
+/** Why a record must not stand beside those that its name has; `undefined` when it may. */
+function findConflict(sets: RRsets, record: ResourceRecord, isOrigin: boolean): string | undefined {
+  const { name, type } = record;
+  if (sets.length === 0 && type !== types.NS && type !== types.DNAME) return undefined;
+  const set = findRRset(sets, type);
+  const isDuplicate = () => set !== undefined && set.some((other) => dataKey(other) === dataKey(record));
+  // A CNAME is the only record of its name (RFC 1034 §3.6.2), but for the records of DNSSEC (RFC 4035 §2.5).
+  const excludes = (type: number) => type !== types.RRSIG && type !== types.NSEC;
+  const others = sets.filter(([other]) => other && excludes(other.type));
+  const isAlias = type === types.CNAME || others.some(([other]) => other?.type === types.CNAME);
+  if (isAlias && excludes(type) && others.length > 0 && !isDuplicate()) {
+    return `expected no other record beside the CNAME of ${name}`;
+  }
+  if (type !== types.NS && type !== types.DNAME) return undefined;
+  // What these would mean is not defined (RFC 4592 §4.2, §4.4).
+  if (name.startsWith("*.")) return `expected no ${typeName(type)} record for the wildcard ${name}`;
+  if (type === types.DNAME && set && !isDuplicate()) return `expected only one DNAME record for ${name}`; // RFC 6672 §2.4
+  const other = type === types.NS ? types.DNAME : types.NS;
+  if (!isOrigin && findRRset(sets, other)) return `expected no NS record beside the DNAME of ${name}`; // RFC 6672 §2.3
+}
+
+/** The data of the records of each set that has more than one, to find the same record a second time. */
+type KnownData = Map<ResourceRecord[], Set<string>>;
+
+/** A record's data as text that is the same for the same data: names are compared without case. */
+function dataKey({ type, data }: ResourceRecord): string {
+  return printData(type, data.map((value) => typeof value === "string" ? canonicalName(value) : value));
+}
+
+/** Adds a record to its set, unless it is there already (RFC 2181 §5). */
+function addRecord(sets: RRsets, record: ResourceRecord, known: KnownData): void {
   const set = findRRset(sets, record.type);
-  if (set) set.push({ ...record, ttl: set[0]?.ttl ?? record.ttl }); // one TTL for the whole set (RFC 2181 §5.2)
-  else sets.push([record]);
-  return true;
+  const [first] = set ?? [];
+  if (!set || !first) {
+    sets.push([record]);
+    return;
+  }
+  const keys = known.get(set) ?? new Set([dataKey(first)]);
+  known.set(set, keys);
+  const key = dataKey(record);
+  if (keys.has(key)) return;
+  keys.add(key);
+  // One TTL for the whole set (RFC 2181 §5.2); signatures have those of the sets that they sign (RFC 4034 §3).
+  set.push(record.type === types.RRSIG ? record : { ...record, ttl: first.ttl });
 }
 
 /** The zone of a name: the one with the longest origin that is the name or above it. */
@@ -86,25 +152,37 @@ export function findZone(zones: Zones, name: string): Zone | undefined {
   }
 }
 
-/** What a zone has for a name: its records, a delegation to another zone's servers, or nothing. */
+/** What a zone has for a name: its records, a delegation to another zone's servers, a DNAME above it, or nothing. */
 export type LookupResult =
   | { readonly kind: "records"; readonly sets: RRsets }
   | { readonly kind: "delegation"; readonly servers: ResourceRecord[] }
+  | { readonly kind: "redirection"; readonly dname: ResourceRecord }
   | { readonly kind: "nothing" };
 
-/** Looks up a name in its zone. */
-export function lookUp(zone: Zone, name: string): LookupResult {
+/** Looks up a name in its zone, for a question of this type. */
+export function lookUp(zone: Zone, name: string, type: number): LookupResult {
   const canonical = canonicalName(name);
   const sets = zone.names.get(canonical);
-  // Walk up to the origin. On the way there may be NS records: another zone begins there. The highest of them count.
+  // Walk up to the origin. On the way there may be NS records: another zone begins there. The highest of them count. So do
+  // DNAME records, which concern the names below theirs.
   let servers: ResourceRecord[] | undefined;
+  let dname: ResourceRecord | undefined;
   let closestEncloser: string | undefined; // the longest name above this one that exists
   for (let at = canonical; at !== zone.origin; at = parentName(at) ?? zone.origin) {
     const here = at === canonical ? sets : zone.names.get(at);
     if (!here) continue;
     closestEncloser ??= at;
-    servers = findRRset(here, types.NS) ?? servers;
+    const cut = findRRset(here, types.NS);
+    // The DS records of another zone are in the zone above it (RFC 4035 §3.1.4.1).
+    if (cut && !(at === canonical && type === types.DS)) [servers, dname] = [cut, undefined];
+    if (!zone.redirects || at === canonical) continue;
+    const redirection = findRRset(here, types.DNAME)?.[0];
+    if (redirection) [servers, dname] = [undefined, redirection];
   }
+  if (zone.redirects && canonical !== zone.origin) {
+    dname = findRRset(zone.names.get(zone.origin), types.DNAME)?.[0] ?? dname;
+  }
+  if (dname) return { kind: "redirection", dname };
   if (servers) return { kind: "delegation", servers };
   if (sets) return { kind: "records", sets };
   // Only the wildcard of the closest encloser counts, none above it (RFC 4592 §3.3.1).

@@ -45,11 +45,11 @@ async function explainMissing(
   wanted: readonly Type[],
   resolver: Resolver,
 ): Promise<string> {
-  // If the name has records of another type, it exists.
+  // If the name has records of another type, it exists. Otherwise nothing is known: only names below it may exist.
   const others = await lookUp(name, types.filter((type) => !wanted.includes(type)), resolver);
-  return others.length > 0
-    ? `${printable(shown)} has no records of type ${wanted.join(" or ")}`
-    : `no such name: ${printable(shown)}`;
+  if (others.length > 0) return `${printable(shown)} has no records of type ${wanted.join(" or ")}`;
+  const what = wanted.every((type) => type === "A" || type === "AAAA") ? "address" : `${wanted.join(" or ")} record`;
+  return `no ${what} found for ${printable(shown)}`;
 }
 
 /** Whom to ask, and for how many seconds. Without a server it is the system's. */
@@ -68,7 +68,7 @@ const command = {
   name: "lookup",
   about:
     "Looks up names with the runtime's resolver. Without --type: the IPv4 and IPv6 addresses of a name, or the name of an address.",
-  run: "deno run -N dns/lookup.ts",
+  run: "deno run -N=127.0.0.1 dns/lookup.ts",
   args: "NAME ...",
   options: {
     "type": text("", `types, separated by commas: ${types.join(", ")}`, "TYPE,..."),
@@ -113,7 +113,10 @@ async function waitFor(server: Deno.NetAddr, { wait, timeout }: { wait: number; 
 
 /** What went wrong when the runtime's resolver was asked. */
 function explainLookup(error: unknown, name: string, { server, timeout }: Resolver): unknown {
-  if (error instanceof Deno.errors.NotCapable) return explain(error, server ?? { hostname: "the resolver", port: 53 });
+  if (error instanceof Deno.errors.NotCapable) {
+    if (server) return explain(error, server);
+    return new Failure("no permission to ask the system's resolver: run it with -N, or name a --server");
+  }
   const at = server ? formatAddress(server) : "the system's resolver";
   const message = error instanceof Error ? `${error.name} ${error.message}` : "";
   if (/time|abort/i.test(message)) return new Failure(`no answer from ${at} in ${timeout} s`);

@@ -2,8 +2,8 @@
  * A DNS client that builds its query byte by byte, sends it over UDP, and asks again over TCP when the response is truncated.
  *
  * Anyone can forge the source address of a datagram. So a response counts only if it comes from the server's address and
- * port and repeats our id and our question, in the same random upper and lower case: look at `mismatch` in
- * `_query_message.ts`. With `--trace` you see every packet field by field.
+ * port and repeats our id and our question, in the same random upper and lower case: look at `receiveResponse` here and
+ * `mismatch` in `_query_message.ts`. With `--trace` you see every packet field by field.
  *
  * First terminal: `deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts`. This one:
  * `deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com`. Both: `deno task dns:lookup`.
@@ -12,85 +12,65 @@
  * @module
  */
 import { connect, explain, Failure, flag, formatAddress, printable, run, seconds } from "../cli.ts";
-import { text, type TraceForm, traceOption, within } from "../cli.ts";
+import { text, traceOption, within } from "../cli.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
-import { showMessage, traced as tracedTcp } from "../tcp/_trace.ts";
+import { traced as tracedTcp } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { localAddress } from "../udp/_local_address.ts";
 import { traced as tracedUdp } from "../udp/_trace.ts";
 import { showFields } from "./_dissect.ts";
+import { Exchange, type QueryOptions, type QueryResult } from "./_exchange.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
 import { type Question, rcodes } from "./_message.ts";
 import { parseQuestion } from "./_parse_question.ts";
-import { describeRcode, printAnswers, printResponse } from "./_print_response.ts";
-import { buildQuery, decodeResponse, mismatch, type Query, randomizeCase } from "./_query_message.ts";
-import type { QueryOptions, QueryResult } from "./_query_message.ts";
-import { parseServer } from "./_server_address.ts";
-
-/** Asks over UDP; over TCP if the response is truncated. @throws {Failure} when no response comes. */
-export async function ask(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
-  try {
-    const result = options.tcp ? undefined : await askUdp(server, question, options);
-    return result && !result.message.flags.tc ? result : await askTcp(server, question, options);
-  } catch (error) {
-    throw explain(error, server);
-  }
-}
+import { describeRcode, printAnswers, printJson, printResponse } from "./_print_response.ts";
+import { parseServer, resolveServer } from "./_server_address.ts";
 
 /** Sends the query over UDP, and again if no response comes: a datagram can be lost, and nobody reports it. */
-async function askUdp(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
-  const { timeout, recurse = true, trace = "" } = options;
+async function askUdp(exchange: Exchange): Promise<QueryResult> {
+  const { server, trace } = exchange;
   // Port 0: the system chooses a random port for each question, about 15 more bits that a forger must guess.
   const hostname = localAddress(server.hostname);
   const socket = tracedUdp(Deno.listenDatagram({ transport: "udp", hostname, port: 0 }), trace);
-  const state: State = { server, query: buildQuery(question, recurse), ignored: "" };
-  const response = receiveResponse(socket, state, trace);
+  const response = receiveResponse(socket, exchange);
   response.catch(() => {}); // it fails when the socket is closed
   try {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      // Some servers do not preserve the case: the last attempt does not randomise it.
-      state.query = buildQuery(attempt < ATTEMPTS ? randomizeCase(question) : question, recurse);
-      const start = performance.now();
-      await socket.send(state.query.bytes, server);
-      showFields(state.query.bytes, trace);
-      const packet = await within(timeout / ATTEMPTS, response, () => undefined);
-      if (packet) return toResult(packet, question, "UDP", start, trace); // otherwise one of the two was lost
+    for (let attempt = 1; exchange.mayTry(attempt - 1); attempt++) {
+      const query = exchange.nextDatagram(attempt);
+      await socket.send(query, server);
+      showFields(query, trace);
+      const result = await within(exchange.patience(attempt), response, () => undefined);
+      if (result) return result; // otherwise one of the two was lost, or the response is late
     }
   } finally {
     socket.close();
   }
-  const ignored = state.ignored && `; the last packet was ignored: ${state.ignored}`;
-  throw new Failure(`no answer from ${formatAddress(server)} in ${timeout} s (${ATTEMPTS} tries)${ignored}`);
+  throw exchange.noAnswer();
 }
 
-/** Receives datagrams until one is the response to the query that was sent last. Anyone can send one to this port. */
-async function receiveResponse(socket: Deno.DatagramConn, state: State, trace: TraceForm): Promise<Uint8Array> {
+/** Receives datagrams until one is the response to one of the queries. Anyone can send to this port. */
+async function receiveResponse(socket: Deno.DatagramConn, exchange: Exchange): Promise<QueryResult> {
+  const buffer = new Uint8Array(65535);
   while (true) {
-    const [packet, from] = await socket.receive(new Uint8Array(65535));
-    if (from.transport !== "udp") continue;
-    const isServer = from.hostname === state.server.hostname && from.port === state.server.port;
-    const reason = isServer ? mismatch(packet, state.query) : "it comes from another address";
-    if (reason === undefined) return packet;
-    state.ignored = reason;
-    showMessage(trace, formatAddress(from), "", new Uint8Array(), `ignored: ${reason}`);
+    const [packet, from] = await socket.receive(buffer);
+    const result = exchange.accept(packet, from);
+    if (result) return result;
   }
 }
 
 /** Asks over TCP: it has room for any response, and nobody can forge the server's address. */
-async function askTcp(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
-  const { timeout, recurse = true, trace = "" } = options;
-  const target = { host: server.hostname, port: server.port, wait: 0, timeout };
+async function askTcp(exchange: Exchange): Promise<QueryResult> {
+  const { server, trace } = exchange;
+  const target = { host: server.hostname, port: server.port, wait: 0, timeout: exchange.secondsLeft };
   const conn = tracedTcp(await connect(target, Deno.connect), trace);
   try {
-    const query = buildQuery(question, recurse);
-    const start = performance.now();
-    await writeAll(conn, withLength(query.bytes));
-    showFields(query.bytes, trace);
-    const late = `no answer from ${formatAddress(server)} over TCP in ${timeout} s`;
-    const packet = await within(timeout, readMessage(conn), late);
-    const reason = mismatch(packet, query);
-    if (reason === undefined) return toResult(packet, question, "TCP", start, trace);
-    throw new Failure(`${formatAddress(server)} sent a wrong answer over TCP: ${reason}`);
+    const query = exchange.nextStream();
+    await writeAll(conn, withLength(query));
+    showFields(query, trace);
+    const packet = await within(exchange.secondsLeft, readMessage(conn), () => undefined);
+    const result = packet && exchange.accept(packet, server);
+    if (result) return result;
+    throw exchange.noStream();
   } finally {
     conn.close();
   }
@@ -106,13 +86,26 @@ async function readMessage(conn: Deno.TcpConn): Promise<Uint8Array> {
   throw new Failure(`the server closed the connection before the end of its response`);
 }
 
-const ATTEMPTS = 3;
+/** Asks over UDP; over TCP if the response is truncated. @throws {Failure} when no response comes. */
+export async function ask(server: Deno.NetAddr, question: Question, options: QueryOptions): Promise<QueryResult> {
+  try {
+    const exchange = new Exchange(await resolveServer(server), question, options);
+    while (true) {
+      const overUdp = options.tcp ? undefined : await askUdp(exchange);
+      const result = overUdp && !overUdp.message.flags.tc ? overUdp : await askTcp(exchange).catch((error) => {
+        throw overUdp ? afterTruncation(explain(error, server)) : error;
+      });
+      if (!exchange.retriesWithoutEdns(result)) return result;
+    }
+  } catch (error) {
+    throw explain(error, server);
+  }
+}
 
-/** What the sending and the receiving part share: the query that was sent last, and why the last packet was ignored. */
-interface State {
-  readonly server: Deno.NetAddr;
-  query: Query;
-  ignored: string;
+/** Why there is no response over TCP: the server is there, it has answered over UDP. */
+function afterTruncation(error: unknown): unknown {
+  if (!(error instanceof Failure)) return error;
+  return new Failure(`the answer over UDP is truncated; over TCP: ${error.message}`, error.code, error.permission);
 }
 
 const command = {
@@ -125,6 +118,7 @@ const command = {
     "server": text("127.0.0.1:5300", "the server to ask", "HOST[:PORT]"),
     "tcp": flag("ask over TCP from the start, not over UDP first"),
     "short": flag("print only the data of the answers"),
+    "json": flag("print the whole response as JSON"),
     "no-recurse": flag("clear the RD flag: the server must not ask other servers"),
     "timeout": seconds(5, "how long to wait for an answer, all tries together; 0: no limit"),
     "trace": traceOption,
@@ -135,22 +129,12 @@ if (import.meta.main) {
   await run(command, async (flags) => {
     const question = parseQuestion(flags.args);
     const server = parseServer("--server", flags.server);
+    if (flags.short && flags.json) throw new Failure("--short and --json exclude each other", 2);
     const result = await ask(server, question, { ...flags, recurse: !flags["no-recurse"] });
     if (flags.short) printAnswers(result.message);
+    else if (flags.json) printJson(result, formatAddress(server));
     else printResponse(result, formatAddress(server));
     const { rcode } = result.message.flags;
     if (rcode !== rcodes.NOERROR) throw new Failure(`${printable(flags.args[0] ?? "")}: ${describeRcode(rcode)}`);
   });
-}
-
-function toResult(
-  packet: Uint8Array,
-  question: Question,
-  transport: "UDP" | "TCP",
-  start: number,
-  trace: TraceForm,
-): QueryResult {
-  const time = performance.now() - start;
-  showFields(packet, trace);
-  return { message: decodeResponse(packet, question), size: packet.length, time, transport };
 }

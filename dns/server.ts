@@ -3,7 +3,7 @@
  *
  * A datagram is one whole query. A TCP stream has no boundaries, so there each message follows its length. From the bytes
  * of a query to the bytes of its response no socket is involved: that is in `_responder.ts` and `_answer.ts`. The sample
- * zone, `example.com.zone`, has every type of record and every kind of answer.
+ * zone, `example.com.zone`, has the common types of records and every kind of answer.
  *
  * This terminal: `deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts`. The other:
  * `deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com`. With a lookup too: `deno task dns:lookup`.
@@ -11,21 +11,20 @@
  *
  * @module
  */
-import { bind, Failure, integer, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
+import { bind, Failure, integer, onStop, run, seconds, serverOptions, text } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clients.ts";
-import { readText } from "../tcp/_read_file.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { traced } from "../udp/_trace.ts";
 import { Forwarder } from "./_forwarder.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
-import { ZoneError } from "./_master_file.ts";
-import { headerResponse, rcodes } from "./_message.ts";
 import { RateLimit } from "./_rate_limit.ts";
 import { Responder } from "./_responder.ts";
 import { parseServer } from "./_server_address.ts";
-import { describeZone, parseZone, type Zone } from "./_zone.ts";
+import { SilentClients } from "./_silent_clients.ts";
+import { describeZone } from "./_zone.ts";
+import { readZones } from "./_zone_files.ts";
 import { ask } from "./query.ts";
 
 /** Answers queries over UDP until the socket is closed: a datagram is one query, and so is its response. */
@@ -40,10 +39,8 @@ async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Pro
       const outcome = responder.respond(packet, true);
       if (outcome.kind === "nothing") continue;
       // Anyone can send a query with a forged source, and the response would flood that victim.
-      const decision = rateLimit.decide(from.hostname);
-      if (decision === "drop") continue;
-      if (decision === "truncated") {
-        await socket.send(headerResponse(packet, { rcode: rcodes.NOERROR, tc: true }), from);
+      if (!rateLimit.allows(from.hostname)) {
+        await socket.send(responder.truncated(packet), from);
       } else if (outcome.kind === "response") {
         await socket.send(outcome.bytes, from);
       } else {
@@ -60,9 +57,10 @@ async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Pro
 /** Answers one client over TCP until it closes its side. It may send queries without waiting (RFC 7766 §6.2.1.1). */
 async function answerStream(client: Client, service: Service): Promise<void> {
   const { conn } = client;
-  const { responder, forwarder, onQuery } = service;
+  const { responder, forwarder, silent, onQuery } = service;
   conn.setNoDelay(true);
   const reader = new BufferedReader(conn, MAX_FRAME, 512);
+  silent.touch(client);
   while (await reader.fill()) {
     for (let query = firstMessage(reader.unread); query; query = firstMessage(reader.unread)) {
       onQuery();
@@ -73,6 +71,7 @@ async function answerStream(client: Client, service: Service): Promise<void> {
         : await forwarder?.respond(outcome.query, outcome.limit);
       if (response) await writeAll(conn, withLength(response));
       client.idleTicks = 0;
+      silent.touch(client);
       reader.consume(2 + query.length);
     }
   }
@@ -83,6 +82,7 @@ interface Service {
   readonly responder: Responder;
   readonly forwarder: Forwarder | undefined;
   readonly rateLimit: RateLimit;
+  readonly silent: SilentClients;
   /** Called for each query. */
   readonly onQuery: () => void;
 }
@@ -97,7 +97,7 @@ const command = {
     ...serverOptions(5300, "close a TCP client that is silent for this long; 0: never"),
     "forward": text("", "forward questions about other names to this resolver", "HOST[:PORT]"),
     "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
-    "rate": integer(1000, "most UDP responses per second to one source; 0: no limit", 0, 1_000_000),
+    "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "max-clients": maxClients(1000),
   },
 };
@@ -110,6 +110,7 @@ await run(command, async (flags) => {
   const rateLimit = new RateLimit(flags.rate);
 
   const clients = new Clients({ ...flags, once: false });
+  const silent = new SilentClients(clients);
   const stop = () => {
     if (!clients.stopping) clients.interrupt();
   };
@@ -117,7 +118,7 @@ await run(command, async (flags) => {
   onHangup(() => reload(responder, files));
   // UDP has no end of an exchange: with --once the server stops after one second without a query.
   const onQuery = flags.once ? restartTimer(1000, stop) : () => {};
-  const service = { responder, forwarder, rateLimit, onQuery };
+  const service = { responder, forwarder, rateLimit, silent, onQuery };
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
@@ -126,8 +127,9 @@ await run(command, async (flags) => {
   announce("DNS server", listener.addr);
 
   answerDatagrams(traced(socket, flags.trace), service); // not awaited: UDP and TCP are served at the same time
-  for await (const conn of clients.accept(listener)) {
-    clients.serve(conn, (client) => answerStream(client, service));
+  for await (const conn of clients.accept(silent.watch(listener))) {
+    clients.serve(conn, (client) => answerStream(client, service).finally(() => silent.remove(client)));
+    silent.makeRoom();
   }
   await clients.finished();
 });
@@ -139,22 +141,6 @@ function sampleZone(): string {
     throw new Failure("give a zone file: a script that is started by URL has no example.com.zone beside it", 2);
   }
   return `${dirname}/example.com.zone`;
-}
-
-/** Reads the zones. @throws {Failure} with code 2 that names the file, the line, and what was expected. */
-async function readZones(files: readonly string[]): Promise<Map<string, Zone>> {
-  const zones = new Map<string, Zone>();
-  for (const file of files) {
-    try {
-      const zone = parseZone(await readText(file));
-      if (zones.has(zone.origin)) throw new ZoneError(1, `the zone ${zone.origin} is in two of the files`);
-      zones.set(zone.origin, zone);
-    } catch (error) {
-      if (!(error instanceof ZoneError)) throw error;
-      throw new Failure(`${printable(file)}:${error.line}: ${printable(error.message)}`, 2);
-    }
-  }
-  return zones;
 }
 
 /** Reads the zones again. If one of them is wrong, the old ones stay in use. */

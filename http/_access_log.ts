@@ -16,8 +16,11 @@ const stamp = cachePerSecond((now) => {
   return `${day}/${months[Number(month) - 1]}/${year}:${time} +0000`;
 });
 
+/** Text that may stand in quotes. */
+const quotable = (text: string) => printable(text).replaceAll('"', "%22");
+
 /**
- * Prints one line per response on stdout, in the Common Log Format. Lines are collected for 100 ms: one system call per line
+ * Prints one line per response on stdout, in the Common Log Format; after an error, its reason follows. Lines are collected for 100 ms: one system call per line
  * would cost more than the response.
  */
 export class AccessLog {
@@ -26,13 +29,20 @@ export class AccessLog {
 
   constructor(readonly enabled: boolean) {}
 
-  /** Logs a response with this status and this many bytes of body. `request` is `undefined` when it was malformed. */
-  add(host: string, request: RequestHead | undefined, status: number, bytes: number): void {
+  /** Logs a response with this status and this many bytes of body; `why` says more about an error. */
+  add(host: string, request: RequestHead, status: number, bytes: number, why = ""): void {
     if (!this.enabled) return;
-    const line = request ? `${request.method} ${request.target} HTTP/1.${request.minor}` : "-";
-    this.#lines.push(
-      `${host} - - [${stamp()}] "${printable(line).replaceAll('"', "%22")}" ${status} ${bytes}`,
-    );
+    const line = `${request.method} ${request.target} HTTP/1.${request.minor}`;
+    this.#push(host, quotable(line), `${status} ${bytes}`, why);
+  }
+
+  /** Logs what was wrong with a client that sent no proper request. The response to it may be missing, too. */
+  addFault(host: string, why: string, status?: number, bytes = 0): void {
+    if (this.enabled) this.#push(host, "-", `${status ?? "-"} ${bytes}`, why);
+  }
+
+  #push(host: string, line: string, result: string, why: string): void {
+    this.#lines.push(`${host} - - [${stamp()}] "${line}" ${result}${why && ` "${quotable(why)}"`}`);
     if (this.#lines.length >= 500) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), 100);
   }

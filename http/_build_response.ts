@@ -11,7 +11,7 @@ import { pagePolicy } from "./_page.ts";
 import { folderPath } from "./_path.ts";
 import type { Representation } from "./_representation.ts";
 import { type Field, type FileResponse, statusPage } from "./_response.ts";
-import { type Folder, openChecked, readFolder, type Site } from "./_site.ts";
+import { FileError, type Folder, openChecked, readFolder, type Site } from "./_site.ts";
 
 const encoder = new TextEncoder();
 
@@ -21,6 +21,15 @@ const encoder = new TextEncoder();
  * @throws {MessageError} when the request target is malformed.
  */
 export async function buildResponse(request: RequestHead, cache: FileCache): Promise<FileResponse> {
+  try {
+    return await respondTo(request, cache);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    return statusPage(error.status, error.status === 503 ? [["Retry-After", "1"]] : [], error.message);
+  }
+}
+
+async function respondTo(request: RequestHead, cache: FileCache): Promise<FileResponse> {
   const { method, target, fields } = request;
   const allow: Field = ["Allow", "GET, HEAD, OPTIONS"];
   if (method === "OPTIONS") {

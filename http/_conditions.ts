@@ -5,6 +5,7 @@
  * @module
  */
 import { ifMatch, ifNoneMatch } from "jsr:@std/http@1/etag";
+import { parseDate } from "./_date.ts";
 import type { Fields } from "./_message.ts";
 
 /** The validators of a file: they change when the file changes (RFC 9110 §8.8). */
@@ -21,28 +22,24 @@ export interface Range {
   readonly end: number;
 }
 
-/** Parses an HTTP date (RFC 9110 §5.6.7) into milliseconds; `undefined` when the value is not a date. */
-export function parseDate(value: string | undefined): number | undefined {
-  if (value === undefined || !/^[A-Z][a-z]+,? .*\d\d:\d\d:\d\d/.test(value)) return undefined;
-  const time = Date.parse(value.endsWith("GMT") ? value : `${value} GMT`); // C's asctime form has no time zone
-  return Number.isNaN(time) ? undefined : time;
-}
-
 const seconds = (time: number) => Math.floor(time / 1000);
+
+/** A list of entity tags without its spaces. No tag has one, and many of them in a row would cost the library much time. */
+const withoutSpaces = (tags: string | undefined) => tags?.replace(/[ \t]+/g, "");
 
 /**
  * Evaluates the preconditions of a GET or HEAD (RFC 9110 §13.2.2): 412 if one fails, 304 if the client's copy is current,
  * otherwise 200.
  */
 export function evaluatePreconditions(fields: Fields, { etag, modified }: Validators): 200 | 304 | 412 {
-  const match = fields.get("if-match");
+  const match = withoutSpaces(fields.get("if-match"));
   const unmodified = parseDate(fields.get("if-unmodified-since"));
   if (
     match !== undefined ? !ifMatch(match, etag) : unmodified !== undefined && seconds(modified) > seconds(unmodified)
   ) {
     return 412;
   }
-  const none = fields.get("if-none-match");
+  const none = withoutSpaces(fields.get("if-none-match"));
   if (none !== undefined) return ifNoneMatch(none, etag) ? 200 : 304;
   const since = parseDate(fields.get("if-modified-since"));
   return since !== undefined && seconds(modified) <= seconds(since) ? 304 : 200;
@@ -80,15 +77,20 @@ export function parseRanges(fields: Fields, size: number, { etag, modified }: Va
   return total > size ? undefined : wanted;
 }
 
-/** Whether Accept-Encoding accepts this content coding (RFC 9110 §12.5.3). */
-export function acceptsCoding(header: string | undefined, coding: string): boolean {
-  if (header === undefined) return false;
-  let any = false;
-  for (const part of header.toLowerCase().split(",")) {
-    const [name = "", ...parameters] = part.split(";").map((piece) => piece.trim());
-    const accepted = !parameters.some((parameter) => /^q\s*=\s*0(\.0*)?$/.test(parameter));
-    if (name === coding) return accepted;
-    if (name === "*") any = accepted;
+/**
+ * The weight that Accept-Encoding gives to a content coding, from 0 to 1 (RFC 9110 §12.5.3): 0 stands for one that the client
+ * does not accept. `identity`, which is no coding, is accepted unless the field excludes it; unless the field names it, any
+ * coding that is accepted goes before it.
+ */
+export function codingWeight(header: string | undefined, coding: string): number {
+  const unnamed = coding === "identity" ? 0.0001 : 0; // the smallest weight that a field can have is 0.001
+  let any: number | undefined;
+  for (const member of header?.toLowerCase().split(",") ?? []) {
+    const [name = "", ...parameters] = member.split(";").map((piece) => piece.trim());
+    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+    const value = /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(weight) ? Number(weight) : 0; // malformed: better not
+    if (name === coding || name === `x-${coding}`) return value; // x-gzip is gzip (RFC 9110 §8.4.1.3)
+    if (name === "*") any = value;
   }
-  return any;
+  return coding === "identity" && any !== 0 ? unnamed : any ?? unnamed;
 }

@@ -5,7 +5,7 @@
  */
 import { httpDate } from "./_clock.ts";
 import { concat } from "./_concat.ts";
-import { acceptsCoding } from "./_conditions.ts";
+import { codingWeight } from "./_conditions.ts";
 import type { RequestHead } from "./_message.ts";
 import { parseTargetPath } from "./_path.ts";
 import { compress, etagOf, load, type Representation, type Representations } from "./_representation.ts";
@@ -134,10 +134,18 @@ export class FileCache {
 
 const isFresh = (entry: Entry) => Date.now() - entry.checked <= FRESH_MS;
 
-/** The best coding that the client accepts; `undefined` when the file must be compressed first. */
+/** The coding that the client likes best; `undefined` when the file must be compressed first. */
 function chooseCoding({ identity, codings }: Representations, acceptEncoding: string | undefined) {
-  for (const coding of codings.keys()) if (acceptsCoding(acceptEncoding, coding)) return codings.get(coding);
-  return identity;
+  if (acceptEncoding === undefined || codings.size === 0) return identity;
+  let [best, chosen]: [number, Representation | undefined] = [codingWeight(acceptEncoding, "identity"), identity];
+  for (const [coding, representation] of codings) {
+    const weight = codingWeight(acceptEncoding, coding);
+    // The first coding is the smallest one: of equal weights it is taken, and always before identity.
+    if (weight > 0 && (weight > best || (weight === best && chosen === identity))) {
+      [best, chosen] = [weight, representation];
+    }
+  }
+  return chosen;
 }
 
 function memoryOf({ identity, codings }: Representations): number {

@@ -4,7 +4,7 @@
  * @module
  */
 import { escape } from "jsr:@std/html@1/entities";
-import { page } from "./_page.ts";
+import { page, visible } from "./_page.ts";
 
 /** A file or folder in the list. `size` is in bytes; `modified` is `null` if the file system does not report it. */
 export interface Entry {
@@ -28,9 +28,11 @@ export function humanSize(bytes: number): string {
 const style = `
 h1 a { text-decoration: none; }
 h1 a:hover { text-decoration: underline; }
-td a { display: block; }
+h1 a, td a, td span { unicode-bidi: isolate; } /* a name in another script does not turn round what stands beside it */
+td a, td span { display: block; }
 .size, .date { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
-tbody tr:hover td { background: color-mix(in srgb, currentcolor 5%, transparent); }
+td.size, td.date { color: var(--muted); }
+tbody tr:hover td { background: var(--raised); }
 @media (max-width: 36rem) { .date { display: none; } }
 `;
 
@@ -42,7 +44,7 @@ tbody tr:hover td { background: color-mix(in srgb, currentcolor 5%, transparent)
 export function listing(segments: readonly string[], entries: readonly Entry[], hidden: number): string {
   const names = segments.filter((segment) => segment !== "");
   const crumbs = names.map((name, i) =>
-    ` / <a href="${"../".repeat(names.length - 1 - i) || "./"}">${escape(name)}</a>`
+    ` / <a href="${"../".repeat(names.length - 1 - i) || "./"}">${escape(visible(name))}</a>`
   );
   const sorted = [...entries].sort((a, b) => Number(b.folder) - Number(a.folder) || collator.compare(a.name, b.name));
   const parentRow = names.length > 0 ? `<tr><td><a href="../">../</a></td><td></td><td class="date"></td></tr>\n` : "";
@@ -51,7 +53,7 @@ export function listing(segments: readonly string[], entries: readonly Entry[], 
     ...hidden > 0 ? [`<p>… and ${hidden} more.</p>`] : [],
   ];
   return page({
-    title: `/${names.join("/")}`,
+    title: `/${names.map(visible).join("/")}`,
     style,
     body: `<h1><a href="${"../".repeat(names.length) || "./"}">root</a>${crumbs.join("")}</h1>
 <table>
@@ -66,9 +68,14 @@ ${notes.join("\n")}`,
 
 function row({ name, folder, size, modified }: Entry): string {
   const slash = folder ? "/" : "";
+  const shown = `${escape(visible(name))}${slash}`;
   const date = modified?.toISOString();
   const time = date ? `<time datetime="${date}">${date.slice(0, 16).replace("T", " ")}</time>` : "";
-  return `<tr><td><a href="${encodeURIComponent(name)}${slash}">${escape(name)}${slash}</a></td>` +
+  // The server refuses a backslash in a path, because Windows takes it for a slash: a link would lead to 400.
+  const link = name.includes("\\")
+    ? `<span title="a name with a backslash cannot be requested">${shown}</span>`
+    : `<a href="${encodeURIComponent(name)}${slash}">${shown}</a>`;
+  return `<tr><td>${link}</td>` +
     `<td class="size"${folder ? "" : ` title="${size} bytes"`}>${folder ? "–" : humanSize(size)}</td>` +
     `<td class="date">${time}</td></tr>`;
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isAuthority, isTarget } from "./_authority.ts";
 
 /** A message that breaks the rules. `status` is the status code of the error response (RFC 9110 §15). */
 export class MessageError extends Error {
@@ -111,8 +112,10 @@ const LF = 10;
 export function headLength(bytes: Uint8Array): number {
   let at = 0;
   while (bytes[at] === CR && bytes[at + 1] === LF) at += 2;
+  if (at > HEAD_LIMITS.fields) throw new MessageError(400, "too many empty lines before the first line");
   const first = at;
-  while (true) {
+  // A limit for the lines here, too: a head that arrives byte by byte is searched each time.
+  for (let lines = 0; lines <= HEAD_LIMITS.fields + 1; lines++) {
     const end = bytes.indexOf(LF, at);
     if ((end < 0 ? bytes.length : end) - at > HEAD_LIMITS.line) {
       throw at === first
@@ -129,6 +132,7 @@ export function headLength(bytes: Uint8Array): number {
     if (end === at + 1) return end + 1;
     at = end + 1;
   }
+  throw new MessageError(431, `the head has more than ${HEAD_LIMITS.fields} fields`);
 }
 
 // HTTP treats bytes above 127 as opaque (RFC 9110 §5.5). Most are UTF-8, so they are decoded as UTF-8.
@@ -138,9 +142,6 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 function splitHead(head: Uint8Array): string[] {
   const lines = decoder.decode(head).replace(/^(?:\r\n)+/, "").split("\r\n");
   if (lines.pop() !== "" || lines.pop() !== "") throw new MessageError(400, "the head does not end in an empty line");
-  if (lines.length - 1 > HEAD_LIMITS.fields) {
-    throw new MessageError(431, `the head has more than ${HEAD_LIMITS.fields} fields`);
-  }
   return lines;
 }
 
@@ -161,11 +162,18 @@ export function parseField(line: string, fields: Fields): void {
   }
   const colon = line.indexOf(":");
   if (colon < 0) throw new MessageError(400, "a field line has no colon");
-  fields.append(line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, ""));
+  fields.append(line.slice(0, colon), trimSpaces(line, colon + 1));
 }
 
-/** The form of the Host field: a name, an IPv4 address, or an IPv6 address in brackets; then perhaps a port. */
-const host = /^(?:\[[\da-fA-F:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d{0,5})?$/;
+/** The text from `start` without the spaces and tabs around it; a regular expression would try each run of spaces inside. */
+function trimSpaces(line: string, start: number): string {
+  let end = line.length;
+  while (isSpace(line.charCodeAt(start))) start++;
+  while (end > start && isSpace(line.charCodeAt(end - 1))) end--;
+  return line.slice(start, end);
+}
+
+const isSpace = (code: number) => code === 32 || code === 9;
 
 /**
  * Parses the head of a request (RFC 9112 §3). `head` ends where `headLength` says.
@@ -186,18 +194,15 @@ export function parseRequest(head: Uint8Array): RequestHead {
     );
   }
   const minor = parseVersion(version);
-  const form = target === "*"
-    ? method === "OPTIONS"
-    : method === "CONNECT"
-    ? host.test(target)
-    : /^(?:\/|https?:\/\/[^/?]+)[!-~]*$/i.test(target) && !target.includes("#");
-  if (!form) throw new MessageError(400, "the request target must be a path that starts with /, or a complete URI");
+  if (!isTarget(method, target)) {
+    throw new MessageError(400, "the request target must be a path that starts with /, or a complete URI");
+  }
   const fields = parseFields(lines);
   const hosts = fields.all("host");
   if (hosts.length > 1 || (hosts.length === 0 && minor === 1)) {
     throw new MessageError(400, `the request has ${hosts.length} Host fields: it must have exactly one`);
   }
-  if (hosts[0] !== undefined && !host.test(hosts[0])) {
+  if (hosts[0] !== undefined && !isAuthority(hosts[0])) {
     throw new MessageError(400, "malformed Host field: it must be a name or an address, and perhaps a port");
   }
   return { method, target, minor, fields };

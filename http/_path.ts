@@ -33,3 +33,14 @@ export function parseTargetPath(target: string): string[] {
 
 /** The path of a folder, with the slash at its end. */
 export const folderPath = (segments: readonly string[]): string => `/${segments.map(encodeURIComponent).join("/")}/`;
+
+/** Whether a name is hidden: it starts with a dot. `.well-known` is for everyone (RFC 8615). */
+export const isHidden = (name: string): boolean => name.startsWith(".") && name !== ".well-known";
+
+/**
+ * Whether Windows would open something else than a file of exactly this name: a device (`NUL`, `com1.txt`), a stream of a file
+ * (`a.txt::$DATA`), or the name without the dots and spaces at its end.
+ */
+export const isSpecialOnWindows = (name: string): boolean =>
+  // deno-lint-ignore no-control-regex -- Windows does not allow control characters in names
+  /[\0-\x1f<>:"|?*]|[. ]$|^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])[. ]*(\.|$)/i.test(name);

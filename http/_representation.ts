@@ -4,7 +4,7 @@
  * @module
  */
 import { contentType } from "jsr:@std/media-types@1/content-type";
-import { type Found, openChecked } from "./_site.ts";
+import { type Found, fromDisk, openChecked } from "./_site.ts";
 
 /** A file in one content coding, with what the fields of a response say about it (RFC 9110 §8). */
 export interface Representation {
@@ -46,7 +46,7 @@ export async function load(found: Found, limit: number): Promise<Representations
   if (!opened) return undefined;
   using file = opened.file;
   const { size } = opened.info;
-  const body = size <= limit ? await readUpTo(file, size) : undefined;
+  const body = size <= limit ? await fromDisk(readUpTo(file, size)) : undefined;
   const type = textTypes[extensionOf(found.path)] ?? contentType(extensionOf(found.path)) ?? "application/octet-stream";
   const codings = await findPrecompressed(found, type);
   const compress = body && body.length >= MIN_COMPRESSED && compressible.test(type);

@@ -16,6 +16,8 @@ export interface FileResponse {
   readonly fields: Field[];
   readonly body: readonly (Range | Uint8Array)[];
   readonly file?: Deno.FsFile;
+  /** Why it is an error, for the log. */
+  readonly why?: string;
 }
 
 /** How to send a response: the client's minor HTTP version, whether the connection stays open, and whether CORS is enabled. */
@@ -40,8 +42,11 @@ export function encodeHead({ status, fields, body }: FileResponse, { minor, keep
   return encodeResponse({ status, reason: reasonPhrase(status), fields: all });
 }
 
+/** Why a server on loopback refuses a request for another host. */
+export const MISDIRECTED = "use a name of this machine, such as localhost";
+
 /** A response that consists of its status, as a line of text; `why` says more. */
 export function statusPage(status: number, fields: Field[] = [], why = ""): FileResponse {
   const body = new TextEncoder().encode(`${status} ${reasonPhrase(status)}${why && `: ${why}`}\n`);
-  return { status, fields: [["Content-Type", "text/plain; charset=UTF-8"], ...fields], body: [body] };
+  return { status, fields: [["Content-Type", "text/plain; charset=UTF-8"], ...fields], body: [body], why };
 }

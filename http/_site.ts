@@ -3,8 +3,32 @@
  *
  * @module
  */
-import { Failure, printable } from "../cli.ts";
+import { codeOf, Failure, printable } from "../cli.ts";
+import { reason } from "../tcp/_read_file.ts";
 import type { Entry } from "./_listing.ts";
+import { isHidden, isSpecialOnWindows } from "./_path.ts";
+
+/** A file or a folder that is there, and cannot be opened or read. `status` is the status code of the error response. */
+export class FileError extends Error {
+  constructor(readonly status: 403 | 500 | 503, message: string) {
+    super(message);
+  }
+}
+
+/** Opens or reads something in a site. Returns `undefined` when it is gone. @throws {FileError} when the system refuses. */
+export async function fromDisk<T>(action: Promise<T>): Promise<T | undefined> {
+  try {
+    return await action;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EACCES" || systemCode(error) === "EPERM") throw new FileError(403, "the server may not read this");
+    // Descriptors are free again when another client leaves.
+    if (code === "EMFILE" || systemCode(error) === "ENFILE") throw new FileError(503, "too many files are open");
+    if (isNotServed(error)) return undefined;
+    if (error instanceof Error && systemCode(error) !== undefined) throw new FileError(500, reason(error));
+    throw error; // a bug
+  }
+}
 
 /** A folder whose files are served. */
 export interface Site {
@@ -42,16 +66,20 @@ export interface Found {
  * be read, is hidden or outside the root, or is not a regular file (opening a named pipe would block forever).
  */
 export async function find(site: Site, segments: readonly string[]): Promise<Found | undefined> {
-  if (!site.dotfiles && segments.some((segment) => segment.startsWith(".") && segment !== ".well-known")) return;
+  if (!site.dotfiles && segments.some(isHidden)) return;
+  if (Deno.build.os === "windows" && segments.some(isSpecialOnWindows)) return;
   try {
     const path = await Deno.realPath([site.root, ...segments.filter((segment) => segment !== "")].join("/"));
-    if (!site.followSymlinks && !isUnder(site.root, path)) return;
+    const isInside = isUnder(site.root, path);
+    if (!site.followSymlinks && !isInside) return;
+    // The name that was asked for may be another one of a hidden file: a link, or on Windows `GIT~1` for `.git`.
+    if (!site.dotfiles && isInside && path.slice(site.root.length).split(separator).some(isHidden)) return;
     const info = await Deno.lstat(path);
     if (info.isDirectory) return { path, info };
     return info.isFile && segments.at(-1) !== "" ? { path, info } : undefined;
   } catch (error) {
-    if (isNotServed(error)) return undefined;
-    throw error;
+    if (isNotServed(error)) return undefined; // that it cannot be searched or is a loop of links does not matter
+    return await fromDisk(Promise.reject(error));
   }
 }
 
@@ -83,46 +111,63 @@ const notServed = ["ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLON
 /** Whether an error of the file system means that there is nothing to serve. */
 function isNotServed(error: unknown): boolean {
   return error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.NotFound ||
-    (error instanceof Error && notServed.includes(String(Reflect.get(error, "code"))));
+    notServed.includes(systemCode(error) ?? "");
+}
+
+/** The code of an error of the file system, such as ENOENT. */
+function systemCode(error: unknown): string | undefined {
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  return typeof code === "string" ? code : undefined;
 }
 
 /** The most entries of a folder that are listed. */
 const MAX_LISTED = 10_000;
 
-/** The entries of a folder that are served, and how many more there are. `path` has no symbolic links. */
+/**
+ * The entries of a folder that are served, and how many more there are. `path` has no symbolic links.
+ *
+ * @throws {FileError} when the folder cannot be read.
+ */
 export async function readFolder(
   site: Site,
   path: string,
   segments: readonly string[],
 ): Promise<{ entries: Entry[]; hidden: number }> {
-  const names: string[] = [];
-  for await (const { name } of Deno.readDir(path)) names.push(name);
+  const names = await fromDisk(Array.fromAsync(Deno.readDir(path), ({ name }) => name)) ?? [];
   const entries: Entry[] = [];
+  let hidden = Math.max(0, names.length - MAX_LISTED);
   for (const name of names.slice(0, MAX_LISTED)) {
     const found = await find(site, [...segments.slice(0, -1), name]);
     if (found) {
       entries.push({ name, folder: found.info.isDirectory, size: found.info.size, modified: found.info.mtime });
-    }
+    } else if (name.includes("\ufffd")) hidden++; // a name that is not UTF-8: Deno cannot open it
   }
-  return { entries, hidden: Math.max(0, names.length - MAX_LISTED) };
+  return { entries, hidden };
 }
 
 /**
  * Opens a file that was found. A symbolic link may have replaced the file since, so this compares device and inode, and
  * returns `undefined` if they differ.
+ *
+ * @throws {FileError} when the file cannot be opened.
  */
 export async function openChecked(
   { path, info }: Found,
 ): Promise<{ file: Deno.FsFile; info: Deno.FileInfo } | undefined> {
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(path);
-  } catch (error) {
-    if (isNotServed(error)) return undefined;
-    throw error;
-  }
-  const opened = await file.stat();
-  if (opened.isFile && opened.dev === info.dev && opened.ino === info.ino) return { file, info: opened };
+  const file = await fromDisk(Deno.open(path));
+  if (!file) return undefined;
+  const opened = await file.stat().catch(() => undefined);
+  if (opened?.isFile && opened.dev === info.dev && opened.ino === info.ino) return { file, info: opened };
   file.close();
   return undefined;
+}
+
+/** Reads from an open file. Returns `null` at its end, or when it cannot be read any more: the disk is gone, for example. */
+export async function readMore(file: Deno.FsFile, buffer: Uint8Array): Promise<number | null> {
+  try {
+    return await fromDisk(file.read(buffer)) ?? null;
+  } catch (error) {
+    if (error instanceof FileError) return null;
+    throw error;
+  }
 }

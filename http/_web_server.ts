@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { type Address, bind, formatAddress, onStop, type TraceForm, within } from "../cli.ts";
+import { type Address, bind, formatAddress, onStop, printable, type TraceForm, within } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { showMessage } from "../tcp/_trace.ts";
+import { isAllowedHost } from "./_allowed_host.ts";
 
 /** Answers one request. An error that it throws is a bug: `Deno.serve` prints it and answers 500. */
 export type Handler = (request: Request, client: Deno.NetAddr) => Promise<Response>;
@@ -16,6 +17,8 @@ export interface WebFlags {
   readonly port: number;
   readonly once: boolean;
   readonly trace: TraceForm;
+  /** Print no line for a request that is refused. */
+  readonly quiet?: boolean;
 }
 
 /** Seconds that requests have to finish after Ctrl-C. */
@@ -36,29 +39,47 @@ export async function serveWeb(
   let idleTimer: ReturnType<typeof setTimeout> | undefined;
   let pending = 0;
 
+  const onRequest = async (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
+    clearTimeout(idleTimer);
+    pending++;
+    try {
+      const { addr } = server;
+      if (flags.trace) traceRequest(flags.trace, request, remoteAddr, addr);
+      const response = refuseForeignName(request, remoteAddr, addr, flags.quiet) ?? await handle(request, remoteAddr);
+      response.headers.set("x-content-type-options", "nosniff"); // the Content-Type is true: browsers must not guess
+      if (flags.trace) await traceResponse(flags.trace, response, addr, remoteAddr);
+      return response;
+    } finally {
+      pending--;
+      // Deno.serve does not report that a client has left: with --once, stop after one second without a request.
+      if (flags.once && pending === 0) idleTimer = setTimeout(stopped.resolve, 1000);
+    }
+  };
   const onListen = (addr: Deno.NetAddr) => listening.resolve(addr);
-  const server = bind(flags, (addr) =>
-    Deno.serve({ ...addr, onListen }, async (request, { remoteAddr }) => {
-      clearTimeout(idleTimer);
-      pending++;
-      try {
-        if (flags.trace) traceRequest(flags.trace, request, remoteAddr, server.addr);
-        const response = await handle(request, remoteAddr);
-        response.headers.set("x-content-type-options", "nosniff"); // the Content-Type is true: browsers must not guess
-        if (flags.trace) await traceResponse(flags.trace, response, server.addr, remoteAddr);
-        return response;
-      } finally {
-        pending--;
-        // Deno.serve does not report that a client has left: with --once, stop after one second without a request.
-        if (flags.once && pending === 0) idleTimer = setTimeout(stopped.resolve, 1000);
-      }
-    }));
+  const server: Deno.HttpServer<Deno.NetAddr> = bind(flags, (addr) => Deno.serve({ ...addr, onListen }, onRequest));
   onStop(stopped.resolve);
   announce(what, await listening.promise);
   await stopped.promise;
   endStreams();
   // Requests that are being handled are finished. A client that only keeps its connection open is not waited for.
   await within(GRACE, server.shutdown(), () => {});
+}
+
+/**
+ * Answers 421 (RFC 9110 §15.5.20) to a request for a name that is not this server's, with problem details (RFC 9457);
+ * `undefined` for any other. The handler answers a malformed name.
+ */
+function refuseForeignName(request: Request, client: Address, own: Address, quiet = false): Response | undefined {
+  const url = requestUrl(request); // its host is that of an absolute target, or else the Host field (RFC 9110 §7.1)
+  if (!url || isAllowedHost(url.host, own.hostname)) return undefined;
+  if (!quiet) {
+    const line = `${client.hostname} ${request.method} ${requestTarget(request)} 421: no name of loopback: ${url.host}`;
+    console.log(printable(line));
+  }
+  const detail =
+    `this server does not answer to ${url.hostname}: open it by the name localhost or the address 127.0.0.1`;
+  const problem = { type: "about:blank", title: "Misdirected Request", status: 421, detail };
+  return Response.json(problem, { status: 421, headers: { "content-type": "application/problem+json" } });
 }
 
 /**

@@ -10,58 +10,51 @@
  *
  * @module
  */
-import {
-  type Address,
-  clientOptions,
-  connect,
-  count,
-  Failure,
-  flag,
-  formatAddress,
-  integer,
-  printable,
-  printableLine,
-  run,
-  type TraceForm,
-} from "../cli.ts";
+import { type Address, clientOptions, connect, count, Failure, flag, formatAddress, integer } from "../cli.ts";
+import { printable, printableLine, run, type TraceForm } from "../cli.ts";
 import { caOption, readCertificates } from "../tcp/_tls_client.ts";
 import { showMessage } from "../tcp/_trace.ts";
-import { isText } from "./_body_sink.ts";
-import { concat } from "./_concat.ts";
+import { type BodySink, fileSink, isText, memorySink } from "./_body_sink.ts";
 import { explainFetch } from "./_fetch_errors.ts";
+import { chosenRequest, requestOptions } from "./_request_options.ts";
+import { TimeLimit } from "./_time_limit.ts";
 
-/** Gets a URL. Returns the response and its content, decompressed. @throws {Failure} when the content is too large. */
-async function get(
-  url: URL,
-  server: Address,
-  settings: Settings,
-): Promise<{ response: Response; content: Uint8Array }> {
-  const { trace, size, client } = settings;
+/** Sends a request, and puts the content of the response, decompressed, into `sink`. */
+async function exchange(url: URL, init: Init, sink: BodySink, settings: Settings): Promise<Response> {
+  const { server, trace } = settings;
+  const name = formatAddress(server);
   const nothing = new Uint8Array();
-  const response = await connect({ ...settings, host: server.hostname, port: server.port }, ({ signal }) => {
-    showMessage(trace, "fetch_client", formatAddress(server), nothing, `GET ${url.href}`);
-    return fetch(url, { signal, client });
+  const limit = new TimeLimit(name, settings);
+  const response = await connect({ ...settings, host: server.hostname, port: server.port }, async () => {
+    showMessage(trace, "fetch_client", name, nothing, `${init.method} ${url.href}`);
+    return await limit.step(fetch(url, init), () => "did not answer in time: is it the right host? It was silent for");
   });
   // The status and the headers are here. The content may still be on its way.
-  showMessage(trace, formatAddress(server), "fetch_client", nothing, `${response.status} ${response.statusText}`);
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for await (const part of response.body ?? []) {
-    total += part.length;
-    // Limit the decompressed size: a few compressed bytes can expand to gigabytes.
-    if (total > size << 20) throw new Failure(`the content is larger than ${size} MiB: raise --size`);
-    parts.push(part);
+  showMessage(trace, name, "fetch_client", nothing, `${response.status} ${response.statusText}`);
+  const content = response.body?.getReader();
+  try {
+    while (content) {
+      const { done, value } = await limit.step(content.read(), () => "sent nothing for");
+      if (done) break;
+      sink.write(value);
+    }
+  } catch (error) {
+    sink.discard();
+    throw error;
   }
-  return { response, content: concat(parts) };
+  sink.commit();
+  return response;
 }
 
-/** How to get a URL. `client` trusts other certificates than the usual ones. */
+/** A request for `fetch`. Its client trusts other certificates than the usual ones. */
+type Init = RequestInit & { client?: Deno.HttpClient };
+
 interface Settings {
+  readonly server: Address;
   readonly wait: number;
   readonly timeout: number;
+  readonly "max-time": number;
   readonly trace: TraceForm;
-  readonly size: number;
-  readonly client?: Deno.HttpClient;
 }
 
 const command = {
@@ -71,8 +64,9 @@ const command = {
   args: "[URL | /PATH]",
   options: {
     ...clientOptions(8000),
+    ...requestOptions,
     "json": flag("print one JSON object, for other programs"),
-    "size": integer(16, "the largest content to read, in MiB", 1, 1024),
+    "size": integer(16, "the largest content to show, in MiB", 1, 1024),
     "ca": caOption,
   },
 };
@@ -83,40 +77,81 @@ await run(command, async (flags) => {
     hostname: url.hostname.replace(/^\[|\]$/g, ""),
     port: Number(url.port || (url.protocol === "https:" ? 443 : 80)),
   };
+  const { method, fields, body } = await chosenRequest(flags);
   const caCerts = await readCertificates(flags.ca);
   const client = caCerts && Deno.createHttpClient({ caCerts });
+  const init = checked(url, { method, headers: fields, body: flags.data ? body : undefined, client });
+  const memory = flags.output ? undefined : memorySink(flags.size);
+  const sink = memory ?? await fileSink(flags.output);
   const start = performance.now();
-  const { response, content } = await get(url, server, { ...flags, client }).catch((error) => {
+  const response = await exchange(url, init, sink, { ...flags, server }).catch((error) => {
     throw explainFetch(error, server);
   });
   const ms = performance.now() - start;
-  if (flags.json) showJson(response, content);
-  else show(response, content, ms);
+  if (flags.json) showJson(response, memory?.content());
+  else show(response, memory?.content(), ms);
 });
 
-/** Prints a response for people. */
-function show(response: Response, content: Uint8Array, ms: number): void {
+/** The request as `fetch` takes it. @throws {Failure} with code 2 when `fetch` would refuse it. */
+function checked(url: URL, init: Init): Init {
+  try {
+    new Request(url, init);
+    return init;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new Failure(`fetch cannot send this request: ${printable(error.message)}`, 2);
+  }
+}
+
+/** Prints a response for people. Without `content` it is in a file. */
+function show(response: Response, content: Uint8Array | undefined, ms: number): void {
   const type = response.headers.get("content-type") ?? "";
-  const json = parseJson(content, type);
-  const size = count(content.length, "byte");
   console.log(`Status code: ${response.status} ${printable(response.statusText)}`);
   if (response.redirected) console.log(`Redirected to: ${printable(response.url)}`);
   console.log("Headers:");
   for (const [name, value] of response.headers) console.log(`  ${name}: ${printable(value)}`);
+  if (!content) return console.log(`The content is in the file, after ${ms.toFixed(1)} ms`);
+  const size = count(content.length, "byte");
   console.log("Content:");
-  const text = json ? JSON.stringify(json.value, null, 2) : decodeText(content)?.replace(/\n$/, "");
+  const text = indented(content, type) ?? decodeText(content)?.replace(/\n$/, "");
   if (text === undefined) console.log(`  ${size} of ${printable(type) || "unknown type"}`);
   else for (const line of text.split("\n")) console.log(`  ${printableLine(line)}`.trimEnd());
   console.log(`${size} in ${ms.toFixed(1)} ms`);
 }
 
 /** Prints a response as one JSON object. */
-function showJson({ url, status, statusText, headers }: Response, content: Uint8Array): void {
-  const json = parseJson(content, headers.get("content-type") ?? "");
+function showJson({ url, status, statusText, headers }: Response, content: Uint8Array | undefined): void {
+  const head = { url, status, statusText, headers: Object.fromEntries(headers) };
+  if (!content) return console.log(escapeInvisible(JSON.stringify(head)));
   const text = decodeText(content);
-  const body = json ? { json: json.value } : text !== undefined ? { text } : { base64: content.toBase64() };
-  const fields = Object.fromEntries(headers);
-  console.log(JSON.stringify({ url, status, statusText, headers: fields, bytes: content.length, ...body }));
+  const plain = text !== undefined ? { text } : { base64: content.toBase64() };
+  const json = parseJson(content, headers.get("content-type") ?? "");
+  const print = (body: object) => escapeInvisible(JSON.stringify({ ...head, bytes: content.length, ...body }));
+  console.log(json && unlessTooDeep(() => print({ json: json.value })) || print(plain));
+}
+
+/** JSON leaves some control characters and direction overrides as they are, which do harm in a terminal. */
+function escapeInvisible(json: string): string {
+  return json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
+    const units = char.split("").map((unit) => unit.charCodeAt(0).toString(16).padStart(4, "0"));
+    return `\\u${units.join("\\u")}`;
+  });
+}
+
+/** Content of a JSON type, indented; `undefined` for other content. */
+function indented(content: Uint8Array, type: string): string | undefined {
+  const json = parseJson(content, type);
+  return json && unlessTooDeep(() => JSON.stringify(json.value, null, 2));
+}
+
+/** What `stringify` returns; `undefined` when the value has so many levels that the stack is too small for them. */
+function unlessTooDeep(stringify: () => string): string | undefined {
+  try {
+    return stringify();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 function decodeText(content: Uint8Array): string | undefined {

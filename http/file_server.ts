@@ -11,52 +11,53 @@
  *
  * @module
  */
-import { bind, Failure, flag, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
+import { bind, Failure, flag, onStop, printable, run, seconds, serverOptions, text, within } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
 import { drainAndClose } from "../tcp/_drain_and_close.ts";
+import { certificateOf, certificateOptions, type CertificatePair } from "../tcp/_server_certificate.ts";
+import type { Stream } from "../tcp/_tls_server.ts";
 import { AccessLog } from "./_access_log.ts";
+import { isAllowedHost } from "./_allowed_host.ts";
+import { authorityOf } from "./_authority.ts";
 import { requestFraming } from "./_body.ts";
 import { buildResponse } from "./_build_response.ts";
 import { concat } from "./_concat.ts";
 import type { Range } from "./_conditions.ts";
 import { FileCache, MAX_SINGLE_WRITE } from "./_file_cache.ts";
 import { headLength, MessageError, parseRequest, type RequestHead } from "./_message.ts";
-import { encodeHead, type FileResponse, sizeOf, statusPage } from "./_response.ts";
-import { realFolder } from "./_site.ts";
+import { encodeHead, type FileResponse, MISDIRECTED, sizeOf, statusPage } from "./_response.ts";
+import { readMore, realFolder } from "./_site.ts";
 
 /** Serves the requests of one connection in order, until one side closes it. */
-async function serve(client: Client, server: Server): Promise<void> {
-  const { conn } = client;
-  conn.setNoDelay(true);
-  const reader = new BufferedReader(conn, 65_536, 2048);
+async function serve(connection: Connection, server: Server): Promise<void> {
+  const { client, stream } = connection;
+  const reader = new BufferedReader(stream, 65_536, 2048);
   try {
     while (true) {
-      server.states.set(client, reader.unread.length > 0 ? "receiving" : "idle");
+      connection.state = reader.unread.length > 0 ? "receiving" : "idle";
       let length = headLength(reader.unread);
       while (length < 0) {
         if (!await reader.fill()) return;
-        server.states.set(client, "receiving");
+        connection.state = "receiving";
         length = headLength(reader.unread);
       }
       const request = parseRequest(reader.unread.subarray(0, length));
       reader.consume(length); // what is behind it is the start of the next request
-      server.states.set(client, "responding");
+      connection.state = "responding";
       client.idleTicks = 0;
       // This server has no use for a body. It does not read one, so what follows it is not read either.
       const keepAlive = requestFraming(request).kind === "none" && wantsKeepAlive(request) && !server.clients.stopping;
-      await respond(client, server, request, keepAlive);
+      await respond(connection, server, request, keepAlive);
       client.idleTicks = 0;
-      if (!keepAlive || server.clients.stopping) return await drainAndClose(conn);
+      if (!keepAlive || server.clients.stopping) return await drainAndClose(stream);
     }
   } catch (error) {
     if (!(error instanceof MessageError)) throw error;
     // After a malformed request, the start of the next one is unknown: send the error and close.
-    await sendError(client, server, error.status, error.message);
-    await drainAndClose(conn);
-  } finally {
-    server.states.delete(client);
+    await sendError(connection, server, error.status, error.message);
+    await drainAndClose(stream);
   }
 }
 
@@ -65,24 +66,33 @@ const wantsKeepAlive = ({ minor, fields }: RequestHead) =>
   minor === 1 ? !fields.lists("connection", "close") : fields.lists("connection", "keep-alive");
 
 /** Responds to one request. */
-async function respond(client: Client, server: Server, request: RequestHead, keepAlive: boolean): Promise<void> {
+async function respond(
+  connection: Connection,
+  server: Server,
+  request: RequestHead,
+  keepAlive: boolean,
+): Promise<void> {
   const { cache, log } = server;
-  const cached = keepAlive ? cache.response(request) : undefined;
+  const { hostname } = connection.client.conn.remoteAddr;
+  const authority = authorityOf(request);
+  const isAllowed = authority === connection.authority || isAllowedHost(authority, server.hostname);
+  if (isAllowed) connection.authority = authority;
+  const cached = isAllowed && keepAlive ? cache.response(request) : undefined;
   if (cached) {
-    await write(client, cached.bytes);
-    return log.add(client.conn.remoteAddr.hostname, request, 200, cached.size);
+    await write(connection, cached.bytes);
+    return log.add(hostname, request, 200, cached.size);
   }
-  const response = await buildResponse(request, cache);
+  const response = isAllowed ? await buildResponse(request, cache) : statusPage(421, [], MISDIRECTED);
   using _file = response.file;
   const head = encodeHead(response, { minor: request.minor, keepAlive, cors: cache.cors });
   const body = request.method === "HEAD" ? [] : response.body;
-  await send(client, head, body, response.file, request.target);
-  log.add(client.conn.remoteAddr.hostname, request, response.status, sizeOf(body));
+  await send(connection, head, body, response.file, request.target);
+  log.add(hostname, request, response.status, sizeOf(body), response.why);
 }
 
 /** Sends a head and a body; `target` is its name in an error message. */
 async function send(
-  client: Client,
+  connection: Connection,
   head: Uint8Array,
   body: FileResponse["body"],
   file: Deno.FsFile | undefined,
@@ -90,45 +100,73 @@ async function send(
 ): Promise<void> {
   const [first] = body;
   if (body.length <= 1 && (!first || (first instanceof Uint8Array && first.length <= MAX_SINGLE_WRITE))) {
-    return await write(client, first ? concat([head, first]) : head);
+    return await write(connection, first ? concat([head, first]) : head);
   }
-  await write(client, head);
+  await write(connection, head);
   for (const part of body) {
-    if (part instanceof Uint8Array) await write(client, part);
-    else if (file) await sendRange(client, file, part, target);
+    if (part instanceof Uint8Array) await write(connection, part);
+    else if (file) await sendRange(connection, file, part, target);
   }
 }
 
 /** Sends a range of a file, a buffer at a time: as fast as the client reads, and never more of it in memory. */
-async function sendRange(client: Client, file: Deno.FsFile, { start, end }: Range, target: string): Promise<void> {
+async function sendRange(connection: Connection, file: Deno.FsFile, { start, end }: Range, target: string) {
   const buffer = new Uint8Array(Math.min(BUFFER_SIZE, end - start + 1));
   await file.seek(start, Deno.SeekMode.Start);
   for (let left = end - start + 1; left > 0;) {
-    const n = await file.read(buffer.subarray(0, Math.min(left, buffer.length)));
+    const n = await readMore(file, buffer.subarray(0, Math.min(left, buffer.length)));
     if (n === null) {
       // Content-Length is already sent: only an early close tells the client that the body is incomplete.
-      console.error(`file_server: ${printable(target)} became shorter while it was sent`);
+      console.error(`file_server: ${printable(target)} became shorter while it was sent, or unreadable`);
       throw new Failure("the file became shorter while it was sent");
     }
-    await write(client, buffer.subarray(0, n));
+    await write(connection, buffer.subarray(0, n));
     left -= n;
   }
 }
 
 /** Writes all bytes. Each write that makes progress resets the idle timeout, so a slow reader stays connected. */
-async function write(client: Client, data: Uint8Array): Promise<void> {
-  for (let written = 0; written < data.length;) {
-    written += await client.conn.write(data.subarray(written));
+async function write({ client, stream, isTls }: Connection, data: Uint8Array): Promise<void> {
+  // Under TLS a write ends when all of it is sent, so a record at a time shows the progress (RFC 8446 §5.1).
+  const most = isTls ? 16_384 : Infinity;
+  for (let rest = data; rest.length > 0;) {
+    rest = rest.subarray(await stream.write(rest.length > most ? rest.subarray(0, most) : rest));
     client.idleTicks = 0;
   }
 }
 
 /** Sends an error response: the request was malformed, or it did not arrive in time. */
-async function sendError(client: Client, { log, cache }: Server, status: number, why: string): Promise<void> {
+async function sendError(connection: Connection, { log, cache }: Server, status: number, why: string): Promise<void> {
   const response = statusPage(status, [], why);
   const head = encodeHead(response, { minor: 1, keepAlive: false, cors: cache.cors });
-  log.add(client.conn.remoteAddr.hostname, undefined, status, sizeOf(response.body));
-  await send(client, head, response.body, undefined, "");
+  log.addFault(connection.client.conn.remoteAddr.hostname, why, status, sizeOf(response.body));
+  await send(connection, head, response.body, undefined, "");
+}
+
+/** One client's connection. */
+interface Connection {
+  readonly client: Client;
+  /** What carries the requests and responses: the TCP connection, or TLS on it. */
+  readonly stream: Stream;
+  readonly isTls: boolean;
+  /** Whether it may be closed at once, or is owed a response. */
+  state: "idle" | "receiving" | "responding";
+  /** The authority of the last request that was allowed. */
+  authority: string | undefined;
+}
+
+/** Opens the connection of a client, with its TLS handshake if there is a certificate. */
+async function open(client: Client, { startTls, log }: Server): Promise<Connection> {
+  const { conn } = client;
+  conn.setNoDelay(true);
+  const rest = { client, isTls: startTls !== undefined, state: "idle", authority: undefined } as const;
+  if (!startTls) return { ...rest, stream: conn };
+  try {
+    return { ...rest, stream: await startTls(conn) };
+  } catch (error) {
+    if (error instanceof Failure) log.addFault(conn.remoteAddr.hostname, error.message);
+    throw error;
+  }
 }
 
 /** What the connections of one server share. */
@@ -136,8 +174,11 @@ interface Server {
   readonly clients: Clients;
   readonly cache: FileCache;
   readonly log: AccessLog;
-  /** What each connection is doing: whether it may be closed at once, or is owed a response. */
-  readonly states: Map<Client, "idle" | "receiving" | "responding">;
+  readonly connections: Map<Client, Connection>;
+  /** The address that it listens on. */
+  readonly hostname: string;
+  /** Does the server's part of a TLS handshake, if there is a certificate. */
+  readonly startTls: ((conn: Deno.TcpConn) => Promise<Stream>) | undefined;
 }
 
 /** How much of a file is in memory while it is sent, in bytes. */
@@ -147,40 +188,63 @@ const command = {
   name: "file_server",
   about: "Serves the files of a folder over HTTP.",
   run: "deno run -N=127.0.0.1 -R=. http/file_server.ts",
+  args: "[FOLDER]",
   options: {
     ...serverOptions(8000, ""),
     "timeout": seconds(30, "how long a request may take, and a client may be idle; 0: no limit"),
-    "root": text(".", "the folder whose files are served", "DIR"),
+    "root": text("", "the folder whose files are served, as FOLDER", "DIR"),
     "dotfiles": flag("also serve files whose names start with a dot"),
     "follow-symlinks": flag("follow symbolic links that lead outside the folder"),
     "cors": flag("let scripts of every web site read the files"),
     "quiet": flag("no access log"),
+    ...certificateOptions,
     "max-clients": maxClients(10_000),
   },
 };
 
 await run(command, async (flags) => {
-  const root = await realFolder(flags.root);
+  const [folder, second] = flags.root ? [flags.root, ...flags.args] : flags.args;
+  if (second !== undefined) throw new Failure(`one folder is enough: unexpected argument ${printable(second)}`, 2);
+  const root = await realFolder(folder ?? ".");
   const site = { root, dotfiles: flags.dotfiles, followSymlinks: flags["follow-symlinks"] };
+  const pair = await certificateOf(flags, "fetch-client --ca");
   const clients = new Clients(flags, {
-    log: () => {}, // the access log has what is worth a line
+    // The access log has what is worth a line about a client: such a line begins with an address.
+    log: (line) => /^[\d[]/.test(line) || console.log(line),
     descriptors: 2, // the connection, and a file that is too large for the cache
     async onIdle(client) {
       // Between two requests there is nothing to say. Inside one it is 408 (RFC 9110 §15.5.9).
-      if (server.states.get(client) !== "receiving") return;
-      await sendError(client, server, 408, `the request was not complete after ${flags.timeout} s`);
+      const connection = server.connections.get(client);
+      if (connection?.state !== "receiving") return;
+      const sent = sendError(connection, server, 408, `the request was not complete after ${flags.timeout} s`);
+      await within(2, sent, () => {}); // the client may not read it
     },
     onInterrupt() {
-      for (const [client, state] of server.states) if (state === "idle") clients.close(client);
+      for (const [client, { state }] of server.connections) if (state === "idle") clients.close(client);
     },
   });
-  const log = new AccessLog(!flags.quiet);
-  const server: Server = { clients, cache: new FileCache(site, flags.cors), log, states: new Map() };
   onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
-  announce("File server", listener.addr);
+  const server: Server = {
+    ...{ clients, cache: new FileCache(site, flags.cors), log: new AccessLog(!flags.quiet), connections: new Map() },
+    ...{ hostname: listener.addr.hostname, startTls: pair && await tlsStarter(pair) },
+  };
+  announce(pair ? "File server with TLS" : "File server", listener.addr);
 
-  for await (const conn of clients.accept(listener)) clients.serve(conn, (client) => serve(client, server));
+  for await (const conn of clients.accept(listener)) {
+    clients.serve(conn, async (client) => {
+      const connection = await open(client, server);
+      server.connections.set(client, connection);
+      await serve(connection, server).finally(() => server.connections.delete(client));
+    });
+  }
   await clients.finished();
-  log.flush();
+  server.log.flush();
 });
+
+/** node:tls is loaded only where it is used: it costs start-up time, and every server a little speed. */
+async function tlsStarter(pair: CertificatePair): Promise<Server["startTls"]> {
+  const { startTlsServer, tlsContext } = await import("../tcp/_tls_server.ts");
+  const context = tlsContext(pair);
+  return (conn) => startTlsServer(conn, context);
+}

@@ -18,25 +18,28 @@ import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients } from "../tcp/_clients.ts";
 import { drainAndClose } from "../tcp/_drain_and_close.ts";
 import { writeAll } from "../tcp/_write_all.ts";
+import { isAllowedHost } from "./_allowed_host.ts";
+import { authorityOf } from "./_authority.ts";
 import { requestFraming } from "./_body.ts";
 import { concat } from "./_concat.ts";
 import { encodeResponse, Fields, headLength, MessageError, parseRequest, type RequestHead } from "./_message.ts";
 import { folderPath, parseTargetPath } from "./_path.ts";
 import { reasonPhrase } from "./_reason_phrase.ts";
-import { findFileOrIndex, openChecked, realFolder, type Site } from "./_site.ts";
+import { MISDIRECTED } from "./_response.ts";
+import { FileError, findFileOrIndex, openChecked, readMore, realFolder, type Site } from "./_site.ts";
 
-/** Receives one request and responds to it. */
-async function exchange(client: Client, site: Site): Promise<void> {
+/** Receives one request and responds to it. `hostname` is the address that the server listens on. */
+async function exchange(client: Client, site: Site, hostname: string): Promise<void> {
   const { conn, name } = client;
   let line = "";
   try {
     const request = await receive(conn);
     if (request === undefined) return console.log(`${name} closed the connection without a request`);
     line = `${request.method} ${request.target}`;
-    const status = await respond(client, request, site);
+    const status = await respond(client, request, site, hostname);
     console.log(`${name} "${printable(line)}" ${status} ${reasonPhrase(status)}`);
   } catch (error) {
-    if (!(error instanceof MessageError)) throw error;
+    if (!(error instanceof MessageError || error instanceof FileError)) throw error;
     const { status, message } = error;
     console.log(`${name} "${printable(line)}" ${status} ${reasonPhrase(status)}: ${message}`);
     await sendText(conn, line.startsWith("HEAD "), status, `${message}\n`);
@@ -56,10 +59,13 @@ async function receive(conn: Deno.TcpConn): Promise<RequestHead | undefined> {
 }
 
 /** Responds to a request. Returns the status code of the response. */
-async function respond(client: Client, request: RequestHead, site: Site): Promise<number> {
+async function respond(client: Client, request: RequestHead, site: Site, hostname: string): Promise<number> {
   const { conn } = client;
   requestFraming(request); // the body is ignored, but ambiguous framing is still an error
   const isHead = request.method === "HEAD";
+  if (!isAllowedHost(authorityOf(request), hostname)) {
+    return await sendText(conn, isHead, 421, `${MISDIRECTED}\n`);
+  }
   if (request.method !== "GET" && !isHead) return await sendText(conn, isHead, 405, "", [["Allow", "GET, HEAD"]]);
   const segments = parseTargetPath(request.target);
   const found = await findFileOrIndex(site, segments);
@@ -87,7 +93,7 @@ async function respond(client: Client, request: RequestHead, site: Site): Promis
 async function sendFile(client: Client, file: Deno.FsFile, size: number, name: string): Promise<void> {
   const buffer = new Uint8Array(16_384);
   for (let left = size; left > 0;) {
-    const n = await file.read(buffer.subarray(0, Math.min(left, buffer.length)));
+    const n = await readMore(file, buffer.subarray(0, Math.min(left, buffer.length)));
     // Content-Length is already sent: only an early close tells the client that the body is incomplete.
     if (n === null) {
       throw new Failure(`did not get all of ${printable(name)}: the file became shorter while it was sent`);
@@ -142,7 +148,7 @@ await run(command, async (flags) => {
 
   for await (const conn of clients.accept(listener)) {
     // Awaited: the next client is accepted when this one is done. In the meantime the kernel's queue holds it.
-    await clients.serve(conn, (client) => exchange(client, site));
+    await clients.serve(conn, (client) => exchange(client, site, listener.addr.hostname));
   }
   await clients.finished();
 });

@@ -7,34 +7,24 @@
  * First terminal: `deno run -N=127.0.0.1 -R=http http/one_request_server.ts`. This one:
  * `deno run -N=127.0.0.1 http/raw_client.ts /about.txt`. Both at once: `deno task http:raw`.
  * A server on the internet: `deno run -N http/raw_client.ts --follow https://example.com/`.
- * RFC 9112. API: Deno.connect, Deno.connectTls.
+ * RFC 9112. API: Deno.connect, Deno.startTls.
  *
  * @module
  */
-import {
-  type Address,
-  clientOptions,
-  connect,
-  count,
-  explain,
-  Failure,
-  flag,
-  formatAddress,
-  list,
-  printable,
-  run,
-  text,
-  within,
-} from "../cli.ts";
+import { type Address, clientOptions, connect, count, explain, Failure, flag, formatAddress } from "../cli.ts";
+import { printable, run, type TraceForm, within } from "../cli.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { progress } from "../tcp/_progress.ts";
-import { caOption, explainTls, readCertificates } from "../tcp/_tls_client.ts";
+import { caOption, readCertificates } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
-import { writeAll } from "../tcp/_write_all.ts";
 import { Body, responseFraming } from "./_body.ts";
 import { type BodySink, fileSink, terminalSink } from "./_body_sink.ts";
 import { concat } from "./_concat.ts";
-import { encodeRequest, Fields, headLength, MessageError, parseResponse, type ResponseHead } from "./_message.ts";
+import { headLength, MessageError, parseResponse, type ResponseHead } from "./_message.ts";
+import { type Destination, encode, parseDestination, type RawRequest, redirect } from "./_raw_request.ts";
+import { chosenRequest, requestOptions } from "./_request_options.ts";
+import { TimeLimit } from "./_time_limit.ts";
+import { explainHandshake } from "./_tls_errors.ts";
 
 /** Sends a request, and shows the response to it. Returns the head of the response. */
 async function exchange(conn: Deno.Conn, request: RawRequest, settings: Settings): Promise<ResponseHead> {
@@ -43,45 +33,95 @@ async function exchange(conn: Deno.Conn, request: RawRequest, settings: Settings
     console.log(`> ${printable(line)}`.trimEnd());
   }
   console.log(">");
-  await writeAll(conn, concat([head, request.body]));
+  const server = new Server(conn, request.server, settings);
+  await server.send(concat([head, request.body]));
 
-  const reader = new BufferedReader(conn, 65_536, 65_536);
-  const from = formatAddress(request.server);
-  const fill = () => within(settings.timeout, reader.fill(), `${from} sent nothing for ${settings.timeout} s`);
-  let response: ResponseHead;
-  do { // any number of 1xx responses may come before the final one (RFC 9110 §15.2)
-    response = await receiveHead(reader, fill, from);
-    console.log(`< HTTP/1.${response.minor} ${response.status} ${printable(response.reason)}`.trimEnd());
-    for (const [name, value] of response.fields) console.log(`< ${name}: ${printable(value)}`);
-    console.log("<");
-  } while (response.status < 200 && response.status !== 101);
-  await receiveBody(reader, fill, response, request.method, settings.output);
+  let response = await server.receiveHead();
+  show(response);
+  // Interim responses may come before the final one (RFC 9110 §15.2).
+  for (let interim = 1; response.status < 200 && response.status !== 101; interim++) {
+    if (interim > MAX_INTERIM) {
+      throw new Failure(`${server.name} sent more than ${MAX_INTERIM} interim responses (1xx)`);
+    }
+    response = await server.receiveHead();
+    show(response);
+  }
+  await receiveBody(server, response, request.method, settings.output);
   return response;
 }
 
-/** Reads bytes until the empty line that ends a head. What comes behind it stays in the reader. */
-async function receiveHead(reader: BufferedReader, fill: () => Promise<boolean>, from: string): Promise<ResponseHead> {
-  let length = headLength(reader.unread);
-  while (length < 0) {
-    if (!await fill()) {
-      const when = reader.unread.length > 0 ? "before the response was complete" : "without sending a response";
-      throw new Failure(`${from} closed the connection ${when}`);
-    }
-    length = headLength(reader.unread);
+/** The most 1xx responses before the final one. */
+const MAX_INTERIM = 10;
+
+function show({ minor, status, reason, fields }: ResponseHead): void {
+  console.log(`< HTTP/1.${minor} ${status} ${printable(reason)}`.trimEnd());
+  for (const [name, value] of fields) console.log(`< ${name}: ${printable(value)}`);
+  console.log("<");
+}
+
+/** The connection to a server. Each step, such as a write or a whole head, has a limit, and so have all of them together. */
+class Server {
+  readonly name: string;
+  readonly reader: BufferedReader;
+  readonly #conn: Deno.Conn;
+  readonly #limit: TimeLimit;
+  #firstFill: Promise<boolean> | undefined;
+
+  constructor(conn: Deno.Conn, addr: Address, settings: Settings) {
+    this.name = formatAddress(addr);
+    this.reader = new BufferedReader(conn, 65_536, 65_536);
+    this.#conn = conn;
+    this.#limit = new TimeLimit(this.name, settings);
   }
-  const response = parseResponse(reader.unread.subarray(0, length));
-  reader.consume(length);
-  return response;
+
+  /** Writes a request. A server may respond before it has read all of a body, and then close: that ends the writing. */
+  async send(bytes: Uint8Array): Promise<void> {
+    const response = this.reader.fill();
+    this.#firstFill = response;
+    const write = async () => {
+      for (let written = 0; written < bytes.length;) {
+        written += await this.#limit.step(this.#conn.write(bytes.subarray(written)), () => "took nothing for");
+      }
+    };
+    const written = write().catch(async (error) => {
+      if (error instanceof Failure) throw error;
+      await response; // the connection was reset, but the response to it may be here
+    });
+    await Promise.race([written, response]);
+  }
+
+  /** Reads more bytes. Returns false at the end of the stream. */
+  async fill(): Promise<boolean> {
+    const filled = this.#firstFill ?? this.reader.fill();
+    this.#firstFill = undefined;
+    return await this.#limit.step(filled, () => "sent nothing for");
+  }
+
+  /** Reads bytes until the empty line that ends a head. What comes behind it stays in the reader. */
+  async receiveHead(): Promise<ResponseHead> {
+    const late = () => this.reader.unread.length > 0 ? "did not send a whole head in" : "sent nothing for";
+    const length = await this.#limit.step(this.#fillHead(), late);
+    const response = parseResponse(this.reader.unread.subarray(0, length));
+    this.reader.consume(length);
+    return response;
+  }
+
+  async #fillHead(): Promise<number> {
+    let length = headLength(this.reader.unread);
+    while (length < 0) {
+      if (!await this.fill()) {
+        const when = this.reader.unread.length > 0 ? "before the response was complete" : "without sending a response";
+        throw new Failure(`${this.name} closed the connection ${when}`);
+      }
+      length = headLength(this.reader.unread);
+    }
+    return length;
+  }
 }
 
 /** Reads the body of a response into a file or to the terminal, and tells how it ended. */
-async function receiveBody(
-  reader: BufferedReader,
-  fill: () => Promise<boolean>,
-  response: ResponseHead,
-  method: string,
-  output: string,
-): Promise<void> {
+async function receiveBody(server: Server, response: ResponseHead, method: string, output: string): Promise<void> {
+  const { reader } = server;
   const framing = responseFraming(response, method);
   const body = new Body(framing);
   const sink: BodySink = output ? await fileSink(output) : terminalSink();
@@ -91,7 +131,7 @@ async function receiveBody(
       reader.consume(body.push(reader.unread, (data) => sink.write(data)));
       showProgress(body.size);
       if (body.done) break;
-      if (!await fill()) body.end();
+      if (!await server.fill()) body.end();
     }
   } catch (error) {
     sink.discard();
@@ -109,22 +149,11 @@ async function receiveBody(
   console.log(`body: ${end[framing.kind]}`);
 }
 
-/** A request, and the server that it goes to. */
-interface RawRequest extends Destination {
-  readonly method: string;
-  readonly fields: readonly [name: string, value: string][];
-  readonly body: Uint8Array<ArrayBuffer>;
-}
-
-/** The server, and the request target as it stands in the request line. */
-interface Destination {
-  readonly tls: boolean;
-  readonly server: Address;
-  readonly target: string;
-}
-
 interface Settings {
+  readonly wait: number;
   readonly timeout: number;
+  readonly "max-time": number;
+  readonly trace: TraceForm;
   readonly output: string;
 }
 
@@ -135,100 +164,47 @@ const command = {
   args: "[URL | /PATH]",
   options: {
     ...clientOptions(8080),
-    "method": text("", "the request's method (GET, or POST with --data)", "METHOD"),
-    "header": list("a field of the request, 'Name: value'", "FIELD", "H"),
-    "data": text("", "the request's body"),
+    ...requestOptions,
     "follow": flag("follow redirects, at most ten"),
-    "output": text("", "write the body to FILE", "FILE"),
     "ca": caOption,
   },
 };
 
 await run(command, async (flags) => {
-  const { host, port } = flags;
-  let request: RawRequest = {
-    ...parseDestination(flags.args[0] ?? "/", { hostname: host, port }),
-    method: flags.method || (flags.data ? "POST" : "GET"),
-    fields: flags.header.map(parseField),
-    body: new TextEncoder().encode(flags.data),
-  };
+  const { host, port, follow } = flags;
+  const destination = parseDestination(flags.args[0] ?? "/", { hostname: host, port });
+  let request: RawRequest = { ...destination, ...await chosenRequest(flags) };
   encode(request); // a malformed request is wrong usage: say so before anything is opened
   const caCerts = await readCertificates(flags.ca);
 
   for (let redirects = 0;; redirects++) {
     const { tls, server } = request;
-    const target = { ...flags, host: server.hostname, port: server.port };
     try {
-      const dialTls = (addr: Address) => Deno.connectTls({ ...addr, caCerts });
-      using conn = traced(await (tls ? connect(target, dialTls) : connect(target, Deno.connect)), flags.trace);
+      using conn = await open(request, flags, caCerts);
       const response = await exchange(conn, request, flags);
       const location = response.fields.get("location");
-      if (!flags.follow || response.status < 300 || response.status > 399 || location === undefined) return;
+      if (!follow || response.status < 300 || response.status > 399 || location === undefined) return;
       if (redirects === 10) throw new Failure("stopped after ten redirects");
       request = redirect(request, location, response.status);
       console.log();
     } catch (error) {
-      if (!(error instanceof MessageError)) throw tls ? explainTls(error, server) : explain(error, server);
+      if (!(error instanceof MessageError)) throw tls ? explainHandshake(error, server) : explain(error, server);
       throw new Failure(`${formatAddress(server)} broke the protocol: ${error.message}`);
     }
   }
 });
 
-/** The bytes of a request's head, with default fields. @throws {Failure} with code 2 when the request is malformed. */
-function encode({ tls, server, method, target, fields, body }: RawRequest): Uint8Array<ArrayBuffer> {
-  const defaults: [string, string][] = [
-    ["Host", formatAddress(server).replace(tls ? /:443$/ : /:80$/, "")],
-    ["User-Agent", "socketlab"],
-    ["Accept", "*/*"],
-    ["Connection", "close"],
-  ];
-  if (body.length > 0) {
-    defaults.push(["Content-Type", "application/x-www-form-urlencoded"], ["Content-Length", `${body.length}`]);
-  }
-  const isGiven = (name: string) => fields.some(([given]) => given.toLowerCase() === name.toLowerCase());
+/** Connects to the server of a request, with a TLS handshake for https. */
+async function open({ tls, server }: Destination, settings: Settings, caCerts: string[] | undefined) {
+  const tcp = await connect({ ...settings, host: server.hostname, port: server.port }, Deno.connect);
+  if (!tls) return traced(tcp, settings.trace);
+  const late = `${formatAddress(server)} did not finish the TLS handshake in ${settings.timeout} s`;
+  const conn = await Deno.startTls(tcp, { hostname: server.hostname, caCerts });
   try {
-    const all = new Fields([...defaults.filter(([name]) => !isGiven(name)), ...fields]);
-    return encodeRequest({ method, target, fields: all });
+    await within(settings.timeout, conn.handshake(), late);
   } catch (error) {
-    if (error instanceof MessageError) throw new Failure(error.message, 2);
+    conn.close();
     throw error;
   }
-}
-
-/** The request that follows a redirect. */
-function redirect(request: RawRequest, location: string, status: number): RawRequest {
-  const { tls, server, target } = request;
-  const from = new URL(target, `${tls ? "https" : "http"}://${formatAddress(server)}`);
-  if (!URL.canParse(location, from.href)) {
-    throw new Failure(`${formatAddress(server)} redirects to ${printable(location)}, which is not a URL`);
-  }
-  const to = new URL(location, from);
-  let { method, fields, body } = request;
-  // Do not send credentials and cookies to another origin.
-  if (to.origin !== from.origin) fields = fields.filter(([name]) => !/^(authorization|cookie|host)$/i.test(name));
-  // 307 and 308 repeat the method and the body. After 301, 302 and 303 clients send a GET (RFC 9110 §15.4).
-  if (status < 307 && method !== "HEAD") {
-    [method, body] = ["GET", new Uint8Array()];
-    fields = fields.filter(([name]) => !/^content-/i.test(name));
-  }
-  return { ...parseDestination(to.href, server), method, fields, body };
-}
-
-function parseField(line: string): [string, string] {
-  const [, name, value] = /^([^:\s]+):[ \t]*(.*)$/s.exec(line) ?? [];
-  if (name !== undefined && value !== undefined) return [name, value];
-  throw new Failure(`--header needs 'Name: value', not ${printable(line)}`, 2);
-}
-
-/** Parses a URL, or a path on `server`. A path is sent just as it was given, dots and all; a URL is normalized. */
-function parseDestination(given: string, server: Address): Destination {
-  if (given.startsWith("/")) return { tls: false, server, target: given };
-  const url = URL.canParse(given) ? new URL(given) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) {
-    const forms = "a URL starts with http:// or https://, a path with /";
-    throw new Failure(`${printable(given)} is not a URL or a path: ${forms}`, 2);
-  }
-  const tls = url.protocol === "https:";
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  return { tls, server: { hostname, port: Number(url.port || (tls ? 443 : 80)) }, target: url.pathname + url.search };
+  return traced(conn, settings.trace);
 }

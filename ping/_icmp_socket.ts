@@ -8,7 +8,7 @@
  */
 import { Failure } from "../cli.ts";
 import { printAddress } from "../udp/_address.ts";
-import { type IpVersion, stripIpv4Header } from "./_icmp.ts";
+import { decodeMessage, encodeEchoRequest, type IpVersion, stripIpv4Header } from "./_icmp.ts";
 import { hasRecvmsg, MessageBuffer, timespec } from "./_recvmsg.ts";
 
 const linux = Deno.build.os === "linux";
@@ -65,6 +65,16 @@ export function elapsed(sent: Moment, received: Moment = { steady: performance.n
   if (sent.kernel === undefined || received.kernel === undefined) return steady;
   const exact = Number(received.kernel - sent.kernel) / 1e6;
   return exact >= 0 && exact <= steady ? exact : steady;
+}
+
+/**
+ * True when so many milliseconds have passed since `sent`, and `packet`, the last one received, is not of that time. What
+ * arrived in time counts, even when this script reads it late: it may wait behind older packets.
+ */
+export function isOver(sent: Moment, limit: number, packet?: Packet): boolean {
+  const arrived = packet?.received.kernel;
+  if (arrived === undefined || sent.kernel === undefined) return elapsed(sent, packet?.received) >= limit;
+  return Number(arrived - sent.kernel) / 1e6 >= limit;
 }
 
 export class IcmpSocket {
@@ -183,7 +193,11 @@ export class IcmpSocket {
       n = Number(recvfrom(this.#fd, packet, BigInt(packet.length), MSG_DONTWAIT, sender, size));
     }
     const steady = performance.now();
-    if (n < 0) return undefined;
+    return n < 0 ? undefined : this.#received(n, steady);
+  }
+
+  /** The packet of `n` bytes in the buffer. */
+  #received(n: number, steady: number): Packet {
     const { arrived, ttl } = this.#message?.control() ?? {};
     const packet = this.#message?.packet(n) ?? this.#packet.slice(0, n);
     const sender = this.#message?.sender ?? this.#sender;
@@ -194,12 +208,15 @@ export class IcmpSocket {
     return { from, ttl, message: packet, ...headed, received };
   }
 
-  /** Calls each function once in a way that does nothing, so that the first request pays for no compilation. */
+  /** Runs once what runs between a request and its reply, so that the first request pays for no compilation. */
   #warmUp(): void {
-    const { sendto } = this.#library.symbols;
-    this.#library.symbols.clock_gettime(CLOCK_REALTIME, this.#clock);
+    const { clock_gettime, sendto } = this.#library.symbols;
+    clock_gettime(CLOCK_REALTIME, this.#clock);
     sendto(-1, this.#sender, 0n, 0, this.#sender, this.#sender.length); // no such descriptor
     this.#receiveNow();
+    this.#received(0, performance.now());
+    const payload = new Uint8Array(56);
+    decodeMessage(this.version, encodeEchoRequest(this.version, { identifier: 0, sequence: 0, payload }));
   }
 
   #setOption(level: number, option: number, value: number): boolean {

@@ -14,13 +14,14 @@
 import { count, flag, integer, onStop, printable, run, seconds } from "../cli.ts";
 import { hostArgument } from "./_host.ts";
 import { decodeMessage, type Echo, encodeEchoRequest } from "./_icmp.ts";
-import { elapsed, IcmpSocket, type Moment, type Packet } from "./_icmp_socket.ts";
+import { elapsed, IcmpSocket, isOver, type Moment, type Packet } from "./_icmp_socket.ts";
 import { resolve } from "./_resolve.ts";
 import { plot, statistics, summary } from "./_statistics.ts";
 
 /** Sends the requests, one per interval, and waits for the reply to each. The times are then in `pinger.times`. */
 async function ping(pinger: Pinger, address: Uint8Array, requests: number, interval: number): Promise<void> {
   const { socket, timeout } = pinger;
+  await receive(pinger, { steady: performance.now() }, 0); // compiled here, and not while the first reply waits
   for (let i = 0; i < requests && !pinger.stopping; i++) {
     const payload = Uint8Array.from({ length: pinger.size }, (_, at) => at);
     payload.set(pinger.secret);
@@ -41,8 +42,7 @@ async function receive(pinger: Pinger, sent: Moment, limit: number, awaited?: nu
     packet = await pinger.socket.receive(sent.steady + limit * 1000);
     if (packet) take(pinger, packet);
     if (awaited !== undefined && pinger.answered.has(awaited)) return;
-    // What arrived in time counts, even when this script reads it late.
-  } while (!pinger.stopping && elapsed(sent, packet?.received) < limit * 1000);
+  } while (!pinger.stopping && !isOver(sent, limit * 1000, packet));
 }
 
 /** If a packet is the reply to one of the requests, stores the round-trip time. */

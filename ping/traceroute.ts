@@ -13,13 +13,14 @@
 import { count, Failure, flag, integer, printable, run, seconds } from "../cli.ts";
 import { hostArgument } from "./_host.ts";
 import { decodeMessage, encodeEchoRequest } from "./_icmp.ts";
-import { elapsed, IcmpSocket, type Moment, type Packet } from "./_icmp_socket.ts";
+import { elapsed, IcmpSocket, isOver, type Moment, type Packet } from "./_icmp_socket.ts";
 import { resolve } from "./_resolve.ts";
 
 /** Prints a line for each TTL from 1 on, until the destination replies or a router knows no path to it. */
 async function traceroute(trace: Trace, address: Uint8Array, flags: Settings): Promise<void> {
   const { socket, answers } = trace;
-  for (let ttl = 1; ttl <= flags.hops && !isOver(trace); ttl++) {
+  await receive(trace, { steady: performance.now() }, 0); // compiled here, and not while the first answer waits
+  for (let ttl = 1; ttl <= flags.hops && !hasEnded(trace); ttl++) {
     socket.setTtl(ttl);
     const first = answers.length;
     for (let i = 0; i < flags.count && !trace.unreachable; i++) {
@@ -43,8 +44,7 @@ async function receive(trace: Trace, sent: Moment, limit: number): Promise<void>
     packet = await trace.socket.receive(sent.steady + limit * 1000);
     if (packet) take(trace, packet);
     if (trace.answers.at(-1) || trace.unreachable) return;
-    // What arrived in time counts, even when this script reads it late.
-  } while (elapsed(sent, packet?.received) < limit * 1000);
+  } while (!isOver(sent, limit * 1000, packet));
 }
 
 /** If a packet answers one of the requests, stores the answer with its request. */
@@ -82,7 +82,7 @@ interface Trace {
   unreachable: string;
 }
 
-const isOver = ({ reached, unreachable }: Trace) => reached || unreachable !== "";
+const hasEnded = ({ reached, unreachable }: Trace) => reached || unreachable !== "";
 
 interface Settings {
   readonly hops: number;

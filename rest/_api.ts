@@ -5,10 +5,10 @@
  * @module
  */
 import { ifMatch, ifNoneMatch } from "jsr:@std/http@1/etag";
-import { within } from "../cli.ts";
+import { printable, within } from "../cli.ts";
 import { Problem } from "./_problem.ts";
 import { DuplicateEmail, type Store, StoreUnavailable, VersionConflict, type VersionedUser } from "./_store.ts";
-import { InvalidUser, parseInput, parsePatch, type UserInput } from "./_user.ts";
+import { InvalidUser, isShort, parseInput, parsePatch, type UserInput } from "./_user.ts";
 
 /** The limits of a request's body. */
 export interface Limits {
@@ -78,7 +78,7 @@ export async function listUsers({ searchParams }: URL, store: Store): Promise<Re
   const limit = number("limit", PAGE_SIZE.default, 1, PAGE_SIZE.max);
   const after = number("after", 0, 0, Number.MAX_SAFE_INTEGER);
   const q = searchParams.get("q") ?? "";
-  if (q.length > 100) throw new Problem(400, "q must have at most 100 characters");
+  if (!isShort(q, 100)) throw new Problem(400, "q must have at most 100 characters");
   if (q.includes("\0")) throw new Problem(400, "q must not contain a NUL character");
   // One user more than the limit shows whether there is another page.
   const users = await store.list({ limit: limit + 1, after, q });
@@ -124,8 +124,9 @@ async function readJson(request: Request, limits: Limits, types: string[]): Prom
     const accept = request.method === "PATCH" ? { "accept-patch": types.join(", ") } : undefined; // RFC 5789 §3.1
     throw new Problem(415, `Content-Type must be ${types.join(" or ")}`, accept);
   }
-  if (request.headers.has("content-encoding")) {
-    throw new Problem(415, "compressed bodies (Content-Encoding) are not accepted");
+  const coding = request.headers.get("content-encoding") ?? "identity"; // "identity": not compressed (RFC 9110 §12.5.3)
+  if (!/^(identity|[\s,])*$/i.test(coding)) {
+    throw new Problem(415, "compressed bodies (Content-Encoding) are not accepted", { "accept-encoding": "identity" });
   }
   const body = await readBody(request, limits);
   try {
@@ -179,7 +180,10 @@ function toProblem(error: unknown): Problem {
     return new Problem(412, "the user was changed after you read it: GET it again and repeat your change");
   }
   if (error instanceof InvalidUser) return new Problem(422, error.message, {}, error.errors);
-  if (error instanceof StoreUnavailable) return new Problem(error.status, error.message, { "retry-after": "5" });
+  if (error instanceof StoreUnavailable) {
+    if (error.cause instanceof Error) console.error(`database: ${printable(error.cause.message)}`);
+    return new Problem(error.status, error.message, { "retry-after": "5" });
+  }
   console.error(error);
   return new Problem(500, "internal error: see the server's log"); // the client must not learn the details
 }

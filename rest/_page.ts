@@ -7,7 +7,7 @@ import { page, pagePolicy } from "../http/_page.ts";
 import { script } from "./_page_script.ts";
 
 const endpoints = [
-  ["GET", "/users?limit=20&amp;after=0&amp;q=", "list"],
+  ["GET", "/users<wbr>?limit=20<wbr>&amp;after=0<wbr>&amp;q=", "list"],
   ["POST", "/users", "create"],
   ["GET", "/users/{id}", "read"],
   ["PUT", "/users/{id}", "replace"],
@@ -23,8 +23,20 @@ const usersPage = page({
 h1 { font-size: 1.5rem; }
 form { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: end; }
 label { display: grid; flex: 1 1 12rem; font-size: 0.875rem; }
-input, button { font: inherit; padding: 0.4rem 0.6rem; }
+input { font-size: 1rem; }
+td { overflow-wrap: break-word; }
+#find { margin-bottom: 0.75rem; }
+#users td:nth-child(3) { overflow-wrap: anywhere; }
+#users td:nth-child(4) { text-align: end; }
 #status { min-height: 1.5em; }
+@media (max-width: 36rem) { /* a user's email goes below the name */
+  #list thead { position: absolute; clip-path: inset(50%); }
+  #users tr { display: grid; grid-template-columns: auto minmax(0, 1fr) auto; border-bottom: 1px solid var(--line); }
+  #users td { border: 0; }
+  #users td:nth-child(1), #users td:nth-child(4) { grid-row: 1 / 3; }
+  #users td:nth-child(3) { grid-area: 2 / 2; padding-top: 0; }
+  #users td:nth-child(4) { grid-column: 3; align-self: center; }
+}
 `,
   body: `<h1>Users API</h1>
 <table>
@@ -41,11 +53,13 @@ ${endpoints.join("\n")}
 <button>Add</button>
 </form>
 <p id="status" role="status"></p>
-<h2>Users</h2>
-<form id="find"><label>Search <input name="q" type="search"></label></form>
-<table>
-<thead><tr><th>Id</th><th>Name</th><th>Email</th><th></th></tr></thead>
-<tbody id="users"></tbody>
+<h2 id="heading">Users</h2>
+<form id="find"><label>Search <input name="q" type="search" autocomplete="off"></label></form>
+<!-- The roles are those of the elements. They are written down because browsers forget them where the rows become grids. -->
+<table id="list" role="table" aria-labelledby="heading">
+<thead role="rowgroup"><tr role="row"><th role="columnheader">Id</th><th role="columnheader">Name</th>
+<th role="columnheader">Email</th><th role="columnheader"><span class="hidden-text">Action</span></th></tr></thead>
+<tbody id="users" role="rowgroup"></tbody>
 </table>
 <p><button id="more" hidden>More</button></p>
 <script src="/page.js" type="module"></script>`,

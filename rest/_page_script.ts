@@ -24,20 +24,36 @@ function showError(error) {
 
 function addRow(user) {
   const row = rows.insertRow();
-  // textContent, not innerHTML: a name is text, even if it looks like HTML.
-  for (const text of [user.id, user.name, user.email]) row.insertCell().textContent = text;
+  row.setAttribute("role", "row");
+  const addCell = (content) => {
+    const cell = row.insertCell();
+    cell.setAttribute("role", "cell");
+    cell.dir = "auto"; // a name may be written from right to left
+    cell.append(content); // a string becomes text, even if it looks like HTML
+  };
+  for (const text of [user.id, user.name, user.email]) addCell(String(text));
   const button = document.createElement("button");
   button.textContent = "Delete";
-  button.addEventListener("click", async () => {
-    try {
-      await call("/users/" + user.id, { method: "DELETE" });
-      row.remove();
-      status.textContent = "204 No Content: user " + user.id + " was deleted";
-    } catch (error) {
-      showError(error);
-    }
-  });
-  row.insertCell().append(button);
+  // A screen reader lists the buttons without their rows.
+  button.setAttribute("aria-label", "Delete " + user.name + ", " + user.email);
+  button.addEventListener("click", () => deleteUser(user.id, row));
+  addCell(button);
+}
+
+async function deleteUser(id, row) {
+  if (row.ariaBusy) return; // the second click of a double click
+  row.ariaBusy = "true";
+  try {
+    await call("/users/" + id, { method: "DELETE" });
+    status.textContent = "204 No Content: user " + id + " was deleted";
+    // The focus would be lost with its button. Let it go to the next user.
+    const neighbor = row.nextElementSibling ?? row.previousElementSibling;
+    if (row.contains(document.activeElement)) (neighbor?.querySelector("button") ?? find.elements.q).focus();
+    row.remove();
+  } catch (error) {
+    row.ariaBusy = null;
+    showError(error);
+  }
 }
 
 let newestRequest = 0;

@@ -5,6 +5,7 @@
  */
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import {
+  DATABASE_ERROR,
   DuplicateEmail,
   type ListQuery,
   type Store,
@@ -29,6 +30,8 @@ const SCHEMA = `
     version INTEGER NOT NULL DEFAULT 1
   ) STRICT;
 `;
+/** How long a request waits for another process that holds the file, in milliseconds. */
+const MAX_WAIT = 5000;
 const COLUMNS = "id, name, email, created, updated, version";
 
 /**
@@ -47,6 +50,7 @@ export class SqliteStore implements Store {
   constructor(path: string) {
     this.#db = new DatabaseSync(path);
     this.#db.exec(SCHEMA);
+    this.#db.exec("PRAGMA busy_timeout = 0"); // SQLite would wait without letting other requests proceed: see #whenFree
     this.#list = this.#db.prepare(
       `SELECT ${COLUMNS} FROM users WHERE id > ? AND instr(search, ?) > 0 ORDER BY id LIMIT ?`,
     );
@@ -61,29 +65,29 @@ export class SqliteStore implements Store {
     this.#delete = this.#db.prepare("DELETE FROM users WHERE id = ?");
   }
 
-  list({ limit, after, q }: ListQuery): User[] {
-    return this.#list.all(after, foldCase(q), limit).map((row) => rowToUser(row).user);
+  async list({ limit, after, q }: ListQuery): Promise<User[]> {
+    const rows = await this.#whenFree(() => this.#list.all(after, foldCase(q), limit));
+    return rows.map((row) => rowToUser(row).user);
   }
 
-  get(id: number): VersionedUser | undefined {
-    const row = this.#get.get(id);
-    return row && rowToUser(row);
+  async get(id: number): Promise<VersionedUser | undefined> {
+    return await this.#whenFree(() => this.#read(id));
   }
 
-  create(input: UserInput): VersionedUser {
+  async create(input: UserInput): Promise<VersionedUser> {
     const { name, email } = input;
     const now = new Date().toISOString();
     // `run`, not `get` with RETURNING: `get` stops at the first row, and an error of the commit that follows (a full disk)
     // would be lost.
-    const { lastInsertRowid } = translateErrors(() =>
+    const { lastInsertRowid } = await this.#whenFree(() =>
       this.#create.run(name, email, foldCase(email), searchKey(input), now, now)
     );
     return { user: { id: Number(lastInsertRowid), name, email, created: now, updated: now }, version: 1 };
   }
 
-  update(id: number, patch: Partial<UserInput>, expected?: number): VersionedUser | undefined {
-    return this.#transaction(() => {
-      const old = this.get(id);
+  async update(id: number, patch: Partial<UserInput>, expected?: number): Promise<VersionedUser | undefined> {
+    return await this.#transaction(() => {
+      const old = this.#read(id);
       if (!old) return undefined;
       if (expected !== undefined && expected !== old.version) throw new VersionConflict();
       const { name, email } = { ...old.user, ...patch };
@@ -92,17 +96,22 @@ export class SqliteStore implements Store {
     });
   }
 
-  delete(id: number, expected?: number): boolean {
-    return this.#transaction(() => {
-      const old = this.get(id);
+  async delete(id: number, expected?: number): Promise<boolean> {
+    return await this.#transaction(() => {
+      const old = this.#read(id);
       if (old && expected !== undefined && expected !== old.version) throw new VersionConflict();
       return this.#delete.run(id).changes > 0;
     });
   }
 
+  #read(id: number): VersionedUser | undefined {
+    const row = this.#get.get(id);
+    return row && rowToUser(row);
+  }
+
   /** Reads and writes in one step: other processes on the same file wait until it is done. */
-  #transaction<T>(body: () => T): T {
-    return translateErrors(() => {
+  async #transaction<T>(body: () => T): Promise<T> {
+    return await this.#whenFree(() => {
       this.#db.exec("BEGIN IMMEDIATE");
       try {
         const result = body();
@@ -115,24 +124,38 @@ export class SqliteStore implements Store {
     });
   }
 
+  /** Runs `body`, and tries again while another process holds the file. @throws {StoreUnavailable}, {DuplicateEmail} */
+  async #whenFree<T>(body: () => T): Promise<T> {
+    const end = Date.now() + MAX_WAIT;
+    while (true) {
+      try {
+        return body();
+      } catch (thrown) {
+        const error = translateError(thrown);
+        if (!(error instanceof Busy) || Date.now() >= end) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   close(): void {
     this.#db.close();
   }
 }
 
-/** Turns SQLite's errors into those of a store; a bug is thrown unchanged. */
-function translateErrors<T>(body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    const message = error instanceof Error ? error.message : "";
-    if (/UNIQUE constraint failed/.test(message)) throw new DuplicateEmail();
-    if (/disk is full|disk I\/O error|File too large/.test(message)) {
-      throw new StoreUnavailable(507, "the database's disk is full");
-    }
-    if (/database is locked/.test(message)) throw new StoreUnavailable(503, "another process holds the database");
-    throw error;
+/** Another process holds the file. */
+class Busy extends StoreUnavailable {}
+
+/** Turns SQLite's errors into those of a store; others come back unchanged. */
+function translateError(error: unknown): unknown {
+  if (!(error instanceof Error) || Reflect.get(error, "code") !== "ERR_SQLITE_ERROR") return error;
+  const { message } = error;
+  if (/UNIQUE constraint failed/.test(message)) return new DuplicateEmail();
+  if (/database is locked/.test(message)) return new Busy(503, "another process holds the database");
+  if (/disk is full|disk I\/O error|File too large/.test(message)) {
+    return new StoreUnavailable(507, "the database's disk is full", error);
   }
+  return new StoreUnavailable(503, DATABASE_ERROR, error); // for example: the file is damaged
 }
 
 function rowToUser(row: Record<string, SQLOutputValue> | undefined): VersionedUser {

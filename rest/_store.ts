@@ -49,12 +49,15 @@ export class DuplicateEmail extends Error {}
 /** The user is not in the version that was expected. */
 export class VersionConflict extends Error {}
 
-/** The store is full (507), or it cannot be reached (503). */
+/** The store is full (507), or it cannot be used (503). `cause` is the database's own error: it is for the log, not for clients. */
 export class StoreUnavailable extends Error {
-  constructor(readonly status: 503 | 507, message: string) {
-    super(message);
+  constructor(readonly status: 503 | 507, message: string, cause?: unknown) {
+    super(message, { cause });
   }
 }
+
+/** The message of an error that only the server's log explains. */
+export const DATABASE_ERROR = "the database reports an error: see the server's log";
 
 /** Stores users in memory: they are gone when the process ends. */
 export class MemoryStore implements Store {

@@ -32,22 +32,30 @@ export class InvalidUser extends Error {
   }
 }
 
-/** The maximum length of name and email, in characters. An email address in SMTP has the same limit (RFC 5321 §4.5.3.1.3). */
+/**
+ * The maximum length of name and email in characters (code points, as `maxLength` of JSON Schema counts them). An email
+ * address in SMTP has the same limit (RFC 5321 §4.5.3.1.3).
+ */
 export const MAX_LENGTH = { name: 100, email: 254 };
 
-/** One @ with something on both sides, and no spaces. Only a mail sent to it shows whether the address works. */
-export const EMAIL = /^[^\s@]{1,64}@[^\s@]+$/;
+/** Control characters, half surrogates, and formatting that changes the direction of text; for use in `[…]` and `[^…]`. */
+const UNSAFE = String.raw`\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069`;
 
-/** Control characters, half surrogates, and formatting that changes the direction of text. */
-const UNSAFE = /\p{Cc}|\p{Cs}|[\u2028-\u202e\u2066-\u2069]/u;
-
-const rules: Record<keyof UserInput, (value: string) => string | undefined> = {
-  name: (value) => value.trim() === "" ? "is empty" : undefined,
-  email: (value) => EMAIL.test(value) ? undefined : "is not an email address",
+/** What a name and an email must match. The API's description has the same patterns. */
+export const PATTERNS = {
+  /** At least one character that can be seen. */
+  name: String.raw`^(?=.*[^\p{Z}\p{Cf}])[^${UNSAFE}]*$`,
+  /** One @ with something on both sides, and no spaces. Only a mail sent to it shows whether the address works. */
+  email: String.raw`^[^\s@${UNSAFE}]{1,64}@[^\s@${UNSAFE}]+$`,
 };
+const patterns = { name: new RegExp(PATTERNS.name, "u"), email: new RegExp(PATTERNS.email, "u") };
+const unsafe = new RegExp(`[${UNSAFE}]`, "u");
+
+/** What is wrong with a text that does not match its pattern. */
+const MALFORMED = { name: "is empty", email: "is not an email address" };
 
 /** A client may send these fields back. The server ignores them. */
-const READ_ONLY = ["id", "created", "updated"];
+export const READ_ONLY = ["id", "created", "updated"];
 
 /**
  * Parses the fields of a new user, or of one that is replaced.
@@ -76,25 +84,26 @@ function parseFields(value: unknown, required: readonly (keyof UserInput)[]): Pa
   }
   const errors: FieldError[] = [];
   const addError = (name: string, detail: string) => {
-    errors.push({ pointer: `#/${encodeURI(name.replaceAll("~", "~0").replaceAll("/", "~1"))}`, detail });
+    // toWellFormed: encodeURI throws on half a surrogate pair.
+    const token = name.toWellFormed().replaceAll("~", "~0").replaceAll("/", "~1");
+    errors.push({ pointer: `#/${encodeURI(token).replaceAll("#", "%23")}`, detail });
   };
   const fields: { name?: string; email?: string } = {};
   for (const [name, field] of Object.entries(value)) {
     if (name !== "name" && name !== "email") {
       if (!READ_ONLY.includes(name)) addError(name, "is not a field of a user");
     } else if (typeof field !== "string") addError(name, field === null ? "cannot be removed" : "is not a string");
-    else if (field.length > MAX_LENGTH[name]) addError(name, `is longer than ${MAX_LENGTH[name]} characters`);
-    else if (UNSAFE.test(field)) addError(name, "has control characters");
-    else {
-      const detail = rules[name](field);
-      if (detail === undefined) fields[name] = field;
-      else addError(name, detail);
-    }
+    else if (!isShort(field, MAX_LENGTH[name])) addError(name, `is longer than ${MAX_LENGTH[name]} characters`);
+    else if (patterns[name].test(field)) fields[name] = field;
+    else addError(name, unsafe.test(field) ? "has control characters" : MALFORMED[name]);
   }
   for (const name of required) if (!Object.hasOwn(value, name)) addError(name, "is missing");
   if (errors.length > 0) throw new InvalidUser(errors.slice(0, 20));
   return fields;
 }
+
+/** Whether a text has at most so many characters. A character beyond U+FFFF counts once, though its `length` is 2. */
+export const isShort = (text: string, max: number): boolean => text.length <= max || [...text].length <= max;
 
 /** Text in a form in which upper and lower case are the same, for comparing and searching. */
 export const foldCase = (text: string): string => text.normalize("NFC").toLowerCase();

@@ -24,26 +24,30 @@ import {
 } from "../cli.ts";
 import { explainFetch } from "../http/_fetch_errors.ts";
 import { showMessage } from "../tcp/_trace.ts";
+import { formatJson, parseJson, parseList, parseUser, problemDetail, type User } from "./_reply.ts";
 
 /** Sends one request and reads the response. @throws {Failure} with what the server says is wrong. */
 async function call(server: Server, method: string, path: string, input?: Partial<User>): Promise<Reply> {
-  const addr = { hostname: server.host, port: server.port };
-  const at = formatAddress(addr);
+  const at = nameOf(server);
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   const init = input && { body: JSON.stringify(input), headers: { "content-type": type } };
   const { response, text } = await connect(server, async ({ signal }) => {
     showText(server.trace, "client", at, `${method} ${path}\r\n\r\n${init?.body ?? ""}`);
-    const response = await fetch(`http://${at}${path}`, { method, signal, ...init });
-    return { response, text: await response.text() };
+    // A redirect is shown, not followed: it could lead to any server, and repeats the change there.
+    const response = await fetch(`http://${at}${path}`, { method, signal, redirect: "manual", ...init });
+    return { response, text: await readText(response, at) };
   }).catch((error) => {
-    throw explainFetch(error, addr);
+    throw explainFetch(error, { hostname: server.host, port: server.port });
   });
   showText(server.trace, at, "client", `${response.status}\r\n\r\n${text}`);
 
   const body = parseJson(text);
-  if (!response.ok) {
-    throw new Failure(`${response.status} ${printable(response.statusText)}: ${problemDetail(body)}`);
+  const status = `${response.status} ${printable(response.statusText)}`;
+  const location = response.headers.get("location");
+  if (response.status >= 300 && response.status < 400 && location !== null) {
+    throw new Failure(`${status}: ${at} redirects to ${printable(location)}`);
   }
+  if (!response.ok) throw new Failure(`${status}: ${problemDetail(body)}`);
   if (body === undefined && text !== "") throw new Failure(`${at} did not send JSON: is it a users API?`);
   return { body, nextPath: /<(\/[^>]*)>; *rel="next"/.exec(response.headers.get("link") ?? "")?.[1] };
 }
@@ -55,11 +59,11 @@ async function listUsers(server: Server, limit: number, q: string): Promise<unkn
   let path: string | undefined = `/users?${query}`;
   while (path !== undefined && users.length < limit) {
     const { body, nextPath }: Reply = await call(server, "GET", path);
-    if (!Array.isArray(body)) throw new Failure("the server did not send a list of users: is it a users API?");
-    users.push(...body);
-    path = nextPath;
+    const page = parseList(body, nameOf(server));
+    for (const user of page.slice(0, limit - users.length)) users.push(user);
+    path = page.length > 0 ? nextPath : undefined; // a server could link from one empty page to the next for ever
   }
-  return users.slice(0, limit);
+  return users;
 }
 
 /** Which server to call, and how. */
@@ -77,13 +81,8 @@ interface Reply {
   readonly nextPath?: string;
 }
 
-/** The fields of a user that this client prints. */
-interface User {
-  readonly id: number;
-  readonly name: string;
-  readonly email: string;
-  readonly updated: string;
-}
+/** The longest text of a response, in characters. A page of 100 users has less than a tenth of a megabyte. */
+const MAX_TEXT = 16 << 20;
 
 const command = {
   name: "client",
@@ -97,7 +96,7 @@ commands: list, get ID, create --name NAME --email EMAIL, update ID [--name NAME
     "email": text("", "the user's email"),
     "q": text("", "list: only users with this text in their name or email"),
     "limit": integer(1000, "list: this many users at most", 1, 1_000_000),
-    "json": flag("print the server's JSON unchanged"),
+    "json": flag("print the server's JSON, with all its fields"),
   },
 };
 
@@ -105,8 +104,8 @@ await run(command, async (flags) => {
   const [name = "list", id = ""] = checkArguments(flags);
   const input = { ...flags.name ? { name: flags.name } : {}, ...flags.email ? { email: flags.email } : {} };
   const print = ({ body }: Reply) => {
-    const user = parseUser(body);
-    console.log(flags.json ? JSON.stringify(body) : formatUser(user));
+    const user = parseUser(body, nameOf(flags));
+    console.log(flags.json ? formatJson(body) : formatUser(user));
   };
 
   if (name === "create") print(await call(flags, "POST", "/users", input));
@@ -117,8 +116,8 @@ await run(command, async (flags) => {
     console.log(`deleted user ${id}`);
   } else {
     const list = await listUsers(flags, flags.limit, flags.q);
-    const users = list.map(parseUser);
-    if (flags.json) console.log(JSON.stringify(list));
+    const users = list.map((user) => parseUser(user, nameOf(flags)));
+    if (flags.json) console.log(formatJson(list));
     else if (users.length === 0) console.log("no users");
     else for (const user of users) console.log(formatUser(user));
   }
@@ -142,31 +141,23 @@ function checkArguments({ args, name, email }: { args: string[]; name: string; e
   return args;
 }
 
-function parseUser(value: unknown): User {
-  const { id, name, email, updated }: Record<string, unknown> = { ...(typeof value === "object" ? value : {}) };
-  if (typeof id === "number" && typeof name === "string" && typeof email === "string" && typeof updated === "string") {
-    return { id, name, email, updated };
-  }
-  throw new Failure("the server sent something that is not a user: is it a users API?");
-}
-
 function formatUser({ id, name, email, updated }: User): string {
   return `${`${id}`.padStart(4)}  ${printable(name).padEnd(24)}  ${printable(email).padEnd(32)}  ${printable(updated)}`;
 }
 
-/** The detail of a problem (RFC 9457): it names the fields that are wrong. */
-function problemDetail(body: unknown): string {
-  const detail = body !== null && typeof body === "object" && "detail" in body ? body.detail : undefined;
-  return typeof detail === "string" ? printable(detail) : "the server does not say why";
+/** Reads the text of a response, up to a limit: a server may send without end. */
+async function readText(response: Response, from: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const bytes of response.body ?? []) {
+    text += decoder.decode(bytes, { stream: true });
+    if (text.length > MAX_TEXT) throw new Failure(`${from} sent more than ${MAX_TEXT >> 20} MiB: is it a users API?`);
+  }
+  return text + decoder.decode();
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
-  }
+function nameOf({ host, port }: { host: string; port: number }): string {
+  return formatAddress({ hostname: host, port });
 }
 
 function showText(form: TraceForm, from: string, to: string, text: string): void {

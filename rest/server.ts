@@ -70,7 +70,7 @@ const command = {
   run: "deno run -N=127.0.0.1 rest/server.ts",
   options: {
     ...serverOptions(5050, ""),
-    "timeout": seconds(10, "how long the body of a request may take to arrive; 0: no limit"),
+    "timeout": seconds(10, "how long a body or the database may take; 0: no limit"),
     "db": text("", "where users are stored: an SQLite file or a postgres:// URL; default: in memory", "FILE|URL"),
     "max-body": integer(65536, "the maximum length of a request's body, in bytes", 1, 1 << 30),
     "quiet": flag("do not print a line for each request"),

@@ -45,7 +45,8 @@ export class Authentication {
   readonly #challenge: string;
   #name: string | undefined;
 
-  constructor(readonly mechanism: Mechanism, readonly credentials: Credentials, host: string) {
+  /** With "any" as credentials every user and password is right. */
+  constructor(readonly mechanism: Mechanism, readonly credentials: Credentials | "any", host: string) {
     this.#challenge = `<${crypto.randomUUID()}@${host}>`;
   }
 
@@ -59,20 +60,22 @@ export class Authentication {
   respond(line: string): AuthResult {
     const text = line === "=" ? "" : fromBase64(line); // "=" is an empty initial response (RFC 4954 §4)
     if (line === "*" || text === undefined) return { kind: "malformed" };
-    const { user, password } = this.credentials;
     if (this.mechanism === "LOGIN" && this.#name === undefined) {
       this.#name = text;
       return { kind: "challenge", challenge: toBase64("Password:") };
     }
-    let success: boolean;
-    if (this.mechanism === "LOGIN") success = timingSafeCompare(`${this.#name}\0${text}`, `${user}\0${password}`);
-    else if (this.mechanism === "CRAM-MD5") {
-      success = timingSafeCompare(text, cramMd5Response(this.credentials, this.#challenge));
-    } else {
-      const [actAs, name, secret, ...more] = text.split("\0");
-      if (secret === undefined || more.length > 0) return { kind: "malformed" };
-      success = timingSafeCompare(`${name}\0${secret}`, `${user}\0${password}`) && (actAs === "" || actAs === name);
-    }
-    return success ? { kind: "success", user } : { kind: "failure" };
+    if (this.mechanism === "PLAIN" && text.split("\0").length !== 3) return { kind: "malformed" };
+    if (this.credentials === "any") return { kind: "success", user: "anyone" };
+    return this.#isRight(text, this.credentials)
+      ? { kind: "success", user: this.credentials.user }
+      : { kind: "failure" };
+  }
+
+  #isRight(text: string, credentials: Credentials): boolean {
+    const expected = `${credentials.user}\0${credentials.password}`;
+    if (this.mechanism === "LOGIN") return timingSafeCompare(`${this.#name}\0${text}`, expected);
+    if (this.mechanism === "CRAM-MD5") return timingSafeCompare(text, cramMd5Response(credentials, this.#challenge));
+    const [actAs, name, secret] = text.split("\0");
+    return timingSafeCompare(`${name}\0${secret}`, expected) && (actAs === "" || actAs === name);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Address, Failure, formatAddress, printable, type TraceForm, within } from "../cli.ts";
+import { explainTls } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { type Reply, ReplyError, ReplyParser } from "./_reply.ts";
@@ -121,7 +122,11 @@ export class ClientConnection {
   /** Sends QUIT (RFC 5321 §4.1.1.10) and closes. Shows an error of QUIT, but does not throw it: the mail's fate is known. */
   async close(): Promise<void> {
     if (!this.#failed) {
-      await this.ask("QUIT").catch((error) => this.#show(`(${printable(error.message)})`));
+      await this.ask("QUIT").catch((thrown) => {
+        const error = explainTls(thrown, this.#server);
+        if (!(error instanceof Failure)) throw error;
+        this.#show(`(${error.message})`);
+      });
     }
     try {
       this.#conn.close();

@@ -13,8 +13,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export function decodeLine(line: Uint8Array): string | undefined {
   try {
     const text = utf8.decode(line);
-    // deno-lint-ignore no-control-regex -- none of them has a meaning in a command
-    return /[\0-\x08\x0a-\x1f\x7f]/.test(text) ? undefined : text;
+    return /(?!\t)\p{Cc}/u.test(text) ? undefined : text; // none of them has a meaning in a command
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     return undefined;

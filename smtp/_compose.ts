@@ -81,8 +81,9 @@ export type MailFlags =
 export async function composeMail(flags: MailFlags): Promise<OutgoingMail> {
   if (flags.text && flags["text-file"]) throw new Failure("give --text or --text-file, not both", 2);
   const text = flags.text || (flags["text-file"] ? await readText(flags["text-file"]) : await readStdin());
+  const folders = Deno.build.os === "windows" ? /^.*[/\\]/s : /^.*\//s; // elsewhere a name may contain a backslash
   const attachments = await Promise.all(
-    flags.attach.map(async (path) => ({ filename: path.replace(/^.*[/\\]/, ""), content: await readFile(path) })),
+    flags.attach.map(async (path) => ({ filename: path.replace(folders, ""), content: await readFile(path) })),
   );
   const { from, to, cc, bcc, subject } = flags;
   const html = flags.html ? await readText(flags.html) : "";

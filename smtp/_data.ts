@@ -9,8 +9,8 @@ const CR = 13;
 const LF = 10;
 const DOT = 46;
 
-/** The longest line of a mail, with its CR LF (RFC 5321 §4.5.3.1.6). */
-export const TEXT_LINE = 1000;
+/** The longest line of a mail, without its CR LF (RFC 5321 §4.5.3.1.6). */
+export const TEXT_LINE = 998;
 
 /** What is wrong with a content: a CR or an LF alone ("bare"), or a line that is too long ("long"). */
 export type Fault = "bare" | "long";
@@ -29,6 +29,12 @@ export class DataDecoder {
   size = 0;
   /** The first fault so far. */
   fault: Fault | undefined;
+  readonly #maxLine: number;
+
+  /** `maxLine`: the longest line, without its CR LF. */
+  constructor(maxLine = TEXT_LINE) {
+    this.#maxLine = maxLine;
+  }
 
   get done(): boolean {
     return this.#state === "end";
@@ -76,7 +82,7 @@ export class DataDecoder {
         case "text": {
           const end = endOfText(bytes, at);
           this.#lineLength += end - at;
-          if (this.#lineLength > TEXT_LINE - 2) this.fault ??= "long";
+          if (this.#lineLength > this.#maxLine) this.fault ??= "long";
           at = end;
           if (at === bytes.length) break;
           // A bare LF does not start a line, so a dot behind it cannot end the mail.

@@ -15,6 +15,7 @@ export interface MailWriter {
   flush(): Promise<void>;
   /** Stores the mail, and returns its name. @throws if it cannot be written. */
   commit(): Promise<string>;
+  /** Gives the mail up. Never throws. */
   discard(): Promise<void>;
 }
 
@@ -28,6 +29,9 @@ let count = 0;
  * it to `cur`. The rename is atomic: a mail is complete or absent, without locks.
  */
 export class Maildir {
+  /** The folder `new`; not on Windows, where a folder cannot be opened. */
+  #folder: FolderFlush | undefined;
+
   constructor(readonly path: string, readonly host: string) {}
 
   /** Creates missing folders, and deletes incomplete mails that are older than 36 hours. @throws {Failure} if it cannot. */
@@ -48,9 +52,9 @@ export class Maildir {
     for (const name of ["tmp", "new", "cur"]) {
       await Deno.mkdir(`${this.path}/${name}`, { recursive: true, mode: 0o700 });
     }
-    for await (const { name } of Deno.readDir(`${this.path}/tmp`)) {
-      const { mtime } = await Deno.stat(`${this.path}/tmp/${name}`);
-      if (mtime && Date.now() - mtime.getTime() > 36 * 3_600_000) await Deno.remove(`${this.path}/tmp/${name}`);
+    if (Deno.build.os !== "windows") this.#folder = new FolderFlush(await Deno.open(`${this.path}/new`));
+    for await (const { name, isFile } of Deno.readDir(`${this.path}/tmp`)) {
+      if (isFile) await removeOld(`${this.path}/tmp/${name}`);
     }
   }
 
@@ -58,21 +62,55 @@ export class Maildir {
   write(): MailWriter {
     // Unique on this machine, and among all machines that write to the same Maildir.
     const name = `${Date.now()}.P${Deno.pid}Q${++count}R${crypto.randomUUID().slice(0, 8)}.${this.host}`;
-    return new MaildirWriter(`${this.path}/tmp/${name}`, `${this.path}/new/${name}`, name);
+    return new MaildirWriter(`${this.path}/tmp/${name}`, `${this.path}/new/${name}`, name, this.#folder);
+  }
+}
+
+/** Deletes a file that is older than 36 hours. Another server on the same Maildir may do so at the same time. */
+async function removeOld(path: string): Promise<void> {
+  try {
+    const { mtime } = await Deno.lstat(path);
+    if (mtime && Date.now() - mtime.getTime() > 36 * 3_600_000) await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Flushes a folder to the disk. Mails that are moved there during a flush share the next one: each waits for the disk. */
+class FolderFlush {
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(readonly folder: Deno.FsFile) {}
+
+  async flush(): Promise<void> {
+    await (this.#running ? this.#next ??= this.#running.then(() => this.#begin(), () => this.#begin()) : this.#begin());
+  }
+
+  #begin(): Promise<void> {
+    this.#next = undefined;
+    return this.#running = this.folder.sync().finally(() => this.#running = undefined);
   }
 }
 
 /**
  * Writes a small mail with blocking calls: they only fill the page cache, which is faster than a round trip to another thread.
- * Only `syncData` waits for the disk, and meanwhile the server serves other clients.
+ * Only the flushing waits for the disk, and meanwhile the server serves other clients.
  */
 class MaildirWriter implements MailWriter {
   #buffer = new Uint8Array(8192);
   #filled = 0;
   #file: Deno.FsFile | undefined;
+  /** Whether there is a temporary file. */
+  #created = false;
   #error: unknown;
 
-  constructor(readonly temporary: string, readonly final: string, readonly name: string) {}
+  constructor(
+    readonly temporary: string,
+    readonly final: string,
+    readonly name: string,
+    readonly folder: FolderFlush | undefined,
+  ) {}
 
   add(content: Uint8Array): void {
     if (this.#error) return;
@@ -96,7 +134,9 @@ class MaildirWriter implements MailWriter {
   }
 
   #open(): Deno.FsFile {
-    return this.#file ??= Deno.openSync(this.temporary, { write: true, createNew: true, mode: 0o600 });
+    this.#file ??= Deno.openSync(this.temporary, { write: true, createNew: true, mode: 0o600 });
+    this.#created = true;
+    return this.#file;
   }
 
   async commit(): Promise<string> {
@@ -108,6 +148,8 @@ class MaildirWriter implements MailWriter {
       file.close();
       this.#file = undefined;
       Deno.renameSync(this.temporary, this.final);
+      this.#created = false;
+      await this.folder?.flush(); // the file's new name is in the folder, which is flushed on its own
       return this.name;
     } catch (error) {
       await this.discard();
@@ -117,10 +159,15 @@ class MaildirWriter implements MailWriter {
 
   async discard(): Promise<void> {
     this.#filled = 0;
-    if (!this.#file) return;
-    this.#file.close();
+    this.#file?.close();
     this.#file = undefined;
-    await Deno.remove(this.temporary);
+    if (!this.#created) return;
+    this.#created = false;
+    try {
+      await Deno.remove(this.temporary);
+    } catch {
+      // Somebody has removed it, or the disk fails: `open` deletes what is old.
+    }
   }
 }
 

@@ -18,16 +18,24 @@ export class ReplyError extends Error {}
 /** The longest reply line, and the most lines of a reply. RFC 5321 §4.5.3.1.5 allows 512 octets; servers send longer ones. */
 export const REPLY = { line: 4096, lines: 200 };
 
-/** Encodes replies. Replaces control characters with `?`, because the text may quote the client. */
+/** The longest text of a reply line that is sent: with its code and CR LF it stays under 512 octets. */
+const TEXT = 480;
+
+/** Encodes replies. Their text may quote the client: control characters become `?`, and a long text is cut. */
 export function encodeReplies(...replies: Reply[]): Uint8Array<ArrayBuffer> {
   const lines = replies.flatMap(({ code, enhanced, lines }) =>
     lines.map((line, i) => {
-      // deno-lint-ignore no-control-regex -- a line end would start another reply
-      const clean = line.replace(/[\0-\x1f\x7f]/g, "?");
-      return `${code}${i < lines.length - 1 ? "-" : " "}${enhanced && `${enhanced} `}${clean}\r\n`;
+      const clean = line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?"); // a line end would start another reply
+      return `${code}${i < lines.length - 1 ? "-" : " "}${enhanced && `${enhanced} `}${cut(clean)}\r\n`;
     })
   );
   return new TextEncoder().encode(lines.join(""));
+}
+
+/** As much of a text as fits, without half a character. */
+function cut(text: string): string {
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(TEXT));
+  return read < text.length ? `${text.slice(0, read)}...` : text;
 }
 
 /** Reads replies from the bytes of a connection. */

@@ -54,18 +54,22 @@ export class ServerConnection {
 
   /**
    * Reads a line, and returns it without its CR LF: a view that is valid until the next read. Returns what is wrong with the
-   * line if it is too long or ends in LF alone, and undefined when the client has closed its side.
+   * line if it is too long or ends in LF alone, and undefined when the client has closed its side. A line that is too long
+   * is dropped up to its end: the next command begins there.
    */
   async readLine(maxLength: number): Promise<Uint8Array | Fault | undefined> {
+    let isLong = false;
     while (true) {
       const { unread } = this.reader;
       const end = unread.indexOf(LF);
-      if ((end < 0 ? unread.length : end + 1) > maxLength) return "long";
+      isLong ||= (end < 0 ? unread.length : end + 1) > maxLength;
       if (end >= 0) {
         this.client.idleTicks = 0; // not before: a client that sends a byte now and then must not stay forever
         this.reader.consume(end + 1);
+        if (isLong) return "long";
         return unread[end - 1] === CR ? unread.subarray(0, end - 1) : "bare";
       }
+      if (isLong) this.reader.consume(unread.length);
       await this.flush();
       if (!await this.reader.fill()) return undefined;
     }
@@ -95,12 +99,12 @@ export class ServerConnection {
     await within(1, last(), () => {}); // the client may not be reading
   }
 
-  /** Ends TLS. With `drain`, in plain text: reads what the client is still sending, so that the last reply reaches it. */
+  /** Ends TLS. With `drain`: also reads what the client is still sending, so that the last reply reaches it. */
   async close(drain = false): Promise<void> {
     const stream = this.#stream;
     if (!stream || this.#closing) return;
     this.#closing = true;
-    if (this.isTls) await stream.closeWrite();
-    else if (drain) await drainAndClose(this.client.conn);
+    if (drain) await drainAndClose(stream);
+    else if (this.isTls) await stream.closeWrite();
   }
 }

@@ -69,11 +69,14 @@ export class Session {
     return this.#countError(this.#authentication ? this.#continueAuth(text) : this.#handleCommand(text));
   }
 
-  /** Replies to a line that is too long or does not end in CR LF, and closes: where the next command begins is unknown. */
+  /** Replies to a line that is too long or does not end in CR LF. It is not executed, and the dialogue goes on (§4.3.2). */
   rejectLine(why: Fault): Step {
-    return why === "long"
-      ? step(500, "5.5.2", "the line is too long", "close")
-      : step(500, "5.5.2", "the line ends in LF alone: every line must end in CR LF (with nc, use nc -C)", "close");
+    this.#authentication = undefined;
+    return this.#countError(
+      why === "long"
+        ? step(500, "5.5.2", "the line is too long")
+        : step(500, "5.5.2", "the line ends in LF alone: every line must end in CR LF (with nc, use nc -C)"),
+    );
   }
 
   /** Replies to a mail's content that was refused, stored under a name ("" if mails are not stored), or not stored. */
@@ -86,7 +89,9 @@ export class Session {
           step(550, "5.6.11", "the mail contains a CR or an LF alone: every line must end in CR LF"),
         );
       case "long":
-        return this.#countError(step(550, "5.6.0", "the mail contains a line of more than 1000 octets"));
+        return this.#countError(
+          step(550, "5.6.0", `the mail contains a line of more than ${this.#settings.line} octets`),
+        );
       case "size":
         return this.#countError(this.#tooLarge());
       default:
@@ -105,6 +110,8 @@ export class Session {
   }
 
   #handleCommand(text: string): Step {
+    // A web page can make a browser connect to this port: close, before its header fields are read as commands.
+    if (/ HTTP\/\d/.test(text)) return step(421, "4.7.0", "this is SMTP, not HTTP", "close");
     const [, verb = "", argument = ""] = /^([A-Za-z]*) ?(.*)$/s.exec(text) ?? [];
     const name = verb.toUpperCase();
     if (/^(DATA|RSET|QUIT|STARTTLS)$/.test(name) && argument !== "") {
@@ -142,12 +149,6 @@ export class Session {
         return step(220, "2.0.0", "ready to start TLS", "starttls");
       case "AUTH":
         return this.#auth(argument);
-      case "GET":
-      case "POST":
-      case "HEAD":
-      case "CONNECT":
-        // A web page can make a browser connect to this port: close, before its header fields are read as commands.
-        return step(421, "4.7.0", "this is SMTP, not HTTP", "close");
       default:
         return step(500, "5.5.2", "unknown command: HELP lists the commands");
     }
@@ -155,7 +156,7 @@ export class Session {
 
   #hello(esmtp: boolean, name: string): Step {
     // The name is not checked further: many clients have no proper one (RFC 5321 §4.1.4).
-    if (!/^[^\s<>()]{1,255}$/.test(name)) {
+    if (!/^[^\s\p{C}<>()]{1,255}$/u.test(name)) {
       return step(501, "5.5.4", "EHLO and HELO need your host name: EHLO client.example.com");
     }
     [this.#helo, this.#esmtp, this.#envelope] = [name, esmtp, undefined];
@@ -174,8 +175,10 @@ export class Session {
     if (this.#envelope) {
       return step(503, "5.5.1", "a mail has already begun: continue with RCPT or DATA, or cancel it with RSET");
     }
-    if (this.#settings.credentials && this.#user === "") return step(530, "5.7.0", "log in with AUTH first");
-    const path = parsePath(/^FROM:(.*)$/is.exec(argument)?.[1] ?? "");
+    if (typeof this.#settings.credentials === "object" && this.#user === "") {
+      return step(530, "5.7.0", "log in with AUTH first");
+    }
+    const path = parsePath(/^FROM:(.*)$/is.exec(argument)?.[1] ?? "", this.#settings.lenient);
     if (!path) return step(501, "5.1.7", "malformed sender: use MAIL FROM:<address> (RFC 5321 §4.1.2)");
     let size = 0;
     for (const [name, value] of path.parameters) {
@@ -196,7 +199,7 @@ export class Session {
 
   #rcpt(argument: string): Step {
     if (!this.#envelope) return step(503, "5.5.1", "send MAIL first");
-    const path = parsePath(/^TO:(.*)$/is.exec(argument)?.[1] ?? "");
+    const path = parsePath(/^TO:(.*)$/is.exec(argument)?.[1] ?? "", this.#settings.lenient);
     if (!path || path.mailbox === "") {
       return step(501, "5.1.3", "malformed recipient: use RCPT TO:<address> (RFC 5321 §4.1.2)");
     }

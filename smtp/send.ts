@@ -25,10 +25,10 @@ import type { Reply } from "./_reply.ts";
 /** Sends a mail: the whole dialogue but QUIT. Returns the recipients that the server refused, with the reasons. */
 async function sendMail(connection: ClientConnection, mail: OutgoingMail, options: SendOptions): Promise<string[]> {
   if (options.tls === "implicit") await connection.startTls(options.caCerts);
-  requireCode(await connection.reply(), 220, "the server refused the connection");
+  requireKind(await connection.reply(), 2, "the server refused the connection");
   let extensions = await hello(connection, options.helo);
   if (!connection.isTls && options.tls !== "off" && extensions.has("STARTTLS")) {
-    requireCode(await connection.ask("STARTTLS"), 220, "STARTTLS was refused");
+    requireKind(await connection.ask("STARTTLS"), 2, "STARTTLS was refused");
     await connection.startTls(options.caCerts);
     // Forget the extensions from before TLS: an attacker could have changed them (RFC 3207 §4.2).
     extensions = await hello(connection, options.helo);
@@ -47,10 +47,10 @@ async function sendMail(connection: ClientConnection, mail: OutgoingMail, option
 async function hello(connection: ClientConnection, name: string): Promise<Map<string, string>> {
   const reply = await connection.ask(`EHLO ${name}`);
   if (reply.code >= 500) {
-    requireCode(await connection.ask(`HELO ${name}`), 250, "HELO was refused");
+    requireKind(await connection.ask(`HELO ${name}`), 2, "HELO was refused");
     return new Map();
   }
-  requireCode(reply, 250, "EHLO was refused");
+  requireKind(reply, 2, "EHLO was refused");
   return new Map(
     reply.lines.slice(1).map((line) => {
       const [, keyword = "", parameters = ""] = /^([A-Za-z0-9-]+)[ =]?(.*)$/.exec(line) ?? [];
@@ -80,13 +80,17 @@ async function authenticate(connection: ClientConnection, offered: string, optio
     reply = await connection.ask(`AUTH PLAIN ${toBase64(`\0${user}\0${password}`)}`, "AUTH PLAIN ********");
   } else {
     reply = await connection.ask(`AUTH ${mechanism}`);
-    if (mechanism === "LOGIN" && reply.code === 334) reply = await respond(user);
-    if (reply.code === 334) {
-      const challenge = fromBase64(reply.lines[0] ?? "") ?? "";
-      reply = await respond(mechanism === "LOGIN" ? password : cramMd5Response({ user, password }, challenge));
+    if (mechanism === "LOGIN" && kindOf(reply) === 3) reply = await respond(user);
+    if (kindOf(reply) === 3) {
+      const challenge = fromBase64(reply.lines[0] ?? "");
+      if (mechanism === "CRAM-MD5" && !challenge) {
+        await connection.ask("*"); // cancels the login (RFC 4954 §4)
+        throw new Failure("the server sent a challenge that is not base64: login cancelled");
+      }
+      reply = await respond(mechanism === "LOGIN" ? password : cramMd5Response({ user, password }, challenge ?? ""));
     }
   }
-  requireCode(reply, 235, "the password was refused");
+  requireKind(reply, 2, "the password was refused");
 }
 
 /** Sends MAIL and a RCPT for each recipient. Returns the recipients that the server refused, with the reasons. */
@@ -103,12 +107,12 @@ async function sendEnvelope(
   for (const command of commands) {
     if (!pipelining) await connection.send([command]);
     replies.push(await connection.reply());
-    if (!pipelining && replies[0]?.code !== 250) break; // without a sender there are no recipients
+    if (!pipelining && replies[0] && kindOf(replies[0]) !== 2) break; // without a sender there are no recipients
   }
   const [sender, ...answers] = replies;
-  if (sender) requireCode(sender, 250, "the sender was refused");
+  if (sender) requireKind(sender, 2, "the sender was refused");
   const refused = answers.flatMap((reply, i) =>
-    reply.code === 250 || reply.code === 251 ? [] : [`${printable(recipients[i] ?? "")} (${describeReply(reply)})`]
+    kindOf(reply) === 2 ? [] : [`${printable(recipients[i] ?? "")} (${describeReply(reply)})`]
   );
   if (refused.length === recipients.length) {
     throw new Failure(`the server accepted no recipient: ${refused.join("; ")}`);
@@ -116,11 +120,11 @@ async function sendEnvelope(
   return refused;
 }
 
-/** Sends DATA and the content. The reply 250 says that the server has taken over the responsibility for the mail. */
+/** Sends DATA and the content. The last reply says that the server has taken over the responsibility for the mail. */
 async function sendContent(connection: ClientConnection, { wire, size }: Content): Promise<void> {
-  requireCode(await connection.ask("DATA"), 354, "DATA was refused");
+  requireKind(await connection.ask("DATA"), 3, "DATA was refused");
   await connection.sendContent(wire, `(${count(size, "byte")} of mail, and a line with a dot)`);
-  requireCode(await connection.reply(), 250, "the mail was refused");
+  requireKind(await connection.reply(), 2, "the mail was refused");
 }
 
 /** A mail's content on the wire, its size without the dots that are added there, and what MAIL says about it. */
@@ -156,9 +160,12 @@ function encodeContent(mail: OutgoingMail, extensions: Map<string, string>): Con
   return { wire, size, parameters };
 }
 
-/** @throws {Failure} when the reply has another code. */
-function requireCode(reply: Reply, code: number, otherwise: string): void {
-  if (reply.code !== code) throw new Failure(`${otherwise} ${describeReply(reply)}`);
+/** What a reply means: the first digit of its code. The others say more, and a client must live with any (RFC 5321 §4.3.2). */
+const kindOf = (reply: Reply) => Math.floor(reply.code / 100);
+
+/** @throws {Failure} when the reply is of another kind. */
+function requireKind(reply: Reply, kind: 2 | 3, otherwise: string): void {
+  if (kindOf(reply) !== kind) throw new Failure(`${otherwise} ${describeReply(reply)}`);
 }
 
 const tlsModes = ["required", "opportunistic", "implicit", "off"] as const;

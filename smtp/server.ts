@@ -6,25 +6,26 @@
  *
  * This terminal: `deno run -N=127.0.0.1 smtp/server.ts`. The other:
  * `deno run -N=127.0.0.1 smtp/send.ts --from a@example.com --to b@example.com --text Hello`. Both: `deno task smtp:send`.
- * With `--maildir mail` add -R=mail -W=mail, with `--self-signed` add --allow-run=openssl.
+ * With `--maildir mail` add -R=mail -W=mail; with `--self-signed a.pem` -R=a.pem,a.key -W=a.pem,a.key --allow-run=openssl.
  * RFC 5321 (SMTP), RFC 3207 (STARTTLS), RFC 4954 (AUTH). API: Deno.listen, Deno.Conn, node:tls for STARTTLS.
  *
  * @module
  */
 import type { SecureContext } from "node:tls";
-import { bind, count, Failure, flag, integer, list, onStop, printable, printableLine } from "../cli.ts";
+import { bind, count, explain, Failure, flag, integer, list, onStop, printable, printableLine } from "../cli.ts";
 import { run, seconds, serverOptions, text } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
-import { readText } from "../tcp/_read_file.ts";
-import { certificateOf } from "../tcp/_server_certificate.ts";
+import { reason } from "../tcp/_read_file.ts";
+import { certificateOf, certificateOptions } from "../tcp/_server_certificate.ts";
 import { tlsContext } from "../tcp/_tls_server.ts";
-import { DataDecoder, type Fault } from "./_data.ts";
+import { Inbox } from "./_inbox_server.ts";
+import { DataDecoder, type Fault, TEXT_LINE } from "./_data.ts";
 import { Excerpt, receivedFields } from "./_header.ts";
 import { discardingWriter, Maildir, type MailWriter } from "./_maildir_writer.ts";
 import { ServerConnection } from "./_server_connection.ts";
 import { Session, type Step } from "./_session.ts";
-import type { Envelope, Settings } from "./_settings.ts";
+import { type Envelope, type Settings, settingsOf } from "./_settings.ts";
 
 /** One client's dialogue, from the greeting to the end. */
 async function serveClient(connection: ServerConnection, sink: Sink): Promise<void> {
@@ -68,7 +69,7 @@ async function acceptMail(connection: ServerConnection, session: Session, sink: 
   const writer = sink.maildir?.write() ?? discardingWriter;
   writer.add(receivedFields(envelope, client.conn.remoteAddr.hostname, sink.settings.name));
   const excerpt = new Excerpt(sink.show ? 65_536 : 8192);
-  const { size, fault } = await receiveMail(connection, writer, excerpt, sink.settings.size);
+  const { size, fault } = await receiveMail(connection, writer, excerpt, sink.settings);
   if (fault) {
     sink.log(`refused a mail from ${client.name}: ${faults[fault]}`);
     return session.replyToContent(fault);
@@ -79,11 +80,11 @@ async function acceptMail(connection: ServerConnection, session: Session, sink: 
 }
 
 /** Receives a mail's content, up to the line with a single dot. Returns its size, and what is wrong with it. */
-async function receiveMail(connection: ServerConnection, writer: MailWriter, excerpt: Excerpt, maxSize: number) {
+async function receiveMail(connection: ServerConnection, writer: MailWriter, excerpt: Excerpt, settings: Settings) {
   const { client, reader } = connection;
-  const decoder = new DataDecoder();
+  const decoder = new DataDecoder(settings.line);
   const onData = (content: Uint8Array) => {
-    if (decoder.fault || decoder.size > maxSize) return; // refused, but read to its end: the reply must not come before
+    if (decoder.fault || decoder.size > settings.size) return; // refused, but read to its end: the reply must not come before
     writer.add(content);
     excerpt.add(content);
   };
@@ -95,7 +96,7 @@ async function receiveMail(connection: ServerConnection, writer: MailWriter, exc
       if (!await reader.fill()) throw new Failure("left in the middle of a mail");
       client.idleTicks = 0;
     }
-    const fault: Fault | "size" | undefined = decoder.size > maxSize ? "size" : decoder.fault;
+    const fault: Fault | "size" | undefined = decoder.size > settings.size ? "size" : decoder.fault;
     if (fault) await writer.discard();
     return { size: decoder.size, fault };
   } catch (error) {
@@ -110,7 +111,7 @@ async function storeMail(writer: MailWriter): Promise<{ stored: string } | Error
     return { stored: await writer.commit() };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    console.error(`server: a mail could not be stored: ${printable(error.message)}`);
+    console.error(`server: a mail could not be stored: ${reason(error)}`);
     return error;
   }
 }
@@ -141,19 +142,21 @@ const command = {
   options: {
     ...serverOptions(2525, "close a client that is silent for this long; 0: never"),
     "maildir": text("", "store the mails in this Maildir", "DIR"),
+    "inbox": integer(0, "port of its inbox in the browser; 0: none", 0, 65535, "PORT"),
     "show": flag("print the content of each mail, too"),
     "quiet": flag("print nothing about mails"),
-    "cert": text("", "certificate for STARTTLS, PEM", "FILE"),
-    "key": text("", "its private key, PEM", "FILE"),
-    "self-signed": flag("make a certificate for localhost with openssl"),
+    ...certificateOptions,
     "tls-port": integer(0, "port with TLS from the first byte; 0: none", 0, 65535, "PORT"),
     "user": text("", "only this user may send; needs --password-file", "NAME"),
     "password-file": text("", "a file with the password of --user in its first line", "FILE"),
+    "accept-any-password": flag("offer a login, and accept every user and password"),
     "insecure-auth": flag("accept passwords even without TLS"),
     "reject": list("refuse addresses with PATTERN (550)", "PATTERN"),
     "defer": list("refuse these temporarily (450)", "PATTERN"),
     "delay": seconds(0, "wait this long before each reply"),
     "size": integer(50 << 20, "the largest mail, in bytes", 1, 2 ** 40),
+    "max-line": integer(TEXT_LINE, "the longest line of a mail, in octets", 1, 2 ** 40),
+    "lenient": flag("take malformed addresses that other servers take"),
     "max-recipients": integer(100, "most recipients of one mail", 1, 100_000),
     "max-errors": integer(20, "close a client after this many errors", 1, 1_000_000),
     "max-clients": maxClients(1000),
@@ -161,24 +164,14 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  if ((flags.user === "") !== (flags["password-file"] === "")) {
-    throw new Failure("give --user and --password-file together", 2);
-  }
+  if (flags.inbox > 0 && !flags.maildir) throw new Failure("--inbox needs --maildir", 2);
+  const hasTls = flags.cert !== "" || flags["self-signed"] !== "";
+  if (flags["tls-port"] > 0 && !hasTls) throw new Failure("--tls-port needs --cert and --key, or --self-signed", 2);
+  const settings = await settingsOf(flags, hasTls);
+  const pair = await certificateOf(flags, "smtp-send --ca");
+  const tls = pair && tlsContext(pair);
   const maildir = flags.maildir ? new Maildir(flags.maildir, "localhost") : undefined;
   await maildir?.open();
-  const pair = await certificateOf(flags);
-  const tls = pair && tlsContext(pair);
-  if (flags["tls-port"] > 0 && !tls) throw new Failure("--tls-port needs --cert and --key, or --self-signed", 2);
-  const settings: Settings = {
-    name: "localhost",
-    size: flags.size,
-    recipients: flags["max-recipients"],
-    errors: flags["max-errors"],
-    tls: tls !== undefined,
-    credentials: flags.user ? { user: flags.user, password: await readPassword(flags["password-file"]) } : undefined,
-    insecureAuth: flags["insecure-auth"],
-    recipientPolicy: policy(flags.reject, flags.defer),
-  };
   const log = flags.quiet ? () => {} : console.log;
   const sink: Sink = { settings, tls, maildir, show: flags.show, log };
 
@@ -198,7 +191,7 @@ await run(command, async (flags) => {
   });
   onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
-  const tlsListener = flags["tls-port"] > 0 ? bind({ ...flags, port: flags["tls-port"] }, Deno.listen) : undefined;
+  const tlsListener = flags["tls-port"] > 0 ? bindTls(flags.host, flags["tls-port"]) : undefined;
   announce("Mail server", listener.addr);
   if (tlsListener) announce("Mail server with TLS from the first byte", tlsListener.addr);
 
@@ -217,19 +210,21 @@ await run(command, async (flags) => {
       });
     }
   };
-  await Promise.all([accept(listener, false), tlsListener && accept(tlsListener, true)]);
-  await clients.finished();
+  const serving = Promise.all([accept(listener, false), tlsListener && accept(tlsListener, true)])
+    .then(() => clients.finished());
+  const inbox = flags.inbox > 0 ? await Inbox.open(flags.maildir) : undefined;
+  const reading = inbox?.serve({ ...flags, port: flags.inbox, once: false });
+  // With --once the mail ends the server. Otherwise both sides finish what is in flight at Ctrl-C.
+  await (flags.once
+    ? Promise.race([serving, reading?.then(() => serving) ?? serving])
+    : Promise.all([serving, reading]));
 });
 
-async function readPassword(path: string): Promise<string> {
-  return (await readText(path)).split(/\r?\n/)[0] ?? "";
-}
-
-/** Refuses recipients whose address contains one of these patterns; upper and lower case count as the same. */
-function policy(reject: string[], defer: string[]): Settings["recipientPolicy"] {
-  const contains = (mailbox: string) => (pattern: string) => mailbox.toLowerCase().includes(pattern.toLowerCase());
-  return (mailbox) => {
-    if (reject.some(contains(mailbox))) return "reject";
-    return defer.some(contains(mailbox)) ? "defer" : undefined;
-  };
+/** As `bind`, for the second port: an error names this one. */
+function bindTls(host: string, port: number): Deno.TcpListener {
+  try {
+    return bind({ host, port }, Deno.listen);
+  } catch (error) {
+    throw explain(error, { hostname: host, port });
+  }
 }

@@ -1,10 +1,12 @@
 /**
- * The certificate of a server: from files, or made on the spot.
+ * The certificate of a server: from files, or made on the spot with `--self-signed`.
  *
  * @module
  */
-import { Failure, printable } from "../cli.ts";
-import { readText } from "./_read_file.ts";
+import { X509Certificate } from "node:crypto";
+import { dirname } from "node:path";
+import { Failure, printable, text } from "../cli.ts";
+import { readText, reason } from "./_read_file.ts";
 
 /** A certificate and its key, both PEM. */
 export interface CertificatePair {
@@ -12,21 +14,113 @@ export interface CertificatePair {
   readonly key: string;
 }
 
-/** The pair that the flags name. @throws {Failure} 2 when only one of them is there, 3 when there is no `openssl`. */
+/** The options of every server that has TLS: `...certificateOptions`. */
+export const certificateOptions = {
+  "cert": text("", "certificate for TLS, PEM", "FILE"),
+  "key": text("", "its private key, PEM", "FILE"),
+  "self-signed": text("", "make a certificate for localhost, and keep it in PATH", "PATH"),
+};
+
+/**
+ * The pair that the flags name; undefined without one. `--self-signed` prints how to trust the certificate: `trust` is the
+ * client's option that takes the file, such as `smtp-send --ca`.
+ *
+ * ```ts
+ * const pair = await certificateOf(flags, "smtp-send --ca");
+ * const tls = pair && tlsContext(pair);
+ * ```
+ *
+ * @throws {Failure} 2 when the flags contradict each other or a file is wrong, 3 when there is no `openssl`.
+ */
 export async function certificateOf(
-  flags: { cert: string; key: string; "self-signed": boolean },
+  flags: { cert: string; key: string; "self-signed": string },
+  trust: string,
 ): Promise<CertificatePair | undefined> {
   if ((flags.cert === "") !== (flags.key === "")) throw new Failure("--cert and --key go together", 2);
   if (flags["self-signed"] && flags.cert) throw new Failure("--self-signed or --cert, not both", 2);
-  if (flags["self-signed"]) return await selfSigned();
+  if (flags["self-signed"]) {
+    const cert = flags["self-signed"];
+    const files = { cert, key: keyFile(cert) };
+    const pair = await keptPair(files);
+    console.log(`${printable(cert)} is a certificate for localhost: trust it with ${trust} ${printable(cert)}`);
+    return pair;
+  }
   if (flags.cert === "") return undefined;
   return { cert: await readText(flags.cert), key: await readText(flags.key) };
 }
 
-/** A pair for 127.0.0.1 and localhost, good for a month; nobody but who is told of it trusts it. */
+/** The file of the key, beside that of its certificate: `localhost.key` for `localhost.pem`. */
+const keyFile = (cert: string): string => `${cert.replace(/\.(pem|crt|cer|cert)$/i, "")}.key`;
+
+/** The pair in two files. Makes it if both are missing, or if it has expired; never touches a file of another kind. */
+async function keptPair(files: CertificatePair): Promise<CertificatePair> {
+  try {
+    const old = { cert: await readIfPresent(files.cert), key: await readIfPresent(files.key) };
+    if (old.cert === undefined && old.key === undefined) return await writePair(files);
+    const end = old.cert && old.key ? expiry(old.cert, old.key) : undefined;
+    if (end === undefined) {
+      const [cert, key] = [printable(files.cert), printable(files.key)];
+      throw new Failure(
+        `${cert} and ${key} are not a pair that --self-signed has made: remove them, or choose another path`,
+        2,
+      );
+    }
+    if (end > Date.now() + DAY) return { cert: old.cert ?? "", key: old.key ?? "" };
+    await Promise.all([Deno.remove(files.cert), Deno.remove(files.key)]);
+    return await writePair(files);
+  } catch (error) {
+    if (error instanceof Failure || !(error instanceof Error)) throw error;
+    const both = [files.cert, files.key].map(printable).join(",");
+    if (error instanceof Deno.errors.NotCapable) {
+      const permissions = `-W=${both} --allow-run=openssl -R=${both}`;
+      throw new Failure(`no permission to make a certificate: add ${permissions}`, 2, permissions);
+    }
+    throw new Failure(`cannot keep a certificate in ${printable(files.cert)}: ${reason(error)}`, 2);
+  }
+}
+
+const DAY = 86_400_000;
+
+async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** When a pair of `selfSigned` expires, in milliseconds; undefined for anything else. */
+function expiry(cert: string, key: string): number | undefined {
+  try {
+    Deno.createHttpClient({ cert, key }).close(); // throws if they do not belong together
+    const { subject, issuer, validTo } = new X509Certificate(cert);
+    return subject === "CN=localhost" && issuer === subject ? Date.parse(validTo) : undefined;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return undefined;
+  }
+}
+
+/** Makes a pair, and writes it, in a folder that is created if it is missing. Only this user may read the key; `createNew` writes through no link that others have made. */
+async function writePair(files: CertificatePair): Promise<CertificatePair> {
+  const pair = await selfSigned();
+  const writeKey = () => Deno.writeTextFile(files.key, pair.key, { createNew: true, mode: 0o600 });
+  try {
+    await writeKey();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await Deno.mkdir(dirname(files.key), { recursive: true, mode: 0o700 });
+    await writeKey();
+  }
+  await Deno.writeTextFile(files.cert, pair.cert, { createNew: true });
+  return pair;
+}
+
+/** A pair for localhost and its addresses, good for a year. Clients do not trust it until they are given the certificate. */
 export async function selfSigned(): Promise<CertificatePair> {
-  const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
-    .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+  const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "365"]
+    .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"])
     .concat(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "-", "-out", "-"]);
   try {
     const { success, stdout, stderr } = await new Deno.Command("openssl", { args, stdin: "null" }).output();
@@ -36,12 +130,8 @@ export async function selfSigned(): Promise<CertificatePair> {
       text.match(new RegExp(`-----BEGIN ${name}-----[^-]+-----END ${name}-----\n`))?.[0] ?? "";
     return { cert: part("CERTIFICATE"), key: part("PRIVATE KEY") };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new Failure("--self-signed needs openssl: install it, or give --cert and --key", 3);
-    }
-    if (error instanceof Deno.errors.NotCapable) {
-      throw new Failure("no permission: add --allow-run=openssl to deno run");
-    }
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const install = "apt install openssl, brew install openssl, or winget install ShiningLight.OpenSSL.Light";
+    throw new Failure(`--self-signed needs openssl: ${install}; or give --cert and --key`, 3);
   }
 }

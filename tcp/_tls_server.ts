@@ -6,7 +6,8 @@
  */
 import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import { Failure, printable } from "../cli.ts";
+import { codeOf, Failure, printable } from "../cli.ts";
+import { isClosedLocally } from "./_clients.ts";
 import type { CertificatePair } from "./_server_certificate.ts";
 import { writeAll } from "./_write_all.ts";
 
@@ -33,8 +34,13 @@ export function tlsContext({ cert, key }: CertificatePair): SecureContext {
 export async function startTlsServer(conn: Deno.TcpConn, context: SecureContext): Promise<Stream> {
   const socket = new TLSSocket(transportOf(conn), { isServer: true, secureContext: context });
   const stream = new TlsStream(socket);
-  await stream.handshake();
-  return stream;
+  try {
+    await stream.handshake();
+    return stream;
+  } catch (error) {
+    socket.destroy(); // frees what the TLS library has allocated for this client
+    throw error;
+  }
 }
 
 /** The connection as the stream under TLS: encrypted bytes in, encrypted bytes out. */
@@ -58,6 +64,10 @@ function transportOf(conn: Deno.TcpConn): Duplex {
   });
 }
 
+/** Errors of the connection stay what they are; those of the TLS library are the client's fault. */
+const explained = (error: Error): Error =>
+  codeOf(error) !== "" || isClosedLocally(error) ? error : new Failure(`broke TLS: ${printable(error.message)}`);
+
 /** A TLS socket with the methods of a `Deno.Conn`. */
 class TlsStream implements Stream {
   readonly #socket: TLSSocket;
@@ -73,8 +83,9 @@ class TlsStream implements Stream {
       this.#changed.resolve();
       this.#changed = Promise.withResolvers<void>();
     };
-    socket.on("error", (error: Error) => this.#error ??= error);
-    for (const event of ["secure", "readable", "end", "error", "close"]) socket.on(event, notify);
+    // After the handshake the runtime reports broken records by `_tlsError` alone, and then reads no more.
+    for (const event of ["error", "_tlsError"]) socket.on(event, (error: Error) => this.#error ??= explained(error));
+    for (const event of ["secure", "readable", "end", "error", "_tlsError", "close"]) socket.on(event, notify);
   }
 
   async handshake(): Promise<void> {
@@ -82,7 +93,8 @@ class TlsStream implements Stream {
     this.#socket.once("secure", () => secure = true);
     while (!secure) {
       if (this.#error || this.#socket.destroyed || this.#socket.readableEnded) {
-        throw new Failure(`no TLS: ${printable(this.#error?.message ?? "the client closed the connection")}`);
+        const why = this.#error?.message.replace(/^broke TLS: /, "") ?? "the client closed the connection";
+        throw new Failure(`no TLS: ${printable(why)}`);
       }
       await this.#changed.promise;
     }
@@ -105,7 +117,7 @@ class TlsStream implements Stream {
   async write(data: Uint8Array): Promise<number> {
     if (this.#error) throw this.#error;
     const written = Promise.withResolvers<void>();
-    this.#socket.write(data, (error) => error ? written.reject(error) : written.resolve());
+    this.#socket.write(data, (error) => error ? written.reject(explained(error)) : written.resolve());
     await written.promise;
     return data.length;
   }

@@ -1,7 +1,8 @@
 /** The pages in a browser: what a person sees, clicks and types. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { accessibility } from "./support/accessibility.ts";
 import { keep, openPage } from "./support/browser.ts";
-import { serve, testWith, until } from "./support/helpers.ts";
+import { listening, serve, testWith, until } from "./support/helpers.ts";
 import { has } from "./support/program.ts";
 
 const chromium = await has("chromium", "--version");
@@ -13,7 +14,9 @@ inBrowser("the listing of a folder: its links work, and it fits on a phone", asy
   await using _ = program;
   await using opened = await openPage(900);
   const { page, errors } = opened;
+  await page.setViewportSize({ width: 900, height: 1400 }); // without a scroll bar, which would cut off the picture
   await page.goto(`http://127.0.0.1:${port}/`);
+  assertEquals(await accessibility(page), []);
   await keep(page, "http/listing.png");
   assertEquals(await page.title(), "/");
   const names = await page.locator("tbody a").allTextContents();
@@ -36,6 +39,39 @@ inBrowser("the listing of a folder: its links work, and it fits on a phone", asy
   assertEquals(errors, []);
 });
 
+inBrowser("the listing of a folder: a name misleads nobody, and every link can be followed", async () => {
+  const folder = await Deno.makeTempDir();
+  const windows = Deno.build.os === "windows"; // which allows none of these characters in a name
+  const names = [
+    "cod\u202etxt.exe",
+    "שלום.txt",
+    "שלום שנה",
+    ...windows ? [] : ["back\\slash.txt", "line\nend.txt", "<i>.txt"],
+  ];
+  for (const name of names) await Deno.writeTextFile(`${folder}/${name}`, `this is ${name}`);
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, "http/file_server.ts", "--root", folder];
+  const { program, port } = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+  await using _ = program;
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(`http://127.0.0.1:${port}/`);
+  const shown = await page.locator("tbody td:first-child").allTextContents();
+  const expected = names.map((name) => name.replace("\u202e", "\\u{202e}").replace("\n", "\\n"));
+  assertEquals(shown.toSorted(), expected.toSorted());
+  const links = await page.locator("tbody a").evaluateAll((all) =>
+    all.map((each) => String(Reflect.get(each, "href")))
+  );
+  assertEquals(links.length, names.filter((name) => !name.includes("\\")).length);
+  for (const link of links) {
+    const response = await fetch(link);
+    const text = await response.text();
+    assertEquals([link, response.status, names.includes(text.slice("this is ".length))], [link, 200, true]);
+  }
+  assertEquals(await accessibility(page), []);
+  assertEquals(errors, []);
+  await Deno.remove(folder, { recursive: true });
+});
+
 inBrowser("the users' page: a form adds, a button deletes, errors are shown, and a name is never HTML", async () => {
   const { program, port } = await serve("rest/server.ts");
   await using _ = program;
@@ -52,6 +88,7 @@ inBrowser("the users' page: a form adds, a button deletes, errors are shown, and
   await add("Alan Turing", "alan@example.com");
   await page.waitForSelector("text=201 Created: /users/2");
   await page.waitForSelector("#users tr:nth-child(2)");
+  assertEquals(await accessibility(page), []);
   await keep(page, "rest/page.png");
   await add("Somebody", "ADA@example.com");
   await page.waitForSelector("text=409 Conflict: another user has this email");
@@ -65,13 +102,54 @@ inBrowser("the users' page: a form adds, a button deletes, errors are shown, and
   );
   await page.fill("[name=q]", "turing");
   await until(async () => await page.locator("#users tr").count() === 1, "one user");
-  await page.click("#users button");
+  await page.getByRole("button", { name: "Delete Alan Turing, alan@example.com" }).click();
   await page.waitForSelector("text=204 No Content: user 2 was deleted");
   await page.fill("[name=q]", "");
   await until(async () => await page.locator("#users tr").count() === 2, "two users");
   assertEquals(await page.title(), "Users API");
   // The browser itself reports the two responses with an error.
   assert(errors.every((error) => /status of (409|422) /.test(error)) && errors.length === 2, errors.join("\n"));
+});
+
+inBrowser("the users' page: after a delete the focus is on the next user, and it fits on a narrow screen", async () => {
+  const { program, port } = await serve("rest/server.ts");
+  await using _ = program;
+  for (const name of ["Ada Lovelace", "Alan Turing", "Alonzo Church", "עדה"]) {
+    const body = JSON.stringify({ name, email: `${encodeURI(name.replace(" ", "."))}@example.com` });
+    const headers = { "content-type": "application/json" };
+    await (await fetch(`http://127.0.0.1:${port}/users`, { method: "POST", headers, body })).body?.cancel();
+  }
+  await using opened = await openPage(320);
+  const { page, errors } = opened;
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await until(async () => await page.locator("#users tr").count() === 4, "four users");
+  assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
+  assertEquals(await accessibility(page), []);
+  // No word of a name, a method or an action is broken: each cell is as high as the number of its words allows.
+  const broken = await page.evaluate(`[...document.querySelectorAll("td:not(:has(button)):not(#users td:nth-child(3))")]
+    .filter((cell) => {
+      const range = document.createRange();
+      range.selectNodeContents(cell);
+      const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size;
+      return lines > cell.textContent.split(/[ ?&]/).length;
+    }).map((cell) => cell.textContent)`);
+  assertEquals(broken, []);
+  const rows = page.getByRole("table", { name: "Users" }).getByRole("row");
+  assertEquals(await rows.count(), 5); // the roles are there on a narrow screen, too
+  const focused = () => page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.name");
+  const next = [
+    ["Alan Turing", "Delete Alonzo Church, Alonzo.Church@example.com"],
+    ["עדה", "Delete Alonzo Church, Alonzo.Church@example.com"],
+    ["Alonzo Church", "Delete Ada Lovelace, Ada.Lovelace@example.com"],
+    ["Ada Lovelace", "q"],
+  ];
+  for (const [i, [name, focus]] of next.entries()) {
+    await page.getByRole("button", { name: `Delete ${name}, ` }).focus();
+    await page.keyboard.press("Enter");
+    await until(async () => await page.locator("#users tr").count() === 3 - i, "one user less");
+    assertEquals(await focused(), focus);
+  }
+  assertEquals(errors, []);
 });
 
 inBrowser("the users' page: only the response to the newest search is shown", async () => {

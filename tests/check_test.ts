@@ -95,7 +95,7 @@ const peers: [suite: string, peer: string, caught: string[]][] = [
   ["http:server", "http_wrong.py loose-numbers", ["a length that is not a number"]],
   ["http:server", "http_wrong.py half-open-ranges", ["ranges"]],
   ["http:server", "http_wrong.py opens-any-path", ["no path leaves the root"]],
-  ["http:server", "http_wrong.py one-at-a-time", ["a client that is slow beside"]],
+  ["http:server", "http_wrong.py one-at-a-time", ["a slow client at the same time"]],
   ["http:server", "http_wrong.py one-page", ["a path that does not exist", "pipelining"]],
   ["http:server", "http_wrong.py cr-is-a-line-end", ["a bare CR"]],
   ["http:server", "http_wrong.py fold-is-a-field", ["a folded line"]],

@@ -1,8 +1,10 @@
 /** HTTP messages: heads, bodies, conditions, ranges and paths, with cases from RFC 9110 and RFC 9112. */
 import { assert, assertEquals, assertThrows } from "jsr:@std/assert@1";
+import { authorityOf } from "../http/_authority.ts";
 import { Body, encodeChunk, type Framing, requestFraming, responseFraming } from "../http/_body.ts";
 import { concat } from "../http/_concat.ts";
-import { acceptsCoding, evaluatePreconditions, parseDate, parseRanges } from "../http/_conditions.ts";
+import { codingWeight, evaluatePreconditions, parseRanges } from "../http/_conditions.ts";
+import { parseDate } from "../http/_date.ts";
 import { humanSize, listing } from "../http/_listing.ts";
 import {
   encodeRequest,
@@ -11,11 +13,12 @@ import {
   HEAD_LIMITS,
   headLength,
   MessageError,
+  parseField,
   parseRequest,
   parseResponse,
 } from "../http/_message.ts";
 import { reasonPhrase } from "../http/_reason_phrase.ts";
-import { parseTargetPath } from "../http/_path.ts";
+import { isHidden, isSpecialOnWindows, parseTargetPath } from "../http/_path.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
@@ -74,6 +77,13 @@ Deno.test("what could be read in two ways is refused, with the status that says 
       [`GET / HTTP/1.1\r\nHost: a b\r\n\r\n`, 400],
       [`GET / HTTP/1.1\r\nHost: a/b\r\n\r\n`, 400],
       [`GET / HTTP/1.1\r\nHost: user@a\r\n\r\n`, 400],
+      ...["x:99999", "x:8o", "x%zz", "[:::::1]", "[::1", "::1", "[::1]x"].map((host) =>
+        [`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400] as const
+      ),
+      ...["http://a:99999/", "http://u@a/", "http://:80/", "http:///", "http://[:::::1]/", "ftp://a/"].map((target) =>
+        [`GET ${target} HTTP/1.1\r\n${host}\r\n`, 400] as const
+      ),
+      [`CONNECT a HTTP/1.1\r\n${host}\r\n`, 400], // §3.2.3: with a port
       [`GET / HTTP/1.1\r\nHost : a\r\n\r\n`, 400], // §5.1
       [`GET / HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`, 400], // §5.2
       [`GET / HTTP/1.1\r\n ${host}\r\n`, 400],
@@ -124,6 +134,12 @@ Deno.test("what is allowed is taken", () => {
   assertEquals(request("GET / HTTP/1.0\r\n\r\n").head.minor, 0);
   assertEquals(request("GET / HTTP/1.7\r\nHost:\r\n\r\n").head.minor, 1);
   assertEquals(request("OPTIONS * HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n").head.target, "*");
+  for (const host of ["x%20y", "x:65535", "[::ffff:127.0.0.1]:1", "a_b", "x:"]) {
+    assertEquals(request(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`).head.fields.get("host"), host);
+  }
+  const absolute = request("GET http://b:80/x HTTP/1.1\r\nHost: a\r\n\r\n").head;
+  assertEquals([authorityOf(absolute), authorityOf({ ...absolute, target: "/x" })], ["b:80", "a"]);
+  assertEquals(request("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n").head.method, "CONNECT");
   assertEquals(request("GET http://a/b?c HTTP/1.1\r\nHost: a\r\n\r\n").head.target, "http://a/b?c");
   assertEquals(request("GET / HTTP/1.1\r\nHost: a\r\nX:\t y \t\r\nx: z\r\n\r\n").head.fields.get("x"), "y, z");
   assertEquals(request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 007\r\n\r\n").framing, {
@@ -141,6 +157,23 @@ Deno.test("a head is too long as soon as it is, not when it ends", () => {
   assertThrows(() => headLength(bytes("G".repeat(HEAD_LIMITS.line + 1))), MessageError);
   assertEquals(headLength(bytes("G".repeat(HEAD_LIMITS.line))), -1);
   assertThrows(() => headLength(bytes("GET / HTTP/1.1\nHost: a\n")), MessageError, "nc -C");
+  assertThrows(() => headLength(bytes("a\r\n".repeat(HEAD_LIMITS.fields + 2))), MessageError, "more than 100 fields");
+  assertThrows(() => headLength(bytes("\r\n".repeat(HEAD_LIMITS.fields))), MessageError, "empty lines");
+  assertEquals(headLength(bytes(`GET / HTTP/1.1\r\n${"a:b\r\n".repeat(HEAD_LIMITS.fields)}\r\n`)), 518);
+});
+
+Deno.test("many spaces in a row cost no more than other bytes", () => { // with a square of them this would take hours
+  const value = `a${" ".repeat(4_000_000)}b`;
+  const fields = new Fields();
+  parseField(`If-None-Match:  \t${value}\t `, fields);
+  parseField(`If-Match: *`, fields);
+  assertEquals(fields.get("if-none-match"), value);
+  assertEquals(evaluatePreconditions(fields, validators), 200);
+  assertEquals(evaluatePreconditions(new Fields([["If-Match", value]]), validators), 412);
+  assertEquals(codingWeight(value, "gzip"), 0);
+  assertEquals(parseRanges(new Fields([["Range", `bytes=0-${" ".repeat(4_000_000)}x`]]), 9, validators), undefined);
+  assertEquals(parseDate(`Sun${value}`), undefined);
+  assertEquals(parseTargetPath(`/${"/".repeat(4_000_000)}`), [""]);
 });
 
 Deno.test("no value writes a line of its own", () => {
@@ -259,9 +292,15 @@ Deno.test("HTTP dates: the three forms of RFC 9110 §5.6.7", () => {
   for (const date of ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]) {
     assertEquals(parseDate(date), time, date);
   }
-  for (const date of [undefined, "", "yesterday", "1994-11-06T08:49:37Z", "784111777"]) {
-    assertEquals(parseDate(date), undefined);
-  }
+  assertEquals(parseDate("Thursday, 29-Feb-24 00:00:00 GMT"), Date.UTC(2024, 1, 29));
+  for (
+    const date of [
+      ...[undefined, "", "yesterday", "1994-11-06T08:49:37Z", "784111777", "Sun, 06 Nov 1994 08:49:37"],
+      ...["PST", "+0100", "UTC", "gmt", "GMT+1"].map((zone) => `Sun, 06 Nov 1994 08:49:37 ${zone}`),
+      ...["Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT"],
+      ...["Sun, 6 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-1994 08:49:37 GMT", "sun, 06 nov 1994 08:49:37 GMT"],
+    ]
+  ) assertEquals(parseDate(date), undefined, date);
 });
 
 Deno.test("preconditions in their order (RFC 9110 §13.2.2)", () => {
@@ -319,25 +358,28 @@ Deno.test("ranges (RFC 9110 §14.1.2: of 10000 bytes)", () => {
   assertEquals(of("bytes=0-1", ["If-Range", "Sun, 06 Nov 1994 08:49:36 GMT"]), undefined);
 });
 
-Deno.test("Accept-Encoding (RFC 9110 §12.5.3)", () => {
+Deno.test("Accept-Encoding (RFC 9110 §12.5.3): weights", () => {
   for (
-    const [header, taken] of [
-      [undefined, false],
-      ["", false],
-      ["gzip", true],
-      ["GZIP, br", true],
-      ["br;q=1, gzip;q=0.5", true],
-      [
-        "gzip;q=0",
-        false,
-      ],
-      ["gzip; q=0.000", false],
-      ["*", true],
-      ["*;q=0", false],
-      ["gzip;q=0, *", false],
-      ["xgzip", false],
+    const [header, gzip, identity] of [
+      [undefined, 0, 0.0001],
+      ["", 0, 0.0001],
+      ["gzip", 1, 0.0001],
+      ["GZIP, br", 1, 0.0001],
+      ["x-gzip", 1, 0.0001],
+      ["br;q=1, gzip;q=0.5", 0.5, 0.0001],
+      ["gzip;q=0.1, identity;q=1", 0.1, 1],
+      ["gzip ; Q=0.123", 0.123, 0.0001],
+      ["gzip;q=0", 0, 0.0001],
+      ["gzip; q=0.000", 0, 0.0001],
+      ["gzip;q=2", 0, 0.0001], // malformed
+      ["gzip;q=0.1234", 0, 0.0001],
+      ["*", 1, 0.0001],
+      ["*;q=0", 0, 0],
+      ["*;q=0, identity", 0, 1],
+      ["gzip;q=0, *", 0, 0.0001],
+      ["xgzip", 0, 0.0001],
     ] as const
-  ) assertEquals(acceptsCoding(header, "gzip"), taken, header);
+  ) assertEquals([codingWeight(header, "gzip"), codingWeight(header, "identity")], [gzip, identity], header);
 });
 
 Deno.test("paths are decoded once, and none leads up", () => {
@@ -368,6 +410,26 @@ Deno.test("paths are decoded once, and none leads up", () => {
       "/%c0%ae%c0%ae/x",
     ]
   ) assertThrows(() => parseTargetPath(target), MessageError, undefined, target);
+});
+
+Deno.test("names that are hidden, and names that Windows takes for something else", () => {
+  assertEquals([".git", ".", "a.b", ".well-known", "..."].map(isHidden), [true, true, false, false, true]);
+  const special = [
+    "a.txt::$DATA",
+    "NUL",
+    "nul.txt",
+    "com1",
+    "LPT¹.log",
+    "con .txt",
+    "a.",
+    "a ",
+    "a?b",
+    "conin$",
+    "x\x01",
+  ];
+  assertEquals(special.filter((name) => !isSpecialOnWindows(name)), []);
+  const plain = ["a.txt", "null", "com", "com10", "console.log", "a b", "nul-x", "a.nul", "", "GIT~1"];
+  assertEquals(plain.filter(isSpecialOnWindows), []);
 });
 
 Deno.test("the page of a folder escapes names, sorts as people do, and keeps its links relative", () => {

@@ -7,57 +7,19 @@ import {
   failedWith,
   listening,
   memory,
+  output,
   runClient,
   serve,
   suiteTest,
   testWith,
   until,
 } from "./support/helpers.ts";
+import { canned, folderOf, get, raw, serveFolder } from "./support/http.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
 const one = "http/one_request_server.ts";
-
-/** A file server for a folder of the test's own. It may read everything: that it gives out only the folder is its own doing. */
-async function serveFolder(folder: string, ...args: string[]): Promise<{ program: Program; port: number; at: string }> {
-  const flags = ["-N=127.0.0.1", "-R", "http/file_server.ts", "--root", folder, ...args];
-  const started = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
-  return { ...started, at: `http://127.0.0.1:${started.port}` };
-}
-
-async function folderOf(files: Record<string, string | Uint8Array>): Promise<string> {
-  const folder = await Deno.makeTempDir();
-  for (const [name, content] of Object.entries(files)) {
-    if (name.includes("/")) await Deno.mkdir(`${folder}/${name.replace(/\/[^/]*$/, "")}`, { recursive: true });
-    if (!name.endsWith("/")) {
-      await Deno.writeFile(
-        `${folder}/${name}`,
-        typeof content === "string" ? new TextEncoder().encode(content) : content,
-      );
-    }
-  }
-  return folder;
-}
-
-/** Sends bytes and returns all that comes back until the end of the connection. */
-async function raw(port: number, request: string | Uint8Array): Promise<string> {
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  const bytes = typeof request === "string" ? new TextEncoder().encode(request) : request;
-  let all = "";
-  const buffer = new Uint8Array(65536);
-  try {
-    for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
-    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
-      all += new TextDecoder().decode(buffer.subarray(0, n));
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) throw error;
-  }
-  return all;
-}
-
-const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${more}\r\n`;
 
 suiteTest("http:server", "file_server.ts", () => serve("http/file_server.ts", "--root", "http/site"));
 suiteTest(
@@ -65,7 +27,7 @@ suiteTest(
   "file_server.ts --trace",
   () => serve("http/file_server.ts", "--root", "http/site", "--trace"),
 );
-suiteTest("http:server", one, () => serve(one), ["a client that is slow beside"]); // it serves one at a time: that is its lesson
+suiteTest("http:server", one, () => serve(one), ["a slow client at the same time"]); // it serves one at a time: that is its lesson
 
 Deno.test("one_request_server.ts: a file, a folder, what is not there, another method", async () => {
   const { program, port } = await serve(one);
@@ -80,7 +42,7 @@ Deno.test("one_request_server.ts: a file, a folder, what is not there, another m
     /^HTTP\/1\.1 404 Not Found\r\n[^]*404 Not Found\nthere is no such file here\n$/,
   );
   assertMatch(await raw(port, get("/").replace("GET", "DELETE")), /^HTTP\/1\.1 405 [^]*\r\nAllow: GET, HEAD\r\n/);
-  assertMatch(await raw(port, "GET / HTTP/1.1\nHost: a\n\n"), /^HTTP\/1\.1 400 [^]*nc -C/);
+  assertMatch(await raw(port, "GET / HTTP/1.1\nHost: localhost\n\n"), /^HTTP\/1\.1 400 [^]*nc -C/);
   assertStringIncludes(program.stdout, '"DELETE /" 405 Method Not Allowed');
   assertStringIncludes(program.stdout, "400 Bad Request: this line ends in LF alone");
 });
@@ -167,6 +129,10 @@ Deno.test("raw_client.ts: wrong usage is exit code 2, before anything is sent", 
       ["/a b"],
       ["/a\r\nb"],
       ["--ca", "no-such-file", "https://localhost/"],
+      ["--data", "@no-such-file"],
+      ["--user", "ada"],
+      ["--user", "ada:x\ny"],
+      ["--user", "ada:x", "-H", "authorization: y"],
     ]
   ) {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -176,33 +142,6 @@ Deno.test("raw_client.ts: wrong usage is exit code 2, before anything is sent", 
     listener.close();
   }
 });
-
-/** Serves one response after another, a connection each, and keeps the requests. */
-function canned(...responses: string[]): { port: number; requests: string[]; [Symbol.dispose](): void } {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const requests: string[] = [];
-  (async () => {
-    for await (const conn of listener) {
-      let request = "";
-      const buffer = new Uint8Array(65536);
-      // Head and body may come apart: a body of the promised length follows the empty line.
-      const whole = () => {
-        const [head = "", body] = request.split("\r\n\r\n");
-        return body !== undefined && body.length >= Number(/^Content-Length: (\d+)$/mi.exec(head)?.[1] ?? 0);
-      };
-      while (!whole()) {
-        const n = await conn.read(buffer);
-        if (n === null) break;
-        request += new TextDecoder().decode(buffer.subarray(0, n));
-      }
-      requests.push(request);
-      const response = responses[requests.length - 1] ?? "";
-      await conn.write(new TextEncoder().encode(response.replaceAll("{port}", `${listener.addr.port}`)));
-      conn.close();
-    }
-  })().catch(() => {}); // closed by the test
-  return { port: listener.addr.port, requests, [Symbol.dispose]: () => listener.close() };
-}
 
 const found = (location: string, status = 302) =>
   `HTTP/1.1 ${status} Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
@@ -242,10 +181,67 @@ Deno.test("raw_client.ts --follow: relative, to GET after a POST, as it was afte
   }
 });
 
-Deno.test("raw_client.ts --follow: a Location that is not a URL is one line", async () => {
-  using server = canned(found("http://[/"));
-  const program = await runClient("http/raw_client.ts", server.port, "--follow");
-  failedWith(program, 1, /: 127\.0\.0\.1:\d+ redirects to http:\/\/\[\/, which is not a URL$/m);
+Deno.test("the clients' options: method, fields, basic authentication, a body from a file and from stdin", async () => {
+  const folder = await folderOf({ "body.bin": Uint8Array.of(0, 255, 13, 10, 64) });
+  for (const script of ["http/raw_client.ts", "http/fetch_client.ts"]) {
+    using server = canned(ok, ok, ok, ok);
+    const send = async (input: string | undefined, ...args: string[]) => {
+      const argv = ["-N=127.0.0.1", `-R=${folder}`, script, "--port", `${server.port}`, ...args, "/x"];
+      const program = new Program(["deno", "run", ...argv], { cwd: root, stdin: input !== undefined });
+      if (input !== undefined) await program.input(input);
+      await program.end();
+      assertEquals([program.status?.code, program.stderr], [0, ""]);
+      return server.requests.at(-1) ?? "";
+    };
+    const put = await send(undefined, "--method", "PUT", "--data", "a=1", "-H", "X: 1", "-H", "content-type: text/x");
+    assertMatch(put, /^PUT \/x HTTP\/1\.1\r\n[^]*\r\nx: 1\r\n[^]*\r\n\r\na=1$/i);
+    assertMatch(put, /\r\ncontent-type: text\/x\r\n/i);
+    // Aladdin is RFC 7617's example; what is beyond ASCII goes as UTF-8.
+    const user = await send(undefined, "--user", "Aladdin:open sesame");
+    assertMatch(user, /^GET [^]*\r\nauthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n/i);
+    assertMatch(
+      await send("from stdin", "--data", "@-"),
+      /^POST [^]*\r\ncontent-length: 10\r\n[^]*from stdin$/i,
+    );
+    const file = await send(undefined, "--data", `@${folder}/body.bin`);
+    assertMatch(file, /^POST [^]*\r\ncontent-length: 5\r\n[^]*\0\ufffd\r\n@$/i);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("fetch_client.ts --output: the whole file or none; wrong usage is exit code 2", async () => {
+  const folder = await Deno.makeTempDir();
+  const run = async (port: number, ...args: string[]) => {
+    const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`, "http/fetch_client.ts", "--port", `${port}`];
+    const program = new Program(["deno", "run", ...flags, "--output", `${folder}/got`, ...args], { cwd: root });
+    await program.end();
+    return program;
+  };
+  using server = canned(ok, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok");
+  const program = await run(server.port);
+  assertEquals([program.status?.code, program.stderr], [0, ""]);
+  assertMatch(program.stdout, /^Status code: 200 OK\n[^]*\nThe content is in the file, after [\d.]+ ms\n$/);
+  assertEquals(await Deno.readTextFile(`${folder}/got`), "ok");
+  await Deno.remove(`${folder}/got`);
+  failedWith(await run(server.port), 1, /closed the connection in the middle of the exchange/);
+  assertEquals([...Deno.readDirSync(folder)].length, 0);
+  for (
+    const args of [
+      ["--method", "GET", "--data", "x"],
+      ["--method", "CONNECT"],
+      ["-H", "A b: c"],
+      ["-H", "x"],
+      ["--user", "ada"],
+      ["--data", "@no-such-file"],
+      ["--max-time=-1"],
+      ["ftp://a/"],
+    ]
+  ) {
+    const wrong = await runClient("http/fetch_client.ts", server.port, ...args);
+    assertEquals([wrong.status?.code, wrong.stdout], [2, ""], `${args}: ${wrong.stderr}`);
+  }
+  assertEquals(server.requests.length, 2);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("fetch_client.ts: a redirect to a server without permission names that server", async () => {
@@ -340,7 +336,7 @@ testWith(
       const trusted = await run(script, "--ca", cert);
       assertEquals(trusted.status?.code, 0, trusted.stderr);
       assertMatch(trusted.stdout, /^( {2})?ok$/m);
-      failedWith(await run(script), 1, /: no TLS with localhost:\d+: /m);
+      failedWith(await run(script), 1, /: no TLS with localhost:\d+: no known authority has signed its certificate/m);
     }
     listener.close();
     await Deno.remove(folder, { recursive: true });
@@ -401,6 +397,110 @@ Deno.test("fetch_client.ts: a silent server, a body cut short, no HTTP, too much
   await Deno.remove(folder, { recursive: true });
 });
 
+testWith(await has("openssl", "version"), "openssl", "a CA's certificate as a server's is named", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = ["-keyout", `${folder}/key.pem`, "-out", `${folder}/cert.pem`];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  await output("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", ...subject, ...files);
+  const [cert, key] = await Promise.all(["cert", "key"].map((name) => Deno.readTextFile(`${folder}/${name}.pem`)));
+  const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: cert ?? "", key: key ?? "" });
+  (async () => {
+    while (true) (await listener.accept()).handshake().catch(() => {}); // the client ends it
+  })().catch(() => {}); // closed below
+  for (const script of ["http/raw_client.ts", "http/fetch_client.ts"]) {
+    const args = [
+      "-N",
+      `-R=${folder}`,
+      script,
+      "--ca",
+      `${folder}/cert.pem`,
+      `https://localhost:${listener.addr.port}/`,
+    ];
+    const program = new Program(["deno", "run", ...args], { cwd: root });
+    await program.end();
+    failedWith(
+      program,
+      1,
+      /: no TLS with localhost:\d+: its certificate is a CA's, as plain `openssl req -x509` makes it/m,
+    );
+  }
+  listener.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("file_server.ts: the folder as an argument; two folders are wrong usage", async () => {
+  const folder = await folderOf({ "a.txt": "hello" });
+  const { program, port } = await listening((
+    port,
+  ) => ["deno", "run", "-N=127.0.0.1", "-R", "http/file_server.ts", "--port", `${port}`, folder]);
+  await using _ = program;
+  assertMatch(await raw(port, get("/a.txt")), /^HTTP\/1\.1 200 OK\r\n[^]*hello$/);
+  for (const args of [[folder, folder], ["--root", folder, folder], ["--cert", "x"], ["--key", "x"]]) {
+    const wrong = new Program(["deno", "run", "-N=127.0.0.1", "-R", "http/file_server.ts", "--port=0", ...args], {
+      cwd: root,
+    });
+    await wrong.end();
+    assertEquals([wrong.status?.code, wrong.stdout], [2, ""], wrong.stderr);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  linux && await has("openssl", "version"),
+  "openssl",
+  "file_server.ts over TLS: a certificate of its own, small and large files, clients that break the handshake",
+  async () => {
+    const large = new Uint8Array(3 << 20).map((_, i) => i % 251);
+    const folder = await folderOf({ "a.txt": "hello", "large.bin": large });
+    const keep = await Deno.makeTempDir();
+    const flags = ["-N=127.0.0.1", "-R", `-W=${keep}`, "--allow-run=openssl", "http/file_server.ts", folder];
+    const { program, port } = await listening((
+      port,
+    ) => ["deno", "run", ...flags, "--self-signed", `${keep}/cert.pem`, "--port", `${port}`]);
+    await using _ = program;
+    await program.line(/cert\.pem is a certificate for localhost: trust it with fetch-client --ca /);
+    const caCerts = [await Deno.readTextFile(`${keep}/cert.pem`)];
+    const client = Deno.createHttpClient({ caCerts });
+    for (const name of ["localhost", "127.0.0.1"]) {
+      const at = `https://${name}:${port}`;
+      assertEquals(await (await fetch(`${at}/a.txt`, { client })).text(), "hello");
+      assertEquals(await (await fetch(`${at}/large.bin`, { client })).bytes(), large);
+      const closing = await fetch(`${at}/large.bin`, { client, headers: { connection: "close" } });
+      assertEquals((await closing.bytes()).length, large.length);
+    }
+    const raw = new Program(
+      [
+        "deno",
+        "run",
+        "-N",
+        `-R=${keep}`,
+        "http/raw_client.ts",
+        "--ca",
+        `${keep}/cert.pem`,
+        `https://localhost:${port}/a.txt`,
+      ],
+      { cwd: root },
+    );
+    await raw.end();
+    assertMatch(raw.stdout, /\nhello\nbody: 5 bytes, as Content-Length promised\n$/, raw.stderr);
+    const before = await descriptors(program.pid);
+    for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x00\x05hello", ""]) {
+      for (let i = 0; i < 20; i++) {
+        using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+        await conn.write(new TextEncoder().encode(bytes));
+        await conn.closeWrite();
+        await conn.read(new Uint8Array(99)).catch(() => {}); // an alert, or a reset
+      }
+    }
+    await program.line(/^127\.0\.0\.1 - - \[.*\] "-" - 0 "no TLS: /);
+    await until(async () => await descriptors(program.pid) <= before, "the descriptors back");
+    assertEquals(await (await fetch(`https://localhost:${port}/a.txt`, { client })).text(), "hello");
+    client.close();
+    assertEquals(program.stderr, "");
+    for (const path of [folder, keep]) await Deno.remove(path, { recursive: true });
+  },
+);
+
 Deno.test("file_server.ts: types, index.html, listing, redirect, OPTIONS, CORS, dotfiles", async () => {
   const folder = await folderOf({
     "index.html": "<h1>index</h1>",
@@ -421,7 +521,7 @@ Deno.test("file_server.ts: types, index.html, listing, redirect, OPTIONS, CORS, 
   assertMatch(await raw(port, get("//sub")), /^HTTP\/1\.1 301 [^]*\r\nLocation: \/sub\/\r\n/); // not //sub, another host's
   const page = await (await fetch(`${at}/sub/`)).text();
   assertStringIncludes(page, '<a href="%C3%BC%20%26%20%3Cb%3E.txt">ü &amp; &lt;b&gt;.txt</a>');
-  assert(!page.includes("hidden"));
+  assert(!page.includes(">.hidden"));
   assertStringIncludes(await (await fetch(`${at}/empty/`)).text(), "This folder is empty.");
   assertEquals(await (await fetch(`${at}/sub/%C3%BC%20%26%20%3Cb%3E.txt`)).text(), "x");
   const ts = await fetch(`${at}/sub/b.ts`);
@@ -454,6 +554,9 @@ testWith(
     await Deno.symlink(`${outside}/in`, `${folder}/dir`);
     await Deno.symlink("../a.txt", `${folder}/sub/inside.txt`);
     await Deno.symlink("loop", `${folder}/loop`);
+    await Deno.mkdir(`${folder}/.hidden`);
+    await Deno.writeTextFile(`${folder}/.hidden/x.txt`, "the secret");
+    await Deno.symlink(".hidden", `${folder}/visible`);
     const { program, port, at } = await serveFolder(folder);
     await using _ = program;
     const name = outside.replace(/.*\//, "");
@@ -470,10 +573,12 @@ testWith(
         "/link.txt",
         "/dir/x.txt",
         "/dir/",
+        "/visible/",
+        "/visible/x.txt",
         `//${outside}/secret.txt`,
         `/${encodeURIComponent(outside)}/secret.txt`,
         "/loop",
-        `http://a/../${name}/secret.txt`,
+        `http://localhost/../${name}/secret.txt`,
         `/${"x".repeat(300)}`,
         `/${"x/".repeat(3000)}`,
       ]
@@ -484,7 +589,9 @@ testWith(
     }
     assertEquals(await (await fetch(`${at}/sub/inside.txt`)).text(), "fine");
     const page = await (await fetch(at)).text();
-    assert(!page.includes("link.txt") && !page.includes("loop") && page.includes("a.txt"));
+    assert(
+      !page.includes("link.txt") && !page.includes(">visible") && !page.includes("loop") && page.includes("a.txt"),
+    );
 
     const follow = await serveFolder(folder, "--follow-symlinks");
     await using __ = follow.program;
@@ -577,7 +684,7 @@ Deno.test("file_server.ts: the response from memory is the same as the first one
     const { program, port } = await serveFolder(folder, ...args);
     await using _ = program;
     for (const more of ["", "Accept-Encoding: gzip\r\n"]) {
-      const open = `GET /a.txt HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
+      const open = `GET /a.txt HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
       const both = await raw(port, open.repeat(3) + get("/none"));
       const [, first, second, third, last = ""] = both.replaceAll(/Date: .*\r\n/g, "").split("HTTP/1.1 ");
       assertMatch(first ?? "", /^200 OK\r\n/);
@@ -666,13 +773,15 @@ Deno.test("file_server.ts: the access log, one line a response, nothing raw in i
     /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET \/a\.txt HTTP\/1\.1" 200 5$/,
   );
   await program.line(/"GET \/none%22\?x HTTP\/1\.1" 404 14$/);
-  await program.line(/"-" 400 \d+$/);
+  await program.line(
+    /"-" 400 \d+ "malformed request line: it must be METHOD TARGET VERSION, with one space between them"$/,
+  );
   const quiet = await serveFolder(folder, "--quiet");
   await using __ = quiet.program;
   await raw(quiet.port, get("/a.txt"));
   quiet.program.signal("SIGTERM");
   assertEquals((await quiet.program.end()).code, 0);
-  assertEquals(quiet.program.stdout.trim().split("\n").length, 1);
+  assert(!quiet.program.stdout.includes("GET"), quiet.program.stdout);
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -681,11 +790,11 @@ Deno.test("file_server.ts: Ctrl-C closes connections that wait, and finishes the
   const { program, port } = await serveFolder(folder);
   await using _ = program;
   using idle = await Deno.connect({ hostname: "127.0.0.1", port });
-  await idle.write(new TextEncoder().encode("GET /b.txt HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await idle.write(new TextEncoder().encode("GET /b.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   const buffer = new Uint8Array(1 << 20);
   await idle.read(buffer);
   using busy = await Deno.connect({ hostname: "127.0.0.1", port });
-  await busy.write(new TextEncoder().encode("GET /a.bin HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await busy.write(new TextEncoder().encode("GET /a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   let got = await busy.read(buffer) ?? 0;
   program.signal("SIGINT");
   assertEquals(await idle.read(buffer), null);
@@ -714,7 +823,7 @@ testWith(
         await new Promise((go) => setTimeout(go, 150));
       }
     })();
-    for (let i = 0; i < 20; i++) assertEquals(await (await fetch(`${at}/a.txt`)).text(), "hello");
+    for (let i = 0; i < 100; i++) assertEquals(await (await fetch(`${at}/a.txt`)).text(), "hello");
     const answers = await Promise.all(slow.map(async (conn) => {
       const buffer = new Uint8Array(1000);
       const n = await conn.read(buffer).catch(() => null);
@@ -734,7 +843,9 @@ testWith(linux, "/proc of Linux", "file_server.ts: an upload of 1 GiB is refused
   const { program, port } = await serveFolder(folder);
   await using _ = program;
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  await conn.write(new TextEncoder().encode(`PUT /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: ${1 << 30}\r\n\r\n`));
+  await conn.write(
+    new TextEncoder().encode(`PUT /a.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${1 << 30}\r\n\r\n`),
+  );
   const block = new Uint8Array(1 << 20);
   let sent = 0;
   const sending = (async () => {
@@ -749,43 +860,6 @@ testWith(linux, "/proc of Linux", "file_server.ts: an upload of 1 GiB is refused
   await sending;
   assert(sent < 100 << 20, `${sent >> 20} MiB were taken`);
   assert(await memory(program.pid) < 200);
-  await Deno.remove(folder, { recursive: true });
-});
-
-testWith(linux, "/proc of Linux", "file_server.ts: 10,000 requests of garbage leave nothing behind", async () => {
-  const folder = await folderOf({ "a.txt": "hello" });
-  const { program, port, at } = await serveFolder(folder, "--quiet", "--timeout", "1");
-  await using _ = program;
-  let seed = 7;
-  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
-  await (await fetch(`${at}/a.txt`)).body?.cancel(); // from here on the server has all the descriptors it keeps
-  const descriptorsBefore = await descriptors(program.pid);
-  let memoryBefore = 0;
-  const one = async () => {
-    const data = new TextEncoder().encode(get("/a.txt", "Range: bytes=0-1\r\nAccept-Encoding: gzip\r\n"));
-    if (random(3) === 0) data.forEach((_, i) => data[i] = random(256));
-    else for (let n = random(5); n >= 0; n--) data[random(data.length)] = random(256);
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    try {
-      await conn.write(data);
-      if (random(2) === 0) {
-        await conn.closeWrite(); // now the server has no reason to wait for more
-        await conn.read(new Uint8Array(10));
-      }
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) throw error;
-    }
-    conn.close();
-  };
-  for (let i = 0; i < 10_000; i += 50) {
-    await Promise.all(Array.from({ length: 50 }, one));
-    if (i === 2000) memoryBefore = await memory(program.pid);
-  }
-  assertEquals(await (await fetch(`${at}/a.txt`)).text(), "hello");
-  await until(async () => await descriptors(program.pid) <= descriptorsBefore + 5, "the descriptors back");
-  const grown = await memory(program.pid) - memoryBefore;
-  assert(grown < 40, `${grown} MiB more after 8,000 requests`);
-  assertEquals(program.stderr, "");
   await Deno.remove(folder, { recursive: true });
 });
 

@@ -2,13 +2,14 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import PostalMime from "npm:postal-mime@4";
+import { X509Certificate } from "node:crypto";
 import { isMailbox, parsePath } from "../smtp/_address.ts";
 import { cramMd5Response } from "../smtp/_authentication.ts";
 import { DataDecoder, encodeData } from "../smtp/_data.ts";
 import { encodeReplies, ReplyError, ReplyParser } from "../smtp/_reply.ts";
 import { Session } from "../smtp/_session.ts";
 import type { Settings } from "../smtp/_settings.ts";
-import { keep, openPage } from "./support/browser.ts";
+import { selfSigned } from "../tcp/_server_certificate.ts";
 import {
   certificate,
   descriptors,
@@ -29,7 +30,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
 const settings: Settings = {
-  ...{ name: "test", size: 1000, recipients: 3, errors: 5, tls: true, insecureAuth: false },
+  ...{ name: "test", size: 1000, recipients: 3, errors: 5, tls: true, insecureAuth: false, line: 998, lenient: false },
   recipientPolicy: (mailbox) => mailbox.startsWith("no") ? "reject" : mailbox.startsWith("later") ? "defer" : undefined,
 };
 
@@ -99,18 +100,41 @@ Deno.test("a session: sizes, letters beyond ASCII, parameters, HTTP, STARTTLS, e
       ["MAIL FROM:<@x,@y:a@b>", "250 2.1.0"],
       ["DATA x", "501 5.5.4"],
       ["GET / HTTP/1.1", "421 4.7.0 close"],
+      ["OPTIONS * HTTP/1.1", "421 4.7.0 close"],
       ["STARTTLS", "220 2.0.0 starttls"],
       ["STARTTLS x", "501 5.5.4"],
       ["AUTH PLAIN AAAA", "502 5.5.1"],
       ["EHLO", "501 5.5.4"],
       ["EHLO a b", "501 5.5.4"],
       ["NOOP\0", "500 5.5.2"],
+      ["EHLO a\u0085b", "500 5.5.2"],
+      ["EHLO a\u202eb", "501 5.5.4"],
+      ["MAIL FROM:<a@under_score.com>", "501 5.1.7"],
       ["VRFY", "501 5.5.4"],
       ["", "500 5.5.2"],
     ] as const
   ) assertEquals(answers(one(), command), [answer], command);
   assertEquals(one().command(Uint8Array.of(0x4e, 0xff)).reply.code, 500);
   assertEquals(answers(new Session(settings, true), "EHLO x", "STARTTLS"), ["250", "503 5.5.1"]);
+  const lenient = new Session({ ...settings, lenient: true }, false);
+  assertEquals(
+    answers(
+      lenient,
+      "EHLO x",
+      "MAIL FROM: <a@under_score.com> SIZE=5",
+      "RCPT TO:b@c",
+      "RCPT TO: <d..e@f>",
+      "RCPT TO:<a b@c>",
+    ),
+    ["250", "250 2.1.0", "250 2.1.5", "250 2.1.5", "501 5.1.3"],
+  );
+  assertEquals(lenient.envelope?.to, ["b@c", "d..e@f"]);
+  const clumsy = new Session({ ...settings, errors: 3 }, false);
+  assertEquals(
+    [clumsy.rejectLine("long"), clumsy.rejectLine("bare"), clumsy.rejectLine("long")].map(({ next }) => next),
+    ["command", "command", "close"],
+    "such a line is an error among others",
+  );
   const rude = new Session(settings, false);
   assertEquals(answers(rude, "A", "B", "C", "D", "E").at(-1), "421 4.7.0 close");
   const careless = new Session({ ...settings, errors: 2 }, false);
@@ -147,6 +171,26 @@ Deno.test("AUTH: RFC 4616, RFC 2195, and the order of commands", () => {
     assertEquals(answers(secure(), "AUTH PLAIN", broken), ["334", "501 5.5.2"], broken);
   }
   assertEquals(answers(secure(), "AUTH GSSAPI"), ["504 5.5.4"]);
+  // Whoever wants to log in may do so; the others need not.
+  const any = () => {
+    const session = new Session({ ...settings, credentials: "any" }, false);
+    answers(session, "EHLO x");
+    return session;
+  };
+  assertEquals(answers(any(), "MAIL FROM:<a@b>"), ["250 2.1.0"]);
+  assertEquals(answers(any(), `AUTH PLAIN ${b64("\0x\0y")}`, "MAIL FROM:<a@b>"), ["235 2.7.0", "250 2.1.0"]);
+  assertEquals(answers(any(), "AUTH LOGIN", b64("x"), b64("y"), "AUTH PLAIN"), [
+    "334",
+    "334",
+    "235 2.7.0",
+    "503 5.5.1",
+  ]);
+  assertEquals(answers(any(), "AUTH CRAM-MD5", b64("x 00")), ["334", "235 2.7.0"]);
+  assertEquals(answers(any(), "AUTH PLAIN", b64("x")), ["334", "501 5.5.2"]);
+  const waiting = secure();
+  assertEquals(answers(waiting, "AUTH PLAIN"), ["334"]);
+  assertEquals(waiting.rejectLine("long").reply.code, 500);
+  assertEquals(answers(waiting, "NOOP"), ["250 2.0.0"], "a line that is too long ends the exchange (RFC 4954 §4)");
   const open = new Session({ ...settings, credentials }, false);
   assertEquals(answers(open, "AUTH PLAIN", "EHLO x", "AUTH PLAIN"), ["503 5.5.1", "250", "538 5.7.11"]);
   const { reply } = open.command(bytes("AUTH CRAM-MD5"));
@@ -255,6 +299,12 @@ Deno.test("replies: one line, several, in pieces, and malformed ones", () => {
     ),
     "250-2.1.0 a??250 b\r\n250 2.1.0 c\r\n354 d\r\n",
   );
+  for (const long of ["x".repeat(2000), "\u00fc".repeat(1000), "a" + "\u{1f44b}".repeat(500)]) {
+    const line = encodeReplies({ code: 250, enhanced: "2.1.0", lines: [long] });
+    assert(line.length <= 512 && line.length > 480, `${line.length} octets (RFC 5321 §4.5.3.1.5)`);
+    assertMatch(new TextDecoder("utf-8", { fatal: true }).decode(line), /^250 2\.1\.0 [^\ufffd]+\.\.\.\r\n$/);
+  }
+  assertEquals(text(encodeReplies({ code: 250, enhanced: "", lines: ["a\x9b\u202e\u2028b"] })), "250 a???b\r\n");
 });
 
 Deno.test("addresses: RFC 5321 §4.1.2, and malformed ones", () => {
@@ -296,6 +346,17 @@ Deno.test("addresses: RFC 5321 §4.1.2, and malformed ones", () => {
     ]
   ) assert(!isMailbox(wrong), JSON.stringify(wrong));
   assertEquals(parsePath('<"a>b"@c> SIZE=1')?.mailbox, '"a>b"@c');
+  assertEquals(parsePath("<a@b>   SIZE=1  BODY=7BIT ")?.parameters, new Map([["SIZE", "1"], ["BODY", "7BIT"]]));
+  for (const wrong of ["", "<", "<a@b", "<a@b>x", "<<a@b>>", '<"a@b>', "<a@b> =", "<a@b> A A"]) {
+    assertEquals(parsePath(wrong), undefined, wrong);
+  }
+  // Each takes a moment if the work grows with the length, and for ever if it grows with the length's third power.
+  for (const part of [" ", '"', '""', '"\\', "<", ">", 'a"', "a.", "@a,", "A=1 ", "-", "a-"]) {
+    for (const [head, tail] of [["<a@b> ", "\u2028"], ["<", ">"], ["<", "\u2028"], ["<a@", ">"]]) {
+      parsePath(head + part.repeat(20_000 / part.length) + tail);
+      parsePath(head + part.repeat(20_000 / part.length) + tail, true);
+    }
+  }
 });
 
 /** A client's side of a dialogue, written by hand: it can stop, be silent or break the rules at any point. */
@@ -665,6 +726,65 @@ Deno.test("send.ts: --timeout limits a whole reply, which may come byte by byte;
   listener.close();
 });
 
+Deno.test("send.ts: a code's first digit decides: an unknown 2yz is success, and DATA needs a 3yz", async () => {
+  const replies = ["220 x\r\n", "250 x\r\n", "251 ok\r\n", "259 ok\r\n", "399 go\r\n", "252 taken\r\n", "221 bye\r\n"];
+  {
+    using server = canned(...replies);
+    const sent = await send(server.port, basic);
+    assertEquals([sent.status?.code, sent.stderr], [0, ""]);
+  }
+  for (
+    const [step, reply, says] of [
+      [2, "350 x\r\n", /^send: the sender was refused with an unexpected reply: 350 x$/m],
+      [4, "250 x\r\n", /^send: DATA was refused with an unexpected reply: 250 x$/m],
+      [5, "354 x\r\n", /^send: the mail was refused with an unexpected reply: 354 x$/m],
+      [5, "499 x\r\n", /^send: the mail was refused temporarily: 499 x$/m],
+      [5, "599 x\r\n", /^send: the mail was refused permanently: 599 x$/m],
+    ] as const
+  ) {
+    using server = canned(...replies.with(step, reply));
+    failedWith(await send(server.port, basic), 1, says);
+    assert(server.said().endsWith("QUIT\r\n"));
+  }
+});
+
+Deno.test("send.ts: a challenge that is not base64 is not answered", async () => {
+  const auth = ["--user", "ada", "--password-env", "SMTP_PASSWORD"];
+  for (const challenge of ["no base64!", ""]) {
+    const hello = "250-x\r\n250 AUTH CRAM-MD5\r\n";
+    using server = canned("220 x\r\n", hello, `334 ${challenge}\r\n`, "501 cancelled\r\n", "221 bye\r\n");
+    const program = await send(server.port, [...basic, ...auth], { env: { SMTP_PASSWORD: "s3cr3t" } });
+    failedWith(program, 1, /^send: the server sent a challenge that is not base64: login cancelled$/m);
+    assertMatch(server.said(), /AUTH CRAM-MD5\r\n\*\r\nQUIT\r\n$/);
+  }
+});
+
+Deno.test("send.ts: a TLS handshake has its time, too", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = listener.accept();
+  const program = await send(listener.addr.port, [...basic, "--tls", "implicit", "--timeout", "0.5"]);
+  failedWith(program, 1, /^send: 127\.0\.0\.1:\d+ did not finish the TLS handshake in 0\.5 s$/m);
+  (await accepted).close();
+  listener.close();
+});
+
+testWith(
+  Deno.build.os !== "windows",
+  "names with a backslash",
+  "send.ts: a file's name may contain a backslash",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const { program, port } = await start(folder, "--maildir", `${folder}/mail`);
+    await using _ = program;
+    await Deno.writeTextFile(`${folder}/back\\slash.txt`, "x");
+    const sent = await send(port, [...basic, "--attach", `${folder}/back\\slash.txt`]);
+    assertEquals([sent.status?.code, sent.stderr], [0, ""]);
+    const [raw = ""] = await mails(`${folder}/mail`);
+    assertEquals((await PostalMime.parse(raw)).attachments[0]?.filename, "back\\slash.txt");
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
 testWith(linux, "kill -9", "smtp/server.ts: a mail that was acknowledged survives kill -9", async () => {
   const folder = await Deno.makeTempDir();
   let acknowledged = 0;
@@ -702,6 +822,29 @@ testWith(linux, "kill -9", "smtp/server.ts: a mail that was acknowledged survive
   assert(kept.every((mail) => mail.endsWith(`${"y".repeat(900)}\r\n`)), "each is complete");
   await Deno.remove(folder, { recursive: true });
 });
+
+testWith(
+  await has("strace", "-f", "true"),
+  "strace, or the right to use it",
+  "smtp/server.ts: flushes the mail, moves it, and flushes the folder before it answers",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const { program, port } = await listening((port) => {
+      const calls = ["strace", "-f", "-o", `${folder}/calls`, "-e", "trace=fdatasync,fsync,rename,renameat,renameat2"];
+      const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`, "smtp/server.ts", "--maildir", `${folder}/mail`];
+      return [...calls, Deno.execPath(), "run", ...flags, "--port", `${port}`];
+    });
+    await using _ = program;
+    using client = await HandClient.connect(port);
+    await client.untilData();
+    await client.write("Subject: x\r\n\r\n.\r\n");
+    assertMatch(await client.read(), /^250 /);
+    const calls = (await Deno.readTextFile(`${folder}/calls`)).match(/(?<=^\d+ +)(fdatasync|rename|fsync)/gm);
+    assertEquals(calls, ["fdatasync", "rename", "fsync"]);
+    await program.stop();
+    await Deno.remove(folder, { recursive: true });
+  },
+);
 
 testWith(
   linux,
@@ -983,6 +1126,20 @@ testWith(
       const program = new Program(["python3", "-c", script]);
       assertEquals((await program.end()).code, 0, program.stderr);
     };
+    const any = await serve("smtp/server.ts", "--accept-any-password");
+    await using ___ = any.program;
+    for (const mechanism of ["CRAM-MD5", "PLAIN", "LOGIN"]) {
+      await python(
+        `import smtplib; s = smtplib.SMTP("127.0.0.1", ${any.port}); s.ehlo(); s.esmtp_features["auth"] = "${mechanism}"
+s.login("anyone", "anything"); s.sendmail("a@b", ["c@d"], "Subject: x\\r\\n\\r\\n"); s.quit()`,
+      );
+    }
+    const both = new Program(
+      ["deno", "run", "-N=127.0.0.1", "smtp/server.ts", "--accept-any-password", "--user=a", "--password-file=b"],
+      { cwd: root },
+    );
+    await both.end();
+    assertEquals([both.status?.code, both.stderr], [2, "server: --user or --accept-any-password, not both\n"]);
     const message = String.raw`"From: a@b\r\nSubject: py\r\n\r\n.dot\r\n" + "x" * 500 + "\r\n"`;
     await python(
       `import smtplib; s = smtplib.SMTP("127.0.0.1", ${plain.port}); assert s.sendmail("a@b", ["c@d"], ${message}) == {}; s.quit()`,
@@ -1083,57 +1240,6 @@ testWith(aiosmtpd, "aiosmtpd (python3-aiosmtpd)", "send.ts: aiosmtpd takes its m
   assertStringIncludes(server.stdout, "Subject: Hello");
 });
 
-Deno.test("inbox.ts: a Maildir that is not there, or may not be read, is one line and exit code 1", async () => {
-  const run = async (...args: string[]) => {
-    const program = new Program(["deno", "run", "--no-prompt", ...args, "--port=0"], { cwd: root });
-    await program.end();
-    return program;
-  };
-  const missing = await run("-N=127.0.0.1", "-R", "smtp/inbox.ts", "--maildir", "no-such-folder");
-  failedWith(missing, 1, /^inbox: cannot watch no-such-folder\/new: .*: start the server with --maildir first$/m);
-  failedWith(await run("-N=127.0.0.1", "smtp/inbox.ts"), 1, /^inbox: cannot watch mail\/new: Requires read access /m);
-});
-
-/** The inbox of the Maildir in a folder. */
-async function startInbox(folder: string): Promise<{ program: Program; port: number }> {
-  const flags = ["-N=127.0.0.1", `-R=${folder}`, "smtp/inbox.ts", "--maildir", folder];
-  return await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
-}
-
-Deno.test("inbox.ts: on loopback it answers to loopback's names alone", async () => {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/new`);
-  const { program, port } = await startInbox(folder);
-  await using _ = program;
-  for (
-    const [host, status] of [["127.0.0.1", 200], ["localhost", 200], ["evil.example", 421], ["127.evil.example", 421]]
-  ) {
-    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    await conn.write(bytes(`GET / HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`));
-    assertStringIncludes(text(await new Response(conn.readable).bytes()), `HTTP/1.1 ${status} `);
-  }
-  await Deno.remove(folder, { recursive: true });
-});
-
-Deno.test("inbox.ts: many mails at once are few news", async () => {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/new`);
-  const { program, port } = await startInbox(folder);
-  await using _ = program;
-  const events = await fetch(`http://127.0.0.1:${port}/events`);
-  let news = 0;
-  const reading = (async () => {
-    for await (const _ of events.body ?? []) news++;
-  })();
-  for (let i = 0; i < 300; i++) await Deno.writeTextFile(`${folder}/new/${i}.mail`, "Subject: x\r\n\r\n");
-  await until(() => news > 0, "the news");
-  program.signal("SIGINT"); // which ends the stream, after what is in it
-  await reading;
-  assertEquals((await program.end()).code, 0, program.stderr);
-  assert(news < 100, `${news} times`);
-  await Deno.remove(folder, { recursive: true });
-});
-
 testWith(
   openssl,
   "openssl",
@@ -1175,130 +1281,250 @@ testWith(
   },
 );
 
-/** Its HTML shows pictures that came with it, one by its id as it is, one with the id escaped, one that is none. */
-const pictureMail = `From: a@b
-Subject: a picture
-MIME-Version: 1.0
-Content-Type: multipart/related; boundary=x
+Deno.test("smtp/server.ts: a dismissed client receives the reason, even while it is sending", async () => {
+  const { program, port } = await serve("smtp/server.ts");
+  await using _ = program;
+  using client = new HandClient(await Deno.connect({ hostname: "127.0.0.1", port }));
+  await client.write(`GET / HTTP/1.1\r\n${"x".repeat(500_000)}`);
+  assertMatch(await client.rest(), /^220 [^]*\r\n421 4\.7\.0 .*\r\n$/);
+});
 
---x
-Content-Type: text/html
+Deno.test("smtp/server.ts: a line too long, or ended by LF alone, gets 500, and the dialogue goes on", async () => {
+  const { program, port } = await serve("smtp/server.ts");
+  await using _ = program;
+  using client = await HandClient.connect(port);
+  assertMatch(await client.ask(`EHLO ${"x".repeat(200_000)}`), /^500 5\.5\.2 .*\r\n$/);
+  await client.write("EHLO a\n");
+  assertMatch(await client.read(), /^500 5\.5\.2 .*\r\n$/);
+  assertMatch(await client.ask("MAIL FROM:<a@b>"), /^503 /, "the line before was not executed");
+  await client.untilData();
+  await client.write("Subject: x\r\n\r\n.\r\n");
+  assertMatch(await client.read(), /^250 /);
+  assertMatch(await client.ask("QUIT"), /^221 /);
+});
 
-<img src="cid:one@x"><img src='cid:one%40x'><img src=cid:two@x>
---x
-Content-Type: image/gif
-Content-ID: <one@x>
-Content-Transfer-Encoding: base64
+Deno.test("smtp/server.ts: --max-line and --lenient take what is refused without them", async () => {
+  const strict = await serve("smtp/server.ts");
+  await using _ = strict.program;
+  const lenient = await serve("smtp/server.ts", "--max-line", "5000", "--lenient");
+  await using __ = lenient.program;
+  for (const [{ port }, code] of [[strict, "550"], [lenient, "250"]] as const) {
+    using client = await HandClient.connect(port);
+    await client.untilData();
+    await client.write(`Subject: x\r\n\r\n${"y".repeat(5000)}\r\n.\r\n`);
+    assertEquals((await client.read()).slice(0, 3), code);
+    assertEquals((await client.ask("MAIL FROM: <a@under_score.com>")).slice(0, 3), code === "250" ? "250" : "501");
+  }
+  using client = await HandClient.connect(lenient.port);
+  await client.untilData();
+  await client.write(`Subject: x\r\n\r\n${"y".repeat(5001)}\r\n.\r\n`);
+  assertMatch(await client.read(), /^550 5\.6\.0 the mail contains a line of more than 5000 octets\r\n$/);
+});
 
-R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7
---x
-Content-Type: image/svg+xml
-Content-ID: <two@x>
+Deno.test("smtp/server.ts: a mail that cannot be moved to its place is refused temporarily, and leaves nothing", async () => {
+  const folder = await Deno.makeTempDir();
+  const { program, port } = await start(folder, "--maildir", folder);
+  await using _ = program;
+  using client = await HandClient.connect(port);
+  await Deno.rename(`${folder}/new`, `${folder}/gone`);
+  for (const size of [10, 500_000]) {
+    await client.untilData();
+    await client.write(`Subject: x\r\n\r\n${"y".repeat(70)}\r\n`.padEnd(size, "z\r\n") + "\r\n.\r\n");
+    assertMatch(await client.read(), /^452 4\.3\.1 /);
+    assertEquals([...Deno.readDirSync(`${folder}/tmp`)], []);
+  }
+  await Deno.remove(`${folder}/tmp`);
+  await client.untilData();
+  await client.write("Subject: x\r\n\r\n.\r\n");
+  assertMatch(await client.read(), /^452 4\.3\.1 /);
+  assertMatch(program.stderr, /^(server: a mail could not be stored: No such file or directory.*\n){3}$/);
+  await Deno.remove(folder, { recursive: true });
+});
 
-<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" onload="alert(1)"/>
---x--
-`;
+testWith(openssl, "openssl", "--self-signed: makes a pair once, keeps it, and says how to trust it", async () => {
+  const folder = await Deno.makeTempDir();
+  const cert = `${folder}/new/local.pem`;
+  const key = `${folder}/new/local.key`;
+  const run = async (path: string, ...permissions: string[]) => {
+    const flags = ["--no-prompt", "-N=127.0.0.1", ...permissions, "smtp/server.ts", "--port=0", "--self-signed", path];
+    const program = new Program(["deno", "run", ...flags], { cwd: root });
+    await Promise.race([program.ended, program.line(/listening on/).catch(() => {})]);
+    return program;
+  };
+  const all = [`-R=${folder}`, `-W=${folder}`, "--allow-run=openssl"];
+  await using first = await run(cert, ...all);
+  await first.line(new RegExp(`^${cert} is a certificate for localhost: trust it with smtp-send --ca ${cert}$`));
+  if (linux) assertEquals(((await Deno.stat(key)).mode ?? 0) & 0o777, 0o600);
+  const made = [await Deno.readTextFile(cert), await Deno.readTextFile(key)];
+  const port = Number((await first.line(/listening on 127\.0\.0\.1:(\d+)$/))[1]);
+  for (const host of ["localhost", "127.0.0.1"]) {
+    const sent = await send(port, [...basic, "--host", host, "--tls", "required", "--ca", cert]);
+    assertEquals([sent.status?.code, sent.stderr], [0, ""]);
+  }
+  await using second = await run(cert, `-R=${folder}`); // needs neither openssl nor the right to write
+  await second.line(/listening on/);
+  assertEquals([await Deno.readTextFile(cert), await Deno.readTextFile(key)], made, "the pair is kept");
+
+  /** It fails with code 2, and changes nothing. */
+  const refused = async (line: RegExp, path: string, ...permissions: string[]) => {
+    await using program = await run(path, ...permissions);
+    await program.end();
+    assertMatch(program.stderr, line);
+    assertEquals([program.status?.code, program.stderr.split("\n").length], [2, 2]);
+  };
+  await Deno.writeTextFile(`${folder}/text.pem`, "precious\n");
+  await refused(
+    /^server: \S+text\.pem and \S+text\.key are not a pair that --self-signed has made: /,
+    `${folder}/text.pem`,
+    ...all,
+  );
+  assertEquals(await Deno.readTextFile(`${folder}/text.pem`), "precious\n");
+  await refused(/^server: cannot keep a certificate in \S+: Not a directory\n$/, `${cert}/x.pem`, ...all);
+  await refused(
+    /^server: no permission to make a certificate: add (-W=\S+ --allow-run=openssl -R=\S+): deno run \1 -N=127\.0\.0\.1 smtp/,
+    `${folder}/new.pem`,
+    `-R=${folder}`,
+  );
+  await Deno.writeTextFile(key, (await selfSigned()).key);
+  await refused(/local\.pem and \S+local\.key are not a pair/, cert, ...all);
+  // One that has expired is made again.
+  const dates = ["-not_before", "20200101000000Z", "-not_after", "20200201000000Z"];
+  const old = await new Deno.Command("openssl", {
+    args: [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-subj",
+      "/CN=localhost",
+      ...dates,
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ],
+    stderr: "null",
+  }).output();
+  if (old.success) { // older ones cannot make a certificate of the past
+    await using program = await run(cert, ...all);
+    await program.line(/listening on/);
+    assert(new X509Certificate(await Deno.readTextFile(cert)).validTo.includes(`${new Date().getFullYear() + 1}`));
+  }
+  const path = await Deno.makeTempDir(); // no programs there
+  const flags = [
+    "run",
+    "--no-prompt",
+    "-N=127.0.0.1",
+    ...all,
+    "smtp/server.ts",
+    "--port=0",
+    "--self-signed",
+    `${folder}/y.pem`,
+  ];
+  const without = new Program([Deno.execPath(), ...flags], { cwd: root, env: { PATH: path } });
+  await without.end();
+  assertMatch(without.stderr, /^server: --self-signed needs openssl: apt install openssl, .*\n$/m); // Deno may say so, too
+  assertEquals(without.status?.code, 3);
+  for (const wrong of [["--self-signed", "a", "--cert", "b", "--key", "c"], ["--cert", "a"], ["--self-signed"]]) {
+    const program = new Program(["deno", "run", "-N=127.0.0.1", "smtp/server.ts", ...wrong], { cwd: root });
+    await program.end();
+    assertEquals(program.status?.code, 2, program.stderr);
+  }
+  await Deno.remove(folder, { recursive: true });
+  await Deno.remove(path);
+});
 
 testWith(
-  await has("chromium", "--version"),
-  "chromium",
-  "the inbox: new mail appears, hostile mail does nothing, attachments are kept",
+  openssl,
+  "openssl",
+  "TLS: the last reply reaches a client that is still sending; broken records end the stream",
   async () => {
     const folder = await Deno.makeTempDir();
-    const server = await start(folder, "--maildir", folder, "--quiet");
-    await using _ = server.program;
-    const { program: inbox, port } = await startInbox(folder);
-    await using __ = inbox;
-    let leaked = 0;
-    const leak = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
-      leaked++;
-      return new Response("");
-    });
-    await using opened = await openPage(900);
-    const { page, errors } = opened;
-    const at = `http://127.0.0.1:${port}`;
-    await page.goto(`${at}/`);
-    await page.waitForSelector("text=No mail yet");
-    await send(server.port, [...basic, "--attach", "http/site/about.txt"]);
-    await page.waitForSelector("text=Hello"); // by itself
-    const evil = `http://127.0.0.1:${leak.addr.port}`;
-    await Deno.writeTextFile(
-      `${folder}/evil.html`,
-      `<meta http-equiv="refresh" content="0; url=${evil}/refresh"><link rel="stylesheet" href="${evil}/css"><link rel="dns-prefetch" href="//leak.invalid">
-     <h1>Offer</h1><img src="${evil}/pixel"><script>parent.document.title = "owned"; fetch("${evil}/script")</script>
-     <a href="javascript:parent.document.title='owned'" id="js">click</a> <a href="${evil}/link" target="_top" id="link">link</a>
-     <form action="${evil}/form"><button id="submit">send</button></form><iframe src="${evil}/frame"></iframe>
-     <style>@import url(${evil}/import); body { background: url(${evil}/background) }</style>
-     <svg onload="parent.document.title='owned'"></svg><base href="${evil}/">`,
-    );
-    await Deno.writeTextFile(`${folder}/<b>.html`, "<script>alert(1)</script>");
-    await send(server.port, [
-      ...["--from", '"<img src=x onerror=alert(1)>" <mallory@example.com>', "--to", "you@example.com"],
-      ...["--subject", "<script>document.title='owned'</script>", "--text", "plain <b>text</b>"],
-      ...["--html", `${folder}/evil.html`, "--attach", `${folder}/<b>.html`],
-    ]);
-    await page.waitForSelector("text=<script>document.title='owned'</script>");
-    assertEquals(await page.locator("#mails tr").count(), 2);
-    await keep(page, "smtp/inbox.png");
-    await page.click("#mails tr:first-child a");
-    await page.waitForSelector("iframe");
-    const frame = page.frameLocator("iframe");
-    await frame.locator("h1").waitFor();
-    for (const id of ["#js", "#submit", "#link"]) await frame.locator(id).click({ timeout: 5000 });
-    await page.waitForTimeout(500); // a refresh, a script or a click would have had its time
-    assertEquals(leaked, 0, "nothing was fetched from elsewhere");
-    assertEquals(await page.textContent("h1"), "<script>document.title='owned'</script>");
-    assertEquals(await page.textContent("#text"), "plain <b>text</b>\n");
-    assert(page.url().startsWith(at) && await page.title() !== "owned");
-    const [file] = await Promise.all([page.waitForEvent("download"), page.click("ul a")]);
-    assertEquals(file.suggestedFilename().replace(/[<>_-]/g, ""), "b.html");
-    const part = await fetch(`${page.url()}part/0`);
-    assertEquals([part.headers.get("content-type"), await part.text()], [
-      "application/octet-stream",
-      "<script>alert(1)</script>",
-    ]);
-    const raw = await fetch(`${page.url()}raw`);
-    assertEquals(raw.headers.get("content-type"), "text/plain; charset=UTF-8");
-    assertStringIncludes(await raw.text(), "Return-Path: <mallory@example.com>");
-    for (
-      const path of [
-        ...["/mail/..%2f..%2fetc%2fpasswd/", "/mail/../../etc/passwd/", "/mail/no-such/", "/mail/%00/", "/mail/%zz/"],
-        "/x",
-      ]
-    ) {
-      const response = await fetch(at + path);
-      assertEquals([path, response.status], [path, 404]);
-      await response.body?.cancel();
+    const { cert, key } = await certificate(folder);
+    const caCerts = [await Deno.readTextFile(cert)];
+    const { program, port } = await start(folder, "--cert", cert, "--key", key, "--timeout", "0");
+    await using _ = program;
+    using client = await HandClient.startTls(port, caCerts);
+    await client.write("GET / HTTP/1.1\r\n");
+    assertMatch(await client.read(), /^421 4\.7\.0 .*\r\n$/);
+    // Were the connection closed at once, one of these would be answered with a reset, which can overtake the reply.
+    for (let i = 0; i < 50; i++) {
+      await client.write("x".repeat(1000));
+      await new Promise((next) => setTimeout(next, 1));
     }
-    // A mail program has read it, and has put that into its name.
-    await Deno.writeTextFile(`${folder}/cur/9999999999.picture:2,S`, pictureMail.replaceAll("\n", "\r\n"));
-    await page.goto(`${at}/mail/9999999999.picture%3A2%2CS/`);
-    const pictures = page.frameLocator("iframe").locator("img");
-    await pictures.first().waitFor();
-    assertEquals(
-      await pictures.evaluateAll((all) => all.map((each) => Number(Reflect.get(each, "naturalWidth")))),
-      [1, 1, 0],
-      "pictures of the mail's own, and no script that calls itself one",
-    );
-    assertEquals(inbox.stderr, "");
-    // What the policy has stopped, the browser reports; nothing else went wrong.
-    const stopped = /: csp$|Content.Security.Policy|sandbox|Blocked|ERR_BLOCKED|ERR_ABORTED|net::ERR/i;
-    assertEquals(errors.filter((error) => !stopped.test(error)), []);
-    await leak.shutdown();
+    assertEquals(await client.read(), "", "the end of the stream");
+
+    // A proxy that adds plain text to an encrypted stream. Without a time limit only TLS itself can notice it.
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const connecting = HandClient.startTls(listener.addr.port, caCerts);
+    using outside = await listener.accept();
+    using inside = await Deno.connect({ hostname: "127.0.0.1", port });
+    outside.readable.pipeTo(inside.writable, { preventClose: true }).catch(() => {});
+    const closed = inside.readable.pipeTo(outside.writable).catch(() => {});
+    using victim = await connecting;
+    assertMatch(await victim.ask("EHLO x"), /^250-/);
+    await inside.write(bytes("MAIL FROM:<a@b>\r\n"));
+    await program.line(/^127\.0\.0\.1:\d+ broke TLS: /);
+    await closed;
+    listener.close();
+    assertEquals(program.stderr, "");
     await Deno.remove(folder, { recursive: true });
   },
 );
 
-Deno.test("smtp/server.ts: a dismissed client receives the reason, even while it is sending", async () => {
-  const { program, port } = await serve("smtp/server.ts");
+Deno.test("smtp/server.ts: --inbox shows its mails in the same process, and ends with it", async () => {
+  const folder = await Deno.makeTempDir();
+  const inboxPort = getAvailablePort();
+  const { program, port } = await start(folder, "--maildir", folder, "--inbox", `${inboxPort}`);
   await using _ = program;
-  for (const line of ["x".repeat(200_000), "EHLO a\nMAIL FROM:<a@b>\n"]) {
-    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    const data = bytes(line);
-    for (let at = 0; at < data.length;) at += await conn.write(data.subarray(at));
-    let said = "";
-    const buffer = new Uint8Array(1000);
-    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) said += text(buffer.subarray(0, n));
-    assertMatch(said, /^220 [^]*\r\n500 5\.5\.2 .*\r\n$/);
+  await program.line(new RegExp(`^Inbox listening on .*127\\.0\\.0\\.1:${inboxPort}`));
+  using client = await HandClient.connect(port);
+  await client.untilData();
+  await client.write("Subject: shown at once\r\n\r\n.\r\n");
+  assertMatch(await client.read(), /^250 /);
+  assertStringIncludes(await (await fetch(`http://127.0.0.1:${inboxPort}/`)).text(), "shown at once");
+  await client.untilData();
+  program.signal("SIGINT"); // the mail that is being sent still arrives
+  await until(() => program.stdout.includes("stopping: waiting"), "the signal");
+  await client.write("Subject: the last\r\n\r\n.\r\n");
+  assertMatch(await client.read(), /^250 /);
+  assertMatch(await client.ask("QUIT"), /^221 /);
+  assertEquals([(await program.end()).code, program.stderr], [0, ""]);
+  assertEquals((await mails(folder)).length, 2);
+  // --once ends it after the mail, and not after a request.
+  const once = await start(folder, "--maildir", folder, "--inbox", `${inboxPort}`, "--once");
+  await using __ = once.program;
+  await once.program.line(/^Inbox listening on /);
+  assertEquals((await send(once.port, basic)).status?.code, 0);
+  assertEquals([(await once.program.end()).code, once.program.stderr], [0, ""]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("smtp/server.ts: wrong usage opens nothing, and a port in use is named", async () => {
+  const folder = await Deno.makeTempDir();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const refused = async (code: number, line: RegExp, ...args: string[]) => {
+    const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`, "smtp/server.ts", "--port=0"];
+    const program = new Program(["deno", "run", ...flags, ...args], { cwd: root });
+    await program.end();
+    assertMatch(program.stderr, line);
+    assertEquals(program.status?.code, code);
+  };
+  const maildir = ["--maildir", `${folder}/mail`];
+  await refused(2, /^server: --inbox needs --maildir\n$/, "--inbox", "8025");
+  await refused(2, /^server: --tls-port needs --cert and --key, or --self-signed\n$/, ...maildir, "--tls-port", "4650");
+  await refused(2, /^server: give --user and --password-file together\n$/, ...maildir, "--user", "ada");
+  for (const wrong of [["--max-line", "0"], ["--max-line", "x"], ["--inbox", "65536"]]) {
+    await refused(2, /^server: --[a-z-]+ needs a whole number from .*\nusage: .*\n$/, ...maildir, ...wrong);
   }
+  assertEquals([...Deno.readDirSync(folder)], []);
+  const { port } = taken.addr;
+  await refused(1, new RegExp(`^server: 127\\.0\\.0\\.1:${port} is in use: .*\n$`), ...maildir, "--inbox", `${port}`);
+  if (openssl) {
+    const { cert, key } = await certificate(folder);
+    const tls = ["--cert", cert, "--key", key, "--tls-port", `${port}`];
+    await refused(1, new RegExp(`^server: 127\\.0\\.0\\.1:${port} is in use: .*\n$`), ...tls);
+  }
+  await Deno.remove(folder, { recursive: true });
 });

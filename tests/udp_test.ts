@@ -378,6 +378,35 @@ Deno.test("chat: what Windows reports, refused datagrams and large ones, ends ne
   assertEquals([program.status, program.stderr], [undefined, ""]);
 });
 
+Deno.test("chat_client: a server that answers something else is not called missing", async () => {
+  const { client } = await lossy((line) => [line], "--message", "hello", "--timeout", "0.3"); // a plain echo server
+  failedWith(
+    client,
+    1,
+    /^chat_client: no answer from .* in 0\.3 s, only datagrams of other kinds: is it a chat server\?$/m,
+  );
+});
+
+Deno.test("chat_client: the name that it repeats is the one that was typed, not what the server says", async () => {
+  const heard: string[] = [];
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const port = "port" in socket.addr ? socket.addr.port : 0;
+  const args = ["--name", "anna", "--keepalive", "0.05"];
+  await using program = new Program(command("udp/chat_client.ts", port, ...args), { cwd: root, stdin: true });
+  (async () => {
+    for await (const [datagram, from] of socket) {
+      const line = decode(datagram);
+      heard.push(line);
+      await socket.send(encode(line.startsWith("/name") ? "* you are root /quit" : "* here: you"), from);
+    }
+  })().catch(() => {}); // closed below
+  await program.line(/^\* here: you$/);
+  await program.input("/name berta\n", true);
+  await until(() => heard.filter((line) => line === "/name berta").length > 2, "the name again");
+  socket.close();
+  assertEquals([...new Set(heard)].sort(), ["/name anna", "/name berta", "/who"]);
+});
+
 Deno.test("chat_client: only datagrams of the server count", async () => {
   using forger = new Stranger(0);
   let from: Deno.Addr | undefined;
@@ -441,6 +470,126 @@ Deno.test("chat_server: it tells the members that it is stopping", async () => {
   assertEquals((await program.end()).code, 0);
 });
 
+/** A sequence of numbers that is the same in every run: `next(n)` is from 0 to n - 1. */
+function sequence(seed: number): (n: number) => number {
+  return (n) => (seed = seed * 48271 % 0x7fffffff) % n;
+}
+
+/** A real datagram, damaged: cut, with a part repeated, with bits flipped, or with another one behind it. */
+function mutate(datagrams: readonly string[], next: (n: number) => number): Uint8Array<ArrayBuffer> {
+  let bytes = [...encode(datagrams[next(datagrams.length)] ?? "")];
+  for (let i = next(3); i >= 0; i--) {
+    const at = next(bytes.length + 1);
+    const kind = next(4);
+    if (kind === 0) bytes = bytes.slice(0, at);
+    else if (kind === 1) {
+      bytes.splice(
+        at,
+        0,
+        ...Array.from({ length: next(40) }, () => bytes.slice(at, at + 30)).flat(),
+      );
+    } else if (kind === 2) bytes = bytes.map((byte) => next(8) ? byte : byte ^ (1 << next(8)));
+    else bytes.push(...encode(datagrams[next(datagrams.length)] ?? ""));
+  }
+  return Uint8Array.from(bytes);
+}
+
+// deno-lint-ignore no-control-regex -- the tests look for these
+const controls = /[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/;
+
+testWith(linux, "Linux", "chat_server: thousands of damaged datagrams harm nothing", async () => {
+  const { program, port } = await serve("udp/chat_server.ts");
+  await using _ = program;
+  const real = [
+    "/name anna",
+    "/name bob",
+    "/say 1 hello",
+    "/say 999999999 a: b",
+    "/who",
+    "/quit",
+    "hi\r\n",
+    "größer \u202e",
+  ];
+  const next = sequence(20_240_517);
+  const crowd = Array.from({ length: 12 }, () => new Stranger(port));
+  using guest = new Stranger(port);
+  const send = async (datagrams: number) => {
+    for (let i = 1; i <= datagrams; i++) {
+      await crowd[next(crowd.length)]?.send(mutate(real, next));
+      // So many fit into the server's receive buffer. This question is answered without joining the chat.
+      if (i % 50 === 0) assertEquals(await guest.asks("/quit"), "* bye");
+    }
+  };
+  await send(1500);
+  const [before, open] = [await memory(program.pid), await descriptors(program.pid)];
+  await send(3000);
+  const grown = await memory(program.pid) - before;
+  assert(grown < 40, `${grown} MiB more after 3,000 more datagrams`);
+  assertEquals(await descriptors(program.pid), open);
+  for (const each of crowd) each.socket.close();
+
+  const right = await runClient("udp/chat_client.ts", port, "--name", "zoe", "--message", "hello");
+  assertEquals([right.status?.code, right.stderr], [0, ""]);
+  assertMatch(right.stdout, /^zoe: hello$/m);
+  assert(!controls.test(program.stdout), "no control character is printed");
+  assertEquals([program.status, program.stderr], [undefined, ""]);
+});
+
+/** What a hostile server sends for the request `line`; `next` gives it numbers. */
+type Hostile = (line: string, next: (n: number) => number) => (string | Uint8Array<ArrayBuffer>)[];
+const rightReply = (line: string) =>
+  line === "/quit" ? "* bye" : line.startsWith("/say") ? `#${line.slice(5).replace(" ", " anna: ")}` : "* you are anna";
+const replies = ["* you are anna", "#1 anna: hello", "* bye", "* here: anna, bob and 7 more", "bob: hi", "* bob left"];
+const noise = (next: (n: number) => number) => Uint8Array.from({ length: next(300) }, () => next(256));
+const hostile: Record<string, Hostile> = {
+  "garbage": (_, next) => [noise(next), noise(next), noise(next)],
+  "garbage, then the right reply": (line, next) => [noise(next), new Uint8Array(0), rightReply(line)],
+  "a flood of garbage": (_, next) => Array.from({ length: 300 }, () => noise(next)),
+  "a flood of messages": (line) => [...Array.from({ length: 300 }, (_, i) => `bob: ${i}`), rightReply(line)],
+  "the echo of its own request": (line) => [line],
+  "echoes of other requests": () => ["#2 anna: hello", "#999999999 a: b", "#1x anna: hello", "#-1 anna: hello", "#0 :"],
+  "datagrams of 65,507 bytes": (line) => [new Uint8Array(65_507).fill(0x61), `#1 anna: ${"\x1b".repeat(60_000)}`, line],
+  "a right reply of 65,507 bytes": (line) => [rightReply(line).padEnd(65_507, "\x07")],
+  "goodbye to everything": () => ["* bye"],
+  "refusals": () => ["* the name \x1b[2J\u202e is taken", "* too long: at most 0 bytes"],
+  "a right reply, doubled and damaged": (line, next) => [mutate([rightReply(line)], next), mutate(replies, next)],
+  "damaged replies": (_, next) => Array.from({ length: 20 }, () => mutate(replies, next)),
+  "right replies, each five times": (line) => Array<string>(5).fill(rightReply(line)),
+};
+
+Deno.test("chat_client: hostile servers, each run ends with 0 or 1 and at most one line on stderr", async (t) => {
+  const attack = async (answer: Hostile, seed: number, wrongPort = false) => {
+    const next = sequence(seed);
+    using server = new Stranger(0);
+    using other = new Stranger(0); // sends from another port
+    const source = wrongPort ? other.socket : server.socket;
+    const port = Number(server.place.split(":")[1]);
+    const args = ["--name", "anna", "--message", "hello", "--timeout", "0.3"];
+    const program = client("udp/chat_client.ts", port, ...args);
+    (async () => {
+      for await (const [datagram, from] of server.socket) {
+        for (const reply of answer(decode(datagram), next)) {
+          await source.send(typeof reply === "string" ? encode(reply) : reply, from);
+        }
+      }
+    })().catch(() => {}); // the socket is closed
+    const { code } = await program.end();
+    assert(code === 0 || code === 1, `exit code ${code}: ${program.tail()}`);
+    assertMatch(program.stderr, code === 0 ? /^$/ : /^chat_client: [^\n]*\n$/);
+    assert(!controls.test(program.stdout + program.stderr), "no control character is printed");
+    return program;
+  };
+  for (const [name, answer] of Object.entries(hostile)) {
+    await t.step(name, async () => {
+      await Promise.all([1, 2, 3].map((seed) => attack(answer, seed)));
+    });
+  }
+  await t.step("right replies from another port", async () => {
+    const program = await attack((line) => [rightReply(line)], 1, true);
+    assertEquals([program.status?.code, program.stdout], [1, ""]);
+  });
+});
+
 testWith(netcat, "OpenBSD's nc", "chat: nc -u is a client", async () => {
   const { program, port } = await serve("udp/chat_server.ts");
   await using _ = program;
@@ -458,7 +607,8 @@ testWith(
     const { program, port } = await serve("udp/chat_server.ts");
     await using _ = program;
     const session = `socketlab-${port}`;
-    const on = (...args: string[]) => output("tmux", "-L", session, ...args);
+    const folder = await Deno.makeTempDir();
+    const on = (...args: string[]) => output("tmux", "-S", `${folder}/tmux`, ...args);
     const screen = () => on("capture-pane", "-p", "-t", session);
     const line = command("udp/chat_client.ts", port, "--name", "anna").map((word) =>
       word === "deno" ? Deno.execPath() : word
@@ -493,6 +643,7 @@ testWith(
       await program.line(/^\* anna left$/);
     } finally {
       await on("kill-server");
+      await Deno.remove(folder, { recursive: true });
     }
     assertStringIncludes(program.stdout, "half a message");
   },

@@ -20,7 +20,7 @@ import { traced } from "./_trace.ts";
 
 /** Sends a request until its reply arrives. @throws {Failure} when no reply arrives in `limit` seconds (0: no limit). */
 async function ask(session: Session, request: Request, limit: number): Promise<Reply> {
-  const { socket, server, pending } = session;
+  const { socket, server, pending, received } = session;
   const datagram = new TextEncoder().encode(formatRequest(request));
   const reply = new Promise<Reply>((resolve) => pending.set(request, resolve));
   try {
@@ -34,6 +34,7 @@ async function ask(session: Session, request: Request, limit: number): Promise<R
     pending.delete(request);
   }
   const none = `no answer from ${formatAddress(server)} in ${limit} s`;
+  if (session.received > received) throw new Failure(`${none}, only datagrams of other kinds: is it a chat server?`);
   throw new Failure(`${none}: is the server running? (UDP does not report a missing one)`);
 }
 
@@ -49,6 +50,7 @@ async function receive(session: Session): Promise<never> {
     if (!datagram || from?.transport !== "udp" || from.port !== server.port) continue;
     source ??= canonical(from.hostname);
     if (canonical(from.hostname) !== source) continue;
+    session.received++;
     const reply = parseReply(datagram);
     const [, resolve] = [...pending].find(([request]) => answers(reply, request)) ?? [];
     if (resolve) resolve(reply);
@@ -89,6 +91,8 @@ interface Session {
   /** The requests that have no reply yet, and what takes it. */
   readonly pending: Map<Request, (reply: Reply) => void>;
   name: string;
+  /** How many datagrams of the server have arrived. */
+  received: number;
   /** The number of the last message. */
   sequence: number;
   show: (line: string) => void;
@@ -117,7 +121,7 @@ await run(command, async (flags) => {
   const session: Session = {
     socket: traced(openSocket(localAddress(host)), trace),
     server: { transport: "udp", hostname: host, port },
-    ...{ timeout, pending: new Map(), name: flags.name, sequence: 0 },
+    ...{ timeout, pending: new Map(), name: flags.name, received: 0, sequence: 0 },
     show: (line) => console.log(line),
   };
   await Promise.race([chat(session, flags), receive(session)]);
@@ -177,8 +181,9 @@ async function converse(session: Session): Promise<string | undefined> {
     if (line === "/quit") break;
     if (line === "/who") await askAndShow({ kind: "who" });
     else if (line.startsWith("/name ")) {
-      const reply = await askAndShow({ kind: "name", name: line.slice(6) });
-      if (reply.kind === "welcome") session.name = reply.name;
+      const name = line.slice(6);
+      // Kept to be repeated: the name that was typed, for the reply may say any other.
+      if ((await askAndShow({ kind: "name", name })).kind === "welcome") session.name = name;
     } else if (line.startsWith("/")) session.show("(the commands are /name NICK, /who and /quit)");
     else if (line !== "") {
       const refused = await say(session, line);

@@ -250,7 +250,7 @@ const suite: Suite = {
       },
     },
     {
-      name: "a client that is slow beside",
+      name: "a slow client at the same time",
       why: "A client that sends half a request and waits must not stop the server from serving the others.",
       points: 2,
       async run(server) {

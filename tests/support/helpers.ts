@@ -1,5 +1,5 @@
 /**
- * What the tests share: starting the project's scripts as their tasks do, and running a suite on one of them.
+ * What the tests share: they start the project's scripts with the permissions of their tasks, and run suites on them.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { selfSigned } from "../../tcp/_server_certificate.ts";
 import { suites } from "../suites/suites.ts";
 import { command, root } from "./tasks.ts";
 
-/** A server, started on a free port by the command that `start` makes for it, and listening. */
+/** Starts a server on a free port, by the command that `start` returns, and waits until it listens. */
 export async function listening(start: (port: number) => string[]): Promise<{ program: Program; port: number }> {
   const port = getAvailablePort();
   const program = new Program(start(port), { cwd: root });
@@ -18,12 +18,12 @@ export async function listening(start: (port: number) => string[]): Promise<{ pr
   return { program, port };
 }
 
-/** A server of the project, started with the permissions of its task. */
+/** Starts a server of the project with the permissions of its task. */
 export async function serve(script: string, ...args: string[]): Promise<{ program: Program; port: number }> {
   return await listening((port) => command(script, port, ...args));
 }
 
-/** A client of the project, told to connect to a port. */
+/** Starts a client of the project that connects to this port. */
 export function client(script: string, port: number, ...args: string[]): Program {
   return new Program(command(script, port, ...args), { cwd: root });
 }
@@ -35,14 +35,14 @@ export async function runClient(script: string, port: number, ...args: string[])
   return program;
 }
 
-/** An expected failure: this exit code, and this one line on stderr. */
+/** Asserts an expected failure: this exit code, and this one line on stderr. */
 export function failedWith(program: Program, code: number, line: RegExp): void {
   assertMatch(program.stderr, line);
   assertEquals(program.stderr.trimEnd().split("\n").length, code === 2 ? 2 : 1, program.stderr);
   assertEquals(program.status?.code, code);
 }
 
-/** A test that needs something of the machine: where that is missing it is ignored, and its name says why. */
+/** A test that needs something on the machine. If that is missing, the test is ignored, and its name says why. */
 export function testWith(
   present: boolean,
   what: string,
@@ -52,7 +52,7 @@ export function testWith(
   Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
 }
 
-/** Whether the ports of a task, which are fixed, are free here. */
+/** Whether the fixed ports of a task are free. */
 export function portsFree(...ports: number[]): boolean {
   try {
     for (const port of ports) {
@@ -66,7 +66,7 @@ export function portsFree(...ports: number[]): boolean {
   }
 }
 
-/** One test a check of a server suite, on a server that `start` starts; but for those in `except`, which it is not made for. */
+/** Runs the checks of a suite on a server that `start` starts, except those that this server is not made to pass. */
 export function suiteTest(
   name: string,
   title: string,
@@ -74,7 +74,7 @@ export function suiteTest(
   except: readonly string[] = [],
 ): void {
   const suite = suites[name];
-  if (suite?.role !== "server") throw new Error(`${name} is no suite for servers`);
+  if (suite?.role !== "server") throw new Error(`${name} is not a suite for servers`);
   Deno.test(`${name} suite on ${title}`, async (t) => {
     const { program, port } = await start();
     await using _ = program;
@@ -82,12 +82,12 @@ export function suiteTest(
       if (except.includes(check.name)) continue;
       await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port }));
     }
-    assertEquals(program.status, undefined, `still running: ${program.tail()}`);
+    assertEquals(program.status, undefined, `the server has ended: ${program.tail()}`);
     if (!title.includes("--trace")) assertEquals(program.stderr, "");
   });
 }
 
-/** Waits until `condition` holds; fails with `what` when it does not within `limit` seconds. */
+/** Waits until `condition` is true; fails with `what` after `limit` seconds. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string, limit = 20): Promise<void> {
   const end = Date.now() + limit * 1000;
   while (!await condition()) {
@@ -96,7 +96,7 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   }
 }
 
-/** What a command prints; the tests may not read /proc themselves, which Deno grants only with everything else. */
+/** What a command prints. The tests use it to read /proc: Deno itself may read that only with all permissions. */
 export async function output(name: string, ...args: string[]): Promise<string> {
   return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
 }
@@ -113,7 +113,7 @@ export async function descriptors(pid: number): Promise<number> {
   return (await output("ls", `/proc/${pid}/fd`)).trim().split("\n").length;
 }
 
-/** A key and a certificate for 127.0.0.1 and localhost, signed by itself, in `folder`. */
+/** Writes a key and a self-signed certificate for 127.0.0.1 and localhost to `folder`. */
 export async function certificate(folder: string): Promise<{ cert: string; key: string }> {
   const pair = await selfSigned();
   const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
@@ -122,7 +122,7 @@ export async function certificate(folder: string): Promise<{ cert: string; key: 
   return files;
 }
 
-/** The command that starts NSD on a port of 127.0.0.1, with its configuration and state in `folder`; zones by their origins. */
+/** The command of NSD for a port of 127.0.0.1 and some zone files. Its configuration and state are in `folder`. */
 export async function nsdCommand(folder: string, port: number, zones: Record<string, string>): Promise<string[]> {
   const state = { pidfile: "nsd.pid", xfrdfile: "xfrd.state", zonelistfile: "zone.list", xfrdir: "." };
   const lines = [
@@ -138,14 +138,14 @@ export async function nsdCommand(folder: string, port: number, zones: Record<str
   return ["nsd", "-d", "-c", `${folder}/nsd.conf`];
 }
 
-/** Where Debian keeps PostgreSQL's programs; "" where it is not installed. */
+/** The folder of PostgreSQL's programs on Debian; "" if it is not installed. */
 export async function postgresPrograms(): Promise<string> {
   return (await output("sh", "-c", "ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1")).trim();
 }
 
 /**
- * A PostgreSQL server on a free port, with its data in a folder of its own. It refuses to run as root: then it runs as the
- * user that the package has made for it.
+ * Starts a PostgreSQL server on a free port, with its data in a new folder. PostgreSQL refuses to run as root: then it runs as
+ * the user that its package has created.
  */
 export async function postgres(
   programs: string,

@@ -1,23 +1,23 @@
 /**
- * A program that was started, and is stopped again together with whatever it started itself.
+ * Starts programs, and stops them together with their children.
  *
  * @module
  */
 import { Failure } from "../../cli.ts";
 
-/** How a program ended: its exit code, or the signal that ended it (then the code is 128 and the signal's number). */
+/** How a program ended: its exit code, or the signal that ended it (then the code is 128 + the signal's number). */
 export type Ended = Deno.CommandStatus;
 
-/** A running program: what it prints is collected, and can be waited for. */
+/** A running program. Its output is collected, and a test can wait for a line of it. */
 export class Program {
   readonly #child: Deno.ChildProcess;
   readonly #command: string;
   #changed = Promise.withResolvers<void>();
   #ended: Ended | undefined;
-  /** All it has printed so far. */
+  /** Everything it has printed so far. */
   stdout = "";
   stderr = "";
-  /** Settles when it has ended and all it printed has been read. */
+  /** Settles when it has ended and all its output has been read. */
   readonly ended: Promise<Ended>;
 
   /**
@@ -54,7 +54,7 @@ export class Program {
     const err = this.#collect(child.stderr, (text) => this.stderr += text);
     this.ended = (async () => {
       this.#ended = await child.status;
-      this.#tell();
+      this.#notify();
       await Promise.all([out, err]);
       return this.#ended;
     })();
@@ -64,27 +64,27 @@ export class Program {
     return this.#child.pid;
   }
 
-  /** How it ended; undefined while it runs. */
+  /** How it ended; undefined while it is running. */
   get status(): Ended | undefined {
     return this.#ended;
   }
 
-  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, take: (text: string) => void): Promise<void> {
+  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, add: (text: string) => void): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      take(text);
-      this.#tell();
+      add(text);
+      this.#notify();
     }
   }
 
-  #tell(): void {
+  #notify(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
 
   /**
-   * Waits until a line of its stdout or stderr matches, and returns the match.
+   * Waits for a line on its stdout or stderr that matches, and returns the match.
    *
-   * @throws {Failure} when none does within `limit` seconds, or it ends before.
+   * @throws {Failure} if no line matches within `limit` seconds, or before the program ends.
    */
   async line(pattern: RegExp, limit = 20): Promise<RegExpExecArray> {
     const search = () => {
@@ -112,7 +112,7 @@ export class Program {
     }
   }
 
-  /** Writes to its stdin, and then closes it unless `more` is to come. */
+  /** Writes to its stdin, and closes it unless `more` follows. */
   async input(text: string | Uint8Array, more = false): Promise<void> {
     const writer = this.#child.stdin.getWriter();
     await writer.write(typeof text === "string" ? new TextEncoder().encode(text) : Uint8Array.from(text));
@@ -120,17 +120,17 @@ export class Program {
     else await writer.close();
   }
 
-  /** The last lines it printed, for a report. */
+  /** The last lines of its output, for a report. */
   tail(lines = 5): string {
     return `${this.stdout}${this.stderr}`.trimEnd().split("\n").slice(-lines).join("\n");
   }
 
-  /** Sends a signal to the program alone. */
+  /** Sends a signal to the program, not to its children. */
   signal(signal: Deno.Signal): void {
     if (!this.#ended) this.#child.kill(signal);
   }
 
-  /** Waits for its end; after `limit` seconds it is stopped and this fails. */
+  /** Waits for its end. After `limit` seconds it stops the program and fails. */
   async end(limit = 20): Promise<Ended> {
     let late = false;
     const timer = setTimeout(() => {
@@ -143,7 +143,7 @@ export class Program {
     return ended;
   }
 
-  /** Ends the program and its children: SIGTERM, and SIGKILL for what is left of them a second later. */
+  /** Stops the program and its children: SIGTERM, and a second later SIGKILL for those that are left. */
   async stop(): Promise<void> {
     this.#killAll("SIGTERM");
     const timer = setTimeout(() => this.#killAll("SIGKILL"), 1000);
@@ -163,7 +163,7 @@ export class Program {
           .outputSync();
       } else Deno.kill(-this.pid, signal); // a negative number is the process group
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound || error instanceof TypeError)) throw error; // it is gone: as wanted
+      if (!(error instanceof Deno.errors.NotFound || error instanceof TypeError)) throw error; // it has already ended
     }
   }
 }
@@ -184,7 +184,7 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((program) => program.stop()));
 }
 
-/** True when a program of this name can be started. */
+/** Whether a program of this name can be started, and exits with 0. */
 export async function has(name: string, ...args: string[]): Promise<boolean> {
   try {
     const { success } = await new Deno.Command(name, { args, stdin: "null", stdout: "null", stderr: "null" }).output();
