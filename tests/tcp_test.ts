@@ -23,10 +23,14 @@ const encode = (text: string) => new TextEncoder().encode(text);
 const at = (port: number) => ({ hostname: "127.0.0.1", port });
 const python = await has("python3", "--version");
 const linux = Deno.build.os === "linux";
+/** `syscall_server.ts` where it runs: it must do what the other servers do. */
+const calls = linux ? ["tcp/syscall_server.ts"] : [];
 
 suiteTest("tcp:echo", "echo_server.ts", () => serve("tcp/echo_server.ts"));
 suiteTest("tcp:echo", "echo_server.ts --trace=json", () => serve("tcp/echo_server.ts", "--trace=json"));
 suiteTest("tcp:echo", "threaded_server.ts", () => serve("tcp/threaded_server.ts"));
+if (linux) suiteTest("tcp:echo", "syscall_server.ts", () => serve("tcp/syscall_server.ts"));
+if (linux) suiteTest("tcp:threaded", "syscall_server.ts", () => serve("tcp/syscall_server.ts"));
 suiteTest("tcp:threaded", "threaded_server.ts", () => serve("tcp/threaded_server.ts"));
 suiteTest("tcp:threaded", "echo_server.ts", () => serve("tcp/echo_server.ts"));
 suiteTest("tcp:reply", "reply_server.ts", () => serve("tcp/reply_server.ts"));
@@ -298,24 +302,26 @@ Deno.test("--trace: text in quotes, other bytes as a hex dump", async () => {
   await program.line(/^ {4}0000 {2}00 01 41 ff {38}\.\.A\.$/);
 });
 
-Deno.test("Ctrl-C: an exchange in flight is finished, then exit code 0", async () => {
-  const { program, port } = await serve("tcp/echo_server.ts");
-  await using _ = program;
-  using peer = await Peer.connect(at(port));
-  await peer.send("before");
-  await peer.upTo(6);
-  program.signal("SIGINT");
-  await program.line(/^stopping: waiting up to 5 s for 1 client to finish/);
-  await peer.send("after");
-  assertEquals(await peer.upTo(5), encode("after"));
-  const late = await Peer.connect(at(port)).then((peer) => peer.close(), (error: Error) => error.message);
-  assertMatch(String(late), /refused/i);
-  await peer.end();
-  assertEquals((await program.end()).code, 0);
-});
+for (const script of ["tcp/echo_server.ts", ...calls]) {
+  Deno.test(`${script}: Ctrl-C: an exchange in flight is finished, then exit code 0`, async () => {
+    const { program, port } = await serve(script);
+    await using _ = program;
+    using peer = await Peer.connect(at(port));
+    await peer.send("before");
+    await peer.upTo(6);
+    program.signal("SIGINT");
+    await program.line(/^stopping: waiting up to 5 s for 1 client to finish/);
+    await peer.send("after");
+    assertEquals(await peer.upTo(5), encode("after"));
+    const late = await Peer.connect(at(port)).then((peer) => peer.close(), (error: Error) => error.message);
+    assertMatch(String(late), /refused/i);
+    await peer.end();
+    assertEquals((await program.end()).code, 0);
+  });
+}
 
 Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
-  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts"]) {
+  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts", ...calls]) {
     const { program, port } = await serve(script);
     using peer = await Peer.connect(at(port));
     await peer.send("here");
@@ -328,17 +334,19 @@ Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
 });
 
 Deno.test("a client that does not leave is cut off 5 s after Ctrl-C: exit code 0", async () => {
-  const { program, port } = await serve("tcp/reply_server.ts");
-  using peer = await Peer.connect(at(port));
-  await peer.send("here");
-  await peer.some("");
-  program.signal("SIGTERM");
-  await program.line(/^127\.0\.0\.1:\d+ did not finish in time: closed$/);
-  assertEquals((await program.end()).code, 0);
+  await Promise.all(["tcp/reply_server.ts", ...calls].map(async (script) => {
+    const { program, port } = await serve(script);
+    using peer = await Peer.connect(at(port));
+    await peer.send("here");
+    await peer.some("");
+    program.signal("SIGTERM");
+    await program.line(/^127\.0\.0\.1:\d+ did not finish in time: closed$/);
+    assertEquals((await program.end()).code, 0, script);
+  }));
 });
 
 Deno.test("a client that is silent for --timeout is closed, one that is not stays", async () => {
-  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts"]) {
+  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts", ...calls]) {
     const { program, port } = await serve(script, "--timeout", "0.4");
     await using _ = program;
     using silent = await Peer.connect(at(port));
@@ -356,34 +364,38 @@ Deno.test("a client that is silent for --timeout is closed, one that is not stay
   }
 });
 
-Deno.test("at --max-clients the next one waits for a place, and gets it", async () => {
-  const { program, port } = await serve("tcp/echo_server.ts", "--max-clients", "2");
-  await using _ = program;
-  const [one, two] = [await Peer.connect(at(port)), await Peer.connect(at(port))];
-  for (const peer of [one, two]) {
-    await peer.send("in");
-    await peer.upTo(2);
-  }
-  using three = await Peer.connect(at(port));
-  await three.send("me too");
-  const answer = three.upTo(6);
-  await two.send("still served");
-  assertEquals(await two.upTo(12), encode("still served"));
-  assertEquals(program.stdout.match(/Connected by/g)?.length, 2);
-  one.close();
-  assertEquals(await answer, encode("me too"));
-  two.close();
-});
+for (const script of ["tcp/echo_server.ts", ...calls]) {
+  Deno.test(`${script}: at --max-clients the next one waits for a place, and gets it`, async () => {
+    const { program, port } = await serve(script, "--max-clients", "2");
+    await using _ = program;
+    const [one, two] = [await Peer.connect(at(port)), await Peer.connect(at(port))];
+    for (const peer of [one, two]) {
+      await peer.send("in");
+      await peer.upTo(2);
+    }
+    using three = await Peer.connect(at(port));
+    await three.send("me too");
+    const answer = three.upTo(6);
+    await two.send("still served");
+    assertEquals(await two.upTo(12), encode("still served"));
+    assertEquals(program.stdout.match(/Connected by/g)?.length, 2);
+    one.close();
+    assertEquals(await answer, encode("me too"));
+    two.close();
+  });
+}
 
-Deno.test("a client that resets is one line in the log", async () => {
-  const { program, port } = await serve("tcp/echo_server.ts");
-  await using _ = program;
-  await reset(at(port)); // two connections: the first only sees whether the server is up
-  await program.line(/^127\.0\.0\.1:\d+ reset the connection$/);
-});
+for (const script of ["tcp/echo_server.ts", ...calls]) {
+  Deno.test(`${script}: a client that resets is one line in the log`, async () => {
+    const { program, port } = await serve(script);
+    await using _ = program;
+    await reset(at(port)); // two connections: the first only sees whether the server is up
+    await program.line(/^127\.0\.0\.1:\d+ reset the connection$/);
+  });
+}
 
 Deno.test("--once: the exit code tells how the first client's exchange ended", async () => {
-  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts"]) {
+  for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", ...calls]) {
     const { program, port } = await serve(script, "--once");
     const { connect } = await import("node:net");
     const socket = connect(port, "127.0.0.1", () => socket.write("hi"));
@@ -393,50 +405,54 @@ Deno.test("--once: the exit code tells how the first client's exchange ended", a
   }
 });
 
-testWith(linux, "Linux", "10,000 connections opened and dropped leave nothing behind", async () => {
-  const { program, port } = await serve("tcp/echo_server.ts");
-  await using _ = program;
-  assertEquals((await runClient("tcp/echo_client.ts", port, "x")).status?.code, 0); // by now it has its reserve
-  const before = await descriptors(program.pid);
-  for (let batch = 0; batch < 100; batch++) {
-    const conns = await Promise.all(Array.from({ length: 100 }, () => Deno.connect({ port, hostname: "127.0.0.1" })));
-    for (const conn of conns) conn.close();
-  }
-  using peer = await Peer.connect(at(port));
-  await peer.send("still there?");
-  assertEquals(await peer.upTo(12), encode("still there?"));
-  await until(async () => await descriptors(program.pid) <= before + 1, `as few descriptors as before, ${before}`);
-  const size = await memory(program.pid);
-  assert(size < 300, `${size} MiB resident`);
-});
-
-Deno.test(
-  "a client that never reads does not fill the server's memory, and is closed",
-  { ignore: !linux },
-  async () => {
-    const { program, port } = await serve("tcp/echo_server.ts", "--timeout", "1");
+for (const script of ["tcp/echo_server.ts", ...calls]) {
+  testWith(linux, "Linux", `${script}: 10,000 connections opened and dropped leave nothing behind`, async () => {
+    const { program, port } = await serve(script);
     await using _ = program;
-    const before = await memory(program.pid);
-    using deaf = await Deno.connect({ port, hostname: "127.0.0.1" });
-    const chunk = new Uint8Array(1 << 20);
-    let error: unknown;
-    try {
-      for (let i = 0; i < 1000; i++) await deaf.write(chunk); // stuck long before this, until the server closes
-    } catch (caught) {
-      error = caught;
+    assertEquals((await runClient("tcp/echo_client.ts", port, "x")).status?.code, 0); // by now it has its reserve
+    const before = await descriptors(program.pid);
+    for (let batch = 0; batch < 100; batch++) {
+      const conns = await Promise.all(Array.from({ length: 100 }, () => Deno.connect({ port, hostname: "127.0.0.1" })));
+      for (const conn of conns) conn.close();
     }
-    assert(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe, String(error));
-    await program.line(/was silent for 1 s: closed/);
-    const after = await memory(program.pid);
-    assert(after - before < 50, `${before} MiB before, ${after} MiB after`);
-  },
-);
+    using peer = await Peer.connect(at(port));
+    await peer.send("still there?");
+    assertEquals(await peer.upTo(12), encode("still there?"));
+    await until(async () => await descriptors(program.pid) <= before + 1, `as few descriptors as before, ${before}`);
+    const size = await memory(program.pid);
+    assert(size < 300, `${size} MiB resident`);
+  });
+}
+
+for (const script of ["tcp/echo_server.ts", ...calls]) {
+  Deno.test(
+    `${script}: a client that never reads does not fill the server's memory, and is closed`,
+    { ignore: !linux },
+    async () => {
+      const { program, port } = await serve(script, "--timeout", "1");
+      await using _ = program;
+      const before = await memory(program.pid);
+      using deaf = await Deno.connect({ port, hostname: "127.0.0.1" });
+      const chunk = new Uint8Array(1 << 20);
+      let error: unknown;
+      try {
+        for (let i = 0; i < 1000; i++) await deaf.write(chunk); // stuck long before this, until the server closes
+      } catch (caught) {
+        error = caught;
+      }
+      assert(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe, String(error));
+      await program.line(/was silent for 1 s: closed/);
+      const after = await memory(program.pid);
+      assert(after - before < 50, `${before} MiB before, ${after} MiB after`);
+    },
+  );
+}
 
 Deno.test(
   "no file descriptors left: the clients inside are served, and later ones when there is room",
   { ignore: !linux },
   async () => {
-    for (const script of ["tcp/echo_server.ts", "tcp/threaded_server.ts"]) {
+    for (const script of ["tcp/echo_server.ts", "tcp/threaded_server.ts", ...calls]) {
       const port = getAvailablePort();
       const argv = command(script, port).map((word) => `'${word === "deno" ? Deno.execPath() : word}'`);
       await using program = new Program(["sh", "-c", `ulimit -n 64; exec ${argv.join(" ")}`], { cwd: root });
@@ -476,24 +492,26 @@ testWith(linux, "Linux", "many_clients: more clients than file descriptors is on
 
 limits.patience = 20_000; // a machine under load is no failure of the scripts
 
-Deno.test("echo_server.ts: clients that reset while they wait for their turn do not end it", async () => {
-  const { program, port } = await serve("tcp/echo_server.ts", "--max-clients", "1");
-  await using _ = program;
-  const first = await Deno.connect({ hostname: "127.0.0.1", port });
-  await program.line(/Connected by/);
-  for (let i = 0; i < 20; i++) {
-    const gone = Promise.withResolvers<void>();
-    const socket = connect(port, "127.0.0.1", () => socket.resetAndDestroy());
-    socket.once("close", () => gone.resolve());
-    await gone.promise;
-  }
-  first.close();
-  using next = await Deno.connect({ hostname: "127.0.0.1", port });
-  await next.write(new TextEncoder().encode("still there?"));
-  const buffer = new Uint8Array(100);
-  assertEquals(new TextDecoder().decode(buffer.subarray(0, await next.read(buffer) ?? 0)), "still there?");
-  assertEquals(program.stderr, "");
-});
+for (const script of ["tcp/echo_server.ts", ...calls]) {
+  Deno.test(`${script}: clients that reset while they wait for their turn do not end it`, async () => {
+    const { program, port } = await serve(script, "--max-clients", "1");
+    await using _ = program;
+    const first = await Deno.connect({ hostname: "127.0.0.1", port });
+    await program.line(/Connected by/);
+    for (let i = 0; i < 20; i++) {
+      const gone = Promise.withResolvers<void>();
+      const socket = connect(port, "127.0.0.1", () => socket.resetAndDestroy());
+      socket.once("close", () => gone.resolve());
+      await gone.promise;
+    }
+    first.close();
+    using next = await Deno.connect({ hostname: "127.0.0.1", port });
+    await next.write(new TextEncoder().encode("still there?"));
+    const buffer = new Uint8Array(100);
+    assertEquals(new TextDecoder().decode(buffer.subarray(0, await next.read(buffer) ?? 0)), "still there?");
+    assertEquals(program.stderr, "");
+  });
+}
 
 Deno.test("BufferedReader: lines in any pieces, a buffer that grows, and the end of the stream", async () => {
   const pieces = ["one\ntw", "o\n", "three".repeat(3), "\n", "rest"].map(encode);
@@ -528,4 +546,80 @@ Deno.test("BufferedReader: a message longer than its limit is an error, not memo
     "the buffer is full",
   );
   assertEquals(reader.unread.length, 16);
+});
+
+testWith(linux, "Linux", "syscall_client: a message longer than all buffers comes back from every server", async () => {
+  const long = "0123456789abcdef".repeat(6000); // as long as one argument may be
+  for (const server of ["tcp/echo_server.ts", ...calls]) {
+    const { program, port } = await serve(server);
+    await using _ = program;
+    const { stdout, stderr, status } = await runClient("tcp/syscall_client.ts", port, long);
+    assertEquals([stderr, status?.code], ["", 0]);
+    assertStringIncludes(stdout, `Received: ${long} (96000 bytes, `);
+  }
+});
+
+testWith(
+  linux,
+  "Linux",
+  "syscall_client: a server that is not there, silent, wrong, or gone, is one line",
+  async () => {
+    const free = await runClient("tcp/syscall_client.ts", getAvailablePort());
+    failedWith(free, 1, /^syscall_client: 127\.0\.0\.1:\d+ refused the connection: is the server running\?$/m);
+
+    const talks: [answer: (peer: Peer) => Promise<void>, line: RegExp][] = [
+      [async (peer) => void await peer.upTo(5), /: 127\.0\.0\.1:\d+ did not answer in time: is it the right host\?$/m],
+      [async (peer) => await peer.send("heLlo").then(() => peer.end()), /: byte 2 of 5 differs$/m],
+      [async (peer) => await peer.send("hello!!"), /: the server sent more than it received$/m],
+      [async (peer) => await peer.send("hel").then(() => peer.end()), /: 127\.0\.0\.1:\d+ closed after 3 of 5 bytes$/m],
+    ];
+    for (const [answer, line] of talks) {
+      const program = await play(answer, "tcp/syscall_client.ts", "--timeout", "0.3", "hello");
+      failedWith(program, 1, line);
+    }
+  },
+);
+
+testWith(linux, "Linux", "--calls: the system calls of an exchange, in the order of every textbook", async () => {
+  const { program: server, port } = await serve("tcp/syscall_server.ts", "--calls", "--once");
+  const client = await runClient("tcp/syscall_client.ts", port, "--calls", "hi");
+  assertEquals([client.status?.code, (await server.end()).code], [0, 0]);
+  const names = (stderr: string) =>
+    [...stderr.matchAll(/^(?!epoll|eventfd|set|get)(\w+)\(.*\) = .*$/gm)].map(([, name]) => name);
+  assertEquals(names(client.stderr), [
+    "socket",
+    "connect",
+    "poll",
+    "poll",
+    "send",
+    "shutdown",
+    "poll",
+    "recv",
+    "poll",
+    "recv",
+    "close",
+  ]);
+  assertEquals(names(server.stderr).slice(0, 7), ["socket", "bind", "listen", "accept4", "recv", "send", "recv"]);
+  assertMatch(client.stderr, /^connect\(\d+, \{…\}, 16\) = -1 EINPROGRESS$/m);
+  assertMatch(server.stderr, /^recv\(\d+, "hi", 65536, 0\) = 2$/m);
+});
+
+testWith(linux, "Linux", "syscall_server: an address in use, IPv6, a missing permission", async () => {
+  const { program, port } = await serve("tcp/syscall_server.ts", "--host", "::1");
+  const second = client("tcp/syscall_server.ts", port, "--host", "::1");
+  await second.end();
+  failedWith(second, 1, /^syscall_server: \[::1\]:\d+ is in use: stop the other program, or choose another --port$/m);
+  const echoed = await runClient("tcp/syscall_client.ts", port, "--host", "::1", "six");
+  assertMatch(echoed.stdout, /^Received: six \(3 bytes/);
+  await program.line(/^Connected by \[::1\]:\d+$/);
+  await program.stop();
+
+  for (const script of ["tcp/syscall_server.ts", "tcp/syscall_client.ts"]) {
+    const bare = new Program(["deno", "run", "--no-prompt", script], { cwd: root });
+    assertEquals((await bare.end()).code, 2);
+    assertMatch(
+      bare.stderr,
+      /: no permission to call the C library: add --allow-ffi: deno run --allow-ffi tcp\/\w+\.ts$/m,
+    );
+  }
 });

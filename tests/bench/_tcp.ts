@@ -14,6 +14,11 @@ const ours: Candidate = {
   needs: "",
   start: (port) => deno(task("tcp/echo_server.ts", port)),
 };
+const systemCalls: Candidate = {
+  name: "socketlab syscall_server",
+  needs: "",
+  start: (port) => deno(task("tcp/syscall_server.ts", port)),
+};
 const node = other("node", "Node net", "node", "tests/bench/peers.mjs", "tcp");
 const asyncio = other("python3", "Python asyncio protocol", "python3", "tests/bench/peers.py", "protocol");
 
@@ -21,6 +26,7 @@ export async function benchTcp(tools: Tools): Promise<void> {
   const load = [await compile("load", tools), "tcp"];
   const candidates = [
     ours,
+    systemCalls,
     node,
     asyncio,
     other("python3", "Python asyncio streams", "python3", "tests/bench/peers.py", "streams"),
