@@ -11,11 +11,13 @@
  *
  * @module
  */
-import { bind, Failure, integer, onStop, run, seconds, serverOptions, text } from "../cli.ts";
+import { bind, Failure, flag, integer, onStop, run, seconds, serverOptions, text } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clients.ts";
+import { SystemCalls } from "../tcp/_system_calls.ts";
 import { writeAll } from "../tcp/_write_all.ts";
+import { DatagramBatch } from "../udp/_datagram_batch.ts";
 import { traced } from "../udp/_trace.ts";
 import { Forwarder } from "./_forwarder.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
@@ -51,6 +53,27 @@ async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Pro
       if (isClosedLocally(error)) return;
       logError(error);
     }
+  }
+}
+
+/** The same with `--fast`: one system call receives as many queries as wait, and one sends all responses. */
+async function answerBatches(batch: DatagramBatch, service: Service): Promise<void> {
+  const { responder, forwarder, rateLimit, onQuery } = service;
+  for (let n = await batch.receive(); n >= 0; n = await batch.receive()) {
+    for (let i = 0; i < n; i++) {
+      try {
+        onQuery();
+        const packet = batch.datagram(i);
+        const outcome = responder.respond(packet, true);
+        if (outcome.kind === "nothing") continue;
+        if (!rateLimit.allows(batch.hostname(i))) batch.reply(i, responder.truncated(packet));
+        else if (outcome.kind === "response") batch.reply(i, outcome.bytes);
+        else forwarder?.respond(outcome.query, outcome.limit).then(batch.later(i)).catch(logError);
+      } catch (error) {
+        logError(error); // and answer the others
+      }
+    }
+    batch.flush();
   }
 }
 
@@ -98,11 +121,14 @@ const command = {
     "forward": text("", "forward questions about other names to this resolver", "HOST[:PORT]"),
     "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
+    "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
     "max-clients": maxClients(1000),
   },
 };
 
 await run(command, async (flags) => {
+  if (flags.fast && flags.trace) throw new Failure("--trace shows one datagram at a time: leave out --fast", 2);
+  const calls = flags.fast ? new SystemCalls() : undefined;
   const files = flags.args.length > 0 ? flags.args : [sampleZone()];
   const zones = await readZones(files);
   const forwarder = flags.forward ? forwardTo(flags.forward, flags["forward-timeout"]) : undefined;
@@ -122,11 +148,16 @@ await run(command, async (flags) => {
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
-  const socket = bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
+  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr));
+  const socket = batch
+    ? undefined
+    : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
   for (const zone of zones.values()) console.log(`zone ${describeZone(zone)}`);
   announce("DNS server", listener.addr);
 
-  answerDatagrams(traced(socket, flags.trace), service); // not awaited: UDP and TCP are served at the same time
+  // Not awaited: UDP and TCP are served at the same time.
+  if (batch) answerBatches(batch, service);
+  if (socket) answerDatagrams(traced(socket, flags.trace), service);
   for await (const conn of clients.accept(silent.watch(listener))) {
     clients.serve(conn, (client) => answerStream(client, service).finally(() => silent.remove(client)));
     silent.makeRoom();

@@ -8,12 +8,15 @@
 import { type Address, Failure } from "../cli.ts";
 
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
+export const SO_RCVBUF = 8;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
+export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const SHUT_WR = 1;
 export const EPOLL_CTL_ADD = 1;
@@ -40,6 +43,8 @@ const symbols = {
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
+  sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -49,6 +54,7 @@ const symbols = {
   freeaddrinfo: { parameters: ["pointer"], result: "void" },
   inet_ntop: { parameters: ["i32", "buffer", "buffer", "u32"], result: "pointer" },
   __errno_location: { parameters: [], result: "pointer" },
+  poll_here: { name: "poll", parameters: ["buffer", "u32", "i32"], result: "i32" },
   // On another thread: these wait, and the event loop must go on (timers, Ctrl-C).
   getaddrinfo: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32", nonblocking: true },
   wait_for_events: {
@@ -167,12 +173,14 @@ export class SystemCalls {
         this.#shownErrno = this.#errno.getInt32();
         if (result instanceof Promise) {
           return result.then((n: unknown) => {
-            if (n !== 0) console.error(this.#line(name === "poll" ? name : "epoll_wait", args, n));
+            if (n !== 0) console.error(this.#line(name === "wait_for_events" ? "epoll_wait" : name, args, n));
             return n;
           });
         }
-        const isHelper = /^(inet_ntop|eventfd|__errno)/.test(name) || (name === "epoll_wait" && result === 0);
-        if (!isHelper) console.error(this.#line(name, args, result));
+        const isHelper = /^(inet_ntop|eventfd|freeaddrinfo|__errno)/.test(name);
+        // What only asks whether there is something would fill the screen.
+        const isQuestion = /^(epoll_wait|poll)/.test(name) && result === 0 || name === "recvmmsg" && result === -1;
+        if (!isHelper && !isQuestion) console.error(this.#line(name, args, result));
         return result;
       },
     });

@@ -648,3 +648,80 @@ testWith(
     assertStringIncludes(program.stdout, "half a message");
   },
 );
+
+testWith(
+  linux,
+  "Linux",
+  "udp/syscall_server.ts: datagrams of every length come back, to whoever sent them",
+  async () => {
+    for (const host of ["127.0.0.1", "::1"]) {
+      const { program, port } = await serve("udp/syscall_server.ts", "--host", host, "--calls");
+      await using _ = program;
+      const one = Deno.listenDatagram({ transport: "udp", hostname: host, port: 0 });
+      const two = Deno.listenDatagram({ transport: "udp", hostname: host, port: 0 });
+      for (const length of [0, 1, 512, 65_507 - 20]) {
+        for (const socket of [one, two]) {
+          const sent = Uint8Array.from({ length }, (_, i) => i * 7 + (socket === one ? 1 : 2));
+          await socket.send(sent, { transport: "udp", hostname: host, port });
+          const [received, from] = await socket.receive(new Uint8Array(65_536));
+          assertEquals(received, sent);
+          assertEquals(from, { transport: "udp", hostname: host, port });
+        }
+      }
+      one.close();
+      two.close();
+      assertMatch(program.stderr, /^recvmmsg\(\d+, .* = 1$/m);
+      program.signal("SIGINT");
+      assertEquals((await program.end()).code, 0);
+      assertMatch(program.stdout, /^8 datagrams echoed$/m);
+    }
+  },
+);
+
+testWith(linux, "Linux", "udp/syscall_server.ts: hundreds of datagrams at once, and Ctrl-C under load", async () => {
+  const { program, port } = await serve("udp/syscall_server.ts");
+  await using _ = program;
+  const sockets = Array.from(
+    { length: 8 },
+    () => Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 }),
+  );
+  await Promise.all(sockets.map(async (socket, s) => {
+    for (let i = 0; i < 50; i++) {
+      await socket.send(Uint8Array.of(s, i), { transport: "udp", hostname: "127.0.0.1", port });
+    }
+    for (let i = 0; i < 50; i++) assertEquals((await socket.receive())[0], Uint8Array.of(s, i));
+  }));
+  sockets.forEach((socket) => socket.close());
+  const load = client("udp/syscall_client.ts", port, "--count", "10000000", "--timeout", "0.2");
+  await until(async () => (await output("cat", "/proc/net/udp")).split("\n").length > 2, "the load has begun");
+  program.signal("SIGINT");
+  assertEquals((await program.end()).code, 0);
+  assertEquals((await load.end()).code, 1); // its server is gone
+});
+
+testWith(
+  linux,
+  "Linux",
+  "udp/syscall_client.ts: what is lost, doubled or of another length is not counted",
+  async () => {
+    const server = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    if (server.addr.transport !== "udp") throw new Error("no port");
+    const program = client(
+      "udp/syscall_client.ts",
+      server.addr.port,
+      ..."--count 10 --batch 5 --timeout 0.3".split(" "),
+    );
+    const [first, from] = await server.receive();
+    await server.send(first, from); // it asks first whether anybody is there
+    for (let i = 0; i < 10; i++) {
+      const [datagram, from] = await server.receive();
+      const number = datagram[3] ?? 0;
+      assertEquals(datagram.length, 64);
+      if (number === 3) continue;
+      await server.send(number === 7 ? datagram.subarray(1) : datagram, from);
+      if (number === 2) await server.send(datagram, from);
+    }
+    assertEquals((await program.end()).code, 1);
+    assertMatch(program.stdout, /^8 datagrams of 10 came back in .*\n\d+ round trips\/s, 2 lost\n$/);
+  },
+);

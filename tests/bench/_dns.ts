@@ -58,6 +58,8 @@ export async function benchDns(tools: Tools): Promise<void> {
   };
   const ours = ["run", "-N=127.0.0.1", `-R=dns,${folder}`, "dns/server.ts", "--rate", "0"];
   await start("socketlab server", /listening/, (port) => [Deno.execPath(), ...ours, "--port", `${port}`, sample, zone]);
+  const fast = [...ours.toSpliced(1, 0, "--allow-ffi"), "--fast"];
+  await start("the same, --fast", /listening/, (port) => [Deno.execPath(), ...fast, "--port", `${port}`, sample, zone]);
   if (await has("sh", "-c", "command -v nsd")) {
     const zones = { "example.com": sample, "big.example": zone };
     await start("NSD", /nsd started/, (port) => nsdCommand(folder, port, zones));

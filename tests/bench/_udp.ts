@@ -16,6 +16,11 @@ export async function benchUdp(tools: Tools): Promise<void> {
       start: (port: number) => deno(task("udp/chat_server.ts", port, "--quiet")),
     },
     {
+      name: "socketlab syscall_server",
+      needs: "",
+      start: (port: number) => deno(task("udp/syscall_server.ts", port)),
+    },
+    {
       name: "Deno, plain echo",
       needs: "",
       start: (port: number) => deno(["deno", "run", "-N=127.0.0.1", "tests/bench/udp_echo.ts", `${port}`]),

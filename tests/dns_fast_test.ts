@@ -1,0 +1,146 @@
+/** `dns/server.ts --fast`: what the plain path answers, by system calls that move many datagrams. Linux. */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { buildQuery } from "../dns/_query_message.ts";
+import { typeNumber } from "../dns/_record_types.ts";
+import { ask } from "../dns/query.ts";
+import { descriptors, listening, memory, suiteTest, testWith } from "./support/helpers.ts";
+import { mutate, seeded } from "./support/fuzz.ts";
+import { Program } from "./support/program.ts";
+import { command, root } from "./support/tasks.ts";
+
+const linux = Deno.build.os === "linux";
+
+/** The server with `--fast`, and the permission that it needs. */
+const serveFast = (...args: string[]) =>
+  listening((port) => command("dns/server.ts", port, "--fast", ...args).toSpliced(2, 0, "--allow-ffi"));
+
+const servePlain = (...args: string[]) => listening((port) => command("dns/server.ts", port, ...args));
+
+const socketOn = (hostname = "127.0.0.1") => Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+
+/** A query with this id. */
+const query = (id: number, name = "www.example.com.", type = "A") => {
+  const { bytes } = buildQuery(question(name, type), false);
+  new DataView(bytes.buffer).setUint16(0, id);
+  return bytes;
+};
+
+const question = (name: string, type: string) => ({ name, type: typeNumber(type) ?? 0, class: 1 });
+
+if (linux) suiteTest("dns:server", "server.ts --fast", () => serveFast());
+
+testWith(
+  linux,
+  "Linux",
+  "--fast: byte for byte the responses of the plain path, to right and to damaged queries",
+  async () => {
+    const [fast, plain] = [await serveFast("--rate", "0"), await servePlain("--rate", "0")];
+    await using _ = fast.program;
+    await using __ = plain.program;
+    const socket = socketOn();
+    const ports = [fast.port, plain.port];
+    const exchange = async (bytes: Uint8Array) => {
+      for (const port of ports) await socket.send(bytes, { transport: "udp", hostname: "127.0.0.1", port });
+      const responses = new Map<number, string>();
+      while (responses.size < ports.length) {
+        const [response, from] = await socket.receive(new Uint8Array(65_535));
+        if (from.transport === "udp") responses.set(from.port, response.toHex());
+      }
+      assertEquals(responses.get(fast.port), responses.get(plain.port), bytes.toHex());
+    };
+    const names = ["www.example.com.", "example.com.", "missing.example.com.", "a.wild.example.com.", "example.org."];
+    const queries = names.flatMap((name, i) =>
+      ["A", "AAAA", "MX", "TXT", "SOA", "ANY"].map((type) => query(1000 + i, name, type))
+    );
+    for (const right of queries) await exchange(right);
+    const random = seeded(20);
+    let sent = 0;
+    for (let i = 0; i < 2000; i++) {
+      const damaged = mutate(queries[i % queries.length] ?? new Uint8Array(), random);
+      // Neither path answers what is shorter than a header, or a response: there is nothing to compare.
+      if (damaged.length < 12 || damaged.length > 65_000 || ((damaged[2] ?? 0) & 0x80) !== 0) continue;
+      await exchange(damaged);
+      sent++;
+    }
+    socket.close();
+    assert(sent > 1000, `${sent} damaged queries`);
+  },
+);
+
+testWith(
+  linux,
+  "Linux",
+  "--fast: a thousand queries at once from many ports, TCP meanwhile, Ctrl-C under load",
+  async () => {
+    const { program, port } = await serveFast("--rate", "0");
+    await using _ = program;
+    const tcp = () =>
+      ask({ transport: "tcp", hostname: "127.0.0.1", port }, question("www.example.com.", "A"), {
+        timeout: 20,
+        tcp: true,
+      });
+    assertEquals((await tcp()).message.flags.rcode, 0); // by now it has its reserve of descriptors
+    const before = [await descriptors(program.pid), await memory(program.pid)];
+    const sockets = Array.from({ length: 20 }, () => socketOn());
+    const overTcp = tcp();
+    await Promise.all(sockets.map(async (socket, s) => {
+      for (let i = 0; i < 50; i++) {
+        await socket.send(query(s * 100 + i), { transport: "udp", hostname: "127.0.0.1", port });
+      }
+      for (let i = 0; i < 50; i++) {
+        const [response] = await socket.receive(new Uint8Array(512));
+        assertEquals(new DataView(response.buffer, response.byteOffset).getUint16(0), s * 100 + i);
+      }
+    }));
+    assertEquals((await overTcp).message.flags.rcode, 0);
+    const after = [await descriptors(program.pid), await memory(program.pid)];
+    assert((after[0] ?? 0) <= (before[0] ?? 0) + 2 && (after[1] ?? 0) < (before[1] ?? 0) + 60, `${before} → ${after}`);
+
+    let flooding = true;
+    const flood = Promise.all(sockets.map(async (socket) => {
+      while (flooding) {
+        await socket.send(query(1), { transport: "udp", hostname: "127.0.0.1", port }).catch(() => {});
+      }
+    }));
+    program.signal("SIGINT");
+    assertEquals((await program.end()).code, 0, program.stderr);
+    flooding = false;
+    await flood;
+    sockets.forEach((socket) => socket.close());
+  },
+);
+
+testWith(linux, "Linux", "--fast: --rate, --forward, IPv6, and what cannot be", async () => {
+  const upstream = await servePlain();
+  await using _ = upstream.program;
+  const rights = ["--allow-ffi", "-N", "-R=dns", "--unstable-net"];
+  const options = ["--fast", "--rate", "2", "--host", "::1", "--forward", `127.0.0.1:${upstream.port}`];
+  const fast = await listening((port) => ["deno", "run", ...rights, "dns/server.ts", "--port", `${port}`, ...options]);
+  await using __ = fast.program;
+  const socket = socketOn("::1");
+  const truncated: boolean[] = [];
+  for (let id = 1; id <= 5; id++) {
+    await socket.send(query(id), { transport: "udp", hostname: "::1", port: fast.port });
+    const [response] = await socket.receive(new Uint8Array(512));
+    truncated.push(((response[2] ?? 0) & 2) !== 0);
+  }
+  socket.close();
+  assert(truncated.slice(2).some((cut) => cut), "over the limit, a response says: ask over TCP");
+
+  for (
+    const [args, rights, line] of [
+      [["--fast", "--trace"], ["--allow-ffi"], /^server: --trace shows one datagram at a time: leave out --fast$/m],
+      [
+        ["--fast"],
+        [],
+        /^server: no permission to call the C library: add --allow-ffi: deno run --allow-ffi -N=.* --fast$/m,
+      ],
+    ] as const
+  ) {
+    const argv = ["deno", "run", "--no-prompt", ...rights, "-N=127.0.0.1", "-R=dns", "--unstable-net", "dns/server.ts"];
+    const program = new Program([...argv, "--port", `${getAvailablePort()}`, ...args], { cwd: root });
+    assertEquals((await program.end()).code, 2, program.stderr);
+    assertMatch(program.stderr, line);
+  }
+});
