@@ -127,7 +127,6 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  if (flags.fast && flags.trace) throw new Failure("--trace shows one datagram at a time: leave out --fast", 2);
   const calls = flags.fast ? new SystemCalls() : undefined;
   const files = flags.args.length > 0 ? flags.args : [sampleZone()];
   const zones = await readZones(files);
@@ -148,7 +147,7 @@ await run(command, async (flags) => {
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
-  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr));
+  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags.trace));
   const socket = batch
     ? undefined
     : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));

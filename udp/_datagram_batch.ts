@@ -6,66 +6,16 @@
  *
  * @module
  */
-import type { Address } from "../cli.ts";
+import { type Address, formatAddress, type TraceForm } from "../cli.ts";
 import * as sys from "../tcp/_system_calls.ts";
-
-/** Datagrams in a batch. */
-const BATCH = 64;
-/** Room for the longest datagram. */
-const SLOT = 65_536;
-/** A `struct sockaddr_in6`, rounded up. */
-const NAME = 32;
-/** A `struct mmsghdr` of 64-bit Linux: a `struct msghdr` of 56 bytes, the length that was moved, and a gap. */
-const HEADER = 64;
-const VECTOR = 16; // struct iovec: an address and a length of 8 bytes each
-
-/** What recvmmsg or sendmmsg works on: headers, each of which points to an address and to the bytes of a datagram. */
-class Messages {
-  // C knows these by their addresses alone. Each is an ArrayBuffer of its own, which never moves, held by this object.
-  readonly headers = new Uint8Array(new ArrayBuffer(BATCH * HEADER));
-  readonly data = new Uint8Array(new ArrayBuffer(BATCH * SLOT));
-  readonly #header = new DataView(this.headers.buffer);
-  readonly #vectors = new DataView(new ArrayBuffer(BATCH * VECTOR));
-  readonly #slots = Array.from({ length: BATCH }, (_, i) => i);
-
-  constructor(readonly names: Uint8Array<ArrayBuffer>) {
-    const [name, data, vector] = [names.buffer, this.data.buffer, this.#vectors.buffer].map(addressOf);
-    for (let i = 0; i < BATCH; i++) {
-      const header = i * HEADER;
-      this.#header.setBigUint64(header, (name ?? 0n) + BigInt(i * NAME), true); // msg_name
-      this.#header.setBigUint64(header + 16, (vector ?? 0n) + BigInt(i * VECTOR), true); // msg_iov
-      this.#header.setBigUint64(header + 24, 1n, true); // msg_iovlen
-      this.#vectors.setBigUint64(i * VECTOR, (data ?? 0n) + BigInt(i * SLOT), true); // iov_base
-      this.#vectors.setUint32(i * VECTOR + 8, SLOT, true); // iov_len
-    }
-  }
-
-  setNameLength(index: number, length: number): void {
-    this.#header.setUint32(index * HEADER + 8, length, true);
-  }
-
-  /** Sends to another slot of the addresses than the one with the same index. */
-  setName(index: number, slot: number): void {
-    if (this.#slots[index] === slot) return;
-    this.#slots[index] = slot;
-    this.#header.setBigUint64(index * HEADER, addressOf(this.names.buffer) + BigInt(slot * NAME), true);
-  }
-
-  /** How many bytes were received into a slot. */
-  received(index: number): number {
-    return this.#header.getUint32(index * HEADER + 56, true);
-  }
-
-  setLength(index: number, length: number): void {
-    this.#vectors.setUint32(index * VECTOR + 8, length, true);
-  }
-}
+import { showMessage } from "../tcp/_trace.ts";
+import { BATCH, HEADER, Messages, NAME, SLOT } from "./_message_headers.ts";
 
 /**
  * A socket for batches of datagrams.
  *
  * ```ts
- * const batch = await DatagramBatch.open(calls, { hostname: "127.0.0.1", port: 9999 });
+ * const batch = await DatagramBatch.open(calls, { hostname: "127.0.0.1", port: 9999 }, flags.trace);
  * for (let n = await batch.receive(); n >= 0; n = await batch.receive()) {
  *   for (let i = 0; i < n; i++) batch.reply(i, batch.datagram(i));
  *   batch.flush();
@@ -88,7 +38,13 @@ export class DatagramBatch {
   #open = true;
   #waiting: Promise<unknown> | undefined;
 
-  private constructor(calls: sys.SystemCalls, descriptor: number, nameLength: number) {
+  readonly #trace: TraceForm;
+  /** The address to which the socket is connected, as `--trace` shows it. */
+  readonly #peer: string;
+
+  private constructor(calls: sys.SystemCalls, descriptor: number, nameLength: number, trace: TraceForm, peer: string) {
+    this.#trace = trace;
+    this.#peer = peer;
     this.#calls = calls;
     this.#descriptor = descriptor;
     this.#nameLength = nameLength;
@@ -97,33 +53,17 @@ export class DatagramBatch {
   }
 
   /** Opens a socket at an address. @throws {sys.SystemError} when the address is in use, or no address of this machine. */
-  static async open(calls: sys.SystemCalls, addr: Address): Promise<DatagramBatch> {
+  static async open(calls: sys.SystemCalls, addr: Address, trace: TraceForm): Promise<DatagramBatch> {
     const { family, bytes } = await calls.resolve(addr);
-    return DatagramBatch.#create(calls, family, bytes.length, (descriptor) => {
-      calls.expect("bind", calls.call.bind(descriptor, bytes, bytes.length));
-    });
+    const socket = openSocket(calls, family, "bind", bytes);
+    return new DatagramBatch(calls, socket, bytes.length, trace, "");
   }
 
   /** Opens a socket that sends to one address, and receives from it alone. Nothing is sent yet: UDP has no handshake. */
-  static async connect(calls: sys.SystemCalls, addr: Address): Promise<DatagramBatch> {
+  static async connect(calls: sys.SystemCalls, addr: Address, trace: TraceForm): Promise<DatagramBatch> {
     const { family, bytes } = await calls.resolve(addr);
-    return DatagramBatch.#create(calls, family, 0, (descriptor) => {
-      calls.expect("connect", calls.call.connect(descriptor, bytes, bytes.length));
-    });
-  }
-
-  static #create(calls: sys.SystemCalls, family: number, nameLength: number, prepare: (descriptor: number) => void) {
-    const { call } = calls;
-    const descriptor = calls.expect("socket", call.socket(family, sys.SOCK_DGRAM | sys.SOCK_NONBLOCK, 0));
-    try {
-      // Room for a burst: what arrives when it is full is lost.
-      call.setsockopt(descriptor, sys.SOL_SOCKET, sys.SO_RCVBUF, new Int32Array([1 << 20]), 4);
-      prepare(descriptor);
-      return new DatagramBatch(calls, descriptor, nameLength);
-    } catch (error) {
-      call.close(descriptor);
-      throw error;
-    }
+    const socket = openSocket(calls, family, "connect", bytes);
+    return new DatagramBatch(calls, socket, 0, trace, formatAddress(addr));
   }
 
   /** Where the socket is bound. */
@@ -145,6 +85,7 @@ export class DatagramBatch {
       const now = performance.now();
       if (now - this.#lastTurn > 5) await this.#wait(0);
       const n = this.#receiveNow();
+      if (n > 0 && this.#trace) this.#showReceived(n);
       if (n > 0) return n;
       if (this.#calls.errno === "ECONNREFUSED") throw new sys.SystemError("recvmmsg", "ECONNREFUSED");
       if (now >= until) return 0;
@@ -162,6 +103,13 @@ export class DatagramBatch {
     const n = this.#calls.call.recvmmsg(this.#descriptor, this.#in.headers, BATCH, sys.MSG_DONTWAIT, null);
     this.#received = Math.max(0, n);
     return n;
+  }
+
+  #showReceived(n: number): void {
+    const local = formatAddress(this.addr);
+    for (let i = 0; i < n; i++) {
+      showMessage(this.#trace, this.#peer || formatAddress(this.sender(i)), local, this.datagram(i), "datagram");
+    }
   }
 
   async #wait(limit: number): Promise<void> {
@@ -196,6 +144,10 @@ export class DatagramBatch {
 
   /** Keeps a copy of an answer to the sender of a datagram, until `flush`. At most one for each received datagram. */
   reply(index: number, data: Uint8Array): void {
+    if (this.#trace) {
+      const to = this.#peer || formatAddress(this.sender(index));
+      showMessage(this.#trace, formatAddress(this.addr), to, data, "datagram");
+    }
     const slot = this.#pending++;
     this.#out.data.set(data, slot * SLOT);
     this.#out.setLength(slot, data.length);
@@ -239,4 +191,17 @@ export class DatagramBatch {
   }
 }
 
-const addressOf = (memory: ArrayBuffer): bigint => BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)));
+/** Opens a UDP socket, and binds or connects it. */
+function openSocket(calls: sys.SystemCalls, family: number, how: "bind" | "connect", addr: sys.Bytes): number {
+  const { call } = calls;
+  const descriptor = calls.expect("socket", call.socket(family, sys.SOCK_DGRAM | sys.SOCK_NONBLOCK, 0));
+  try {
+    // Room for a burst: what arrives when it is full is lost.
+    call.setsockopt(descriptor, sys.SOL_SOCKET, sys.SO_RCVBUF, new Int32Array([1 << 20]), 4);
+    calls.expect(how, call[how](descriptor, addr, addr.length));
+    return descriptor;
+  } catch (error) {
+    call.close(descriptor);
+    throw error;
+  }
+}

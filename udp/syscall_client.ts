@@ -42,7 +42,7 @@ async function exchange(batch: DatagramBatch, flags: Settings): Promise<number> 
 
 type Settings = { count: number; size: number; batch: number; timeout: number };
 
-const { timeout, trace: _, ...options } = clientOptions(9998);
+const { timeout, ...options } = clientOptions(9998);
 const command = {
   name: "syscall_client",
   about: "Sends datagrams to a UDP echo server by the system calls of Linux, and counts those that come back.",
@@ -63,13 +63,13 @@ await run(command, async (flags) => {
   // UDP does not tell whether anybody listens. The other machine's kernel does, if it wants to (ICMP port unreachable): with
   // --wait, ask it with one datagram until there is a server.
   await connect(flags, async (addr) => {
-    const first = await DatagramBatch.connect(calls, addr);
+    const first = await DatagramBatch.connect(calls, addr, flags.trace);
     await exchange(first, { ...flags, count: 1 }).finally(() => first.close());
   }).catch((error) => {
     if (codeOf(error) !== "ECONNREFUSED") throw error;
     throw new Failure(`no server listens at ${formatAddress(server)}: its kernel says "port unreachable"`);
   });
-  const batch = await DatagramBatch.connect(calls, server);
+  const batch = await DatagramBatch.connect(calls, server, flags.trace);
   const start = performance.now();
   const returned = await exchange(batch, flags);
   const s = (performance.now() - start) / 1000;

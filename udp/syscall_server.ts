@@ -31,7 +31,7 @@ async function echo(batch: DatagramBatch, onEcho: () => void): Promise<number> {
   return total;
 }
 
-const { timeout: _, trace: __, ...options } = serverOptions(9998, "");
+const { timeout: _, ...options } = serverOptions(9998, "");
 const command = {
   name: "syscall_server",
   about: "Sends back every datagram it receives over UDP, by the system calls of Linux.",
@@ -45,7 +45,7 @@ const command = {
 
 await run(command, async (flags) => {
   const calls = new SystemCalls(flags.calls);
-  const batch = await bind(flags, (addr) => DatagramBatch.open(calls, addr));
+  const batch = await bind(flags, (addr) => DatagramBatch.open(calls, addr, flags.trace));
   onStop(() => batch.close());
   announce("Datagram server", batch.addr);
   let last = 0;
