@@ -12,9 +12,10 @@
  */
 import { type Address, clientOptions, connect, count, Failure, flag, formatAddress, integer } from "../cli.ts";
 import { printable, printableLine, run, type TraceForm } from "../cli.ts";
+import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { caOption, readCertificates } from "../tcp/_tls_client.ts";
 import { showMessage } from "../tcp/_trace.ts";
-import { type BodySink, fileSink, isText, memorySink } from "./_body_sink.ts";
+import { isText, memorySink } from "./_body_sink.ts";
 import { explainFetch } from "./_fetch_errors.ts";
 import { chosenRequest, requestOptions } from "./_request_options.ts";
 import { TimeLimit } from "./_time_limit.ts";

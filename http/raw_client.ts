@@ -13,12 +13,13 @@
  */
 import { type Address, clientOptions, connect, count, explain, Failure, flag, formatAddress } from "../cli.ts";
 import { printable, run, type TraceForm, within } from "../cli.ts";
+import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { progress } from "../tcp/_progress.ts";
 import { caOption, readCertificates } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { Body, responseFraming } from "./_body.ts";
-import { type BodySink, fileSink, terminalSink } from "./_body_sink.ts";
+import { terminalSink } from "./_body_sink.ts";
 import { concat } from "./_concat.ts";
 import { headLength, MessageError, parseResponse, type ResponseHead } from "./_message.ts";
 import { type Destination, encode, parseDestination, type RawRequest, redirect } from "./_raw_request.ts";

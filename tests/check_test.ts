@@ -420,7 +420,7 @@ testWith(
     assertMatch(fails.stdout, /^tcp:echo +✗ +[\d.]+ +.+$/m);
     assertMatch(fails.stderr, /echo_server: 127\.0\.0\.1:7007 is in use/);
 
-    const works = await demo("udp");
+    const works = await demo("udp:chat");
     assertMatch(works.stdout, /^── udp:chat ─+\nChat server listening on 127\.0\.0\.1:9999$/m);
     assertMatch(works.stdout, /^udp:chat +✓ +[\d.]+$/m);
     assertMatch(works.stdout, /^1 pair worked, 0 failed, 0 skipped$/m);
@@ -434,7 +434,15 @@ testWith(
   "port 9999 free, on Linux",
   "demo: Ctrl-C prints the table so far, with exit code 1",
   async () => {
-    const program = new Program(["deno", "run", "-R=deno.json", "--allow-run", "tests/demo.ts", "udp", "ping:icmp"], {
+    const program = new Program([
+      "deno",
+      "run",
+      "-R=deno.json",
+      "--allow-run",
+      "tests/demo.ts",
+      "udp:chat",
+      "ping:icmp",
+    ], {
       cwd: root,
     });
     await program.line(/^── ping:icmp/, 60);

@@ -22,6 +22,10 @@ const clients = present.filter((script) => !servers.includes(script) && !alone.i
 const needs = (script: string) =>
   script === "http/file_server.ts"
     ? ["--root", "http/site"]
+    : script === "udp/tftp_server.ts"
+    ? ["http/site"]
+    : script === "udp/tftp_client.ts"
+    ? ["get", "protocols.json"]
     : script === "smtp/send.ts"
     ? ["--to", "b@example.com", "--text", "hi"]
     : [];
@@ -117,7 +121,7 @@ for (const script of scripts) {
   // These read their zone or their folder first.
   if (
     !alone.includes(script) && !script.includes("syscall") &&
-    !["dns/server.ts", "http/one_request_server.ts", "http/file_server.ts"].includes(script)
+    !["dns/server.ts", "udp/tftp_server.ts", "http/one_request_server.ts", "http/file_server.ts"].includes(script)
   ) {
     Deno.test(`${script}: without permission it prints the command that grants it`, async () => {
       const args = script.includes("chat_client") ? ["--timeout=1"] : needs(script);
@@ -202,7 +206,7 @@ for (const script of clients) {
   Deno.test(`${script}: a server that is not running, and a host that does not exist`, async () => {
     const udp = script.startsWith("udp");
     const byCall = script === "udp/syscall_client.ts";
-    const args = ["--timeout", "0.3", ...udp && !byCall ? ["--message", "hi"] : needs(script)];
+    const args = ["--timeout", "0.3", ...script.includes("chat") ? ["--message", "hi"] : needs(script)];
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     listener.close(); // now no server listens on this port
     failedWith(
