@@ -725,3 +725,56 @@ testWith(
     assertMatch(program.stdout, /^8 datagrams of 10 came back in .*\n\d+ round trips\/s, 2 lost\n$/);
   },
 );
+
+Deno.test("pinger: the same datagrams are lost for the same seed, and the summary adds up", async () => {
+  const lines: string[] = [];
+  for (let run = 0; run < 2; run++) {
+    const { program, port } = await serve("udp/pinger_server.ts", "--loss", "40", "--seed", "7");
+    await using _ = program;
+    const pinger = await runClient("udp/pinger_client.ts", port, "--timeout", "0.2", "--count", "10");
+    assertEquals(pinger.status?.code, 0, pinger.stderr);
+    lines.push(pinger.stdout.replace(/\d+\.\d+ ms/g, "T").replace(/round trip.*/, ""));
+    const lost = pinger.stdout.match(/: lost, no answer in 0\.2 s$/gm)?.length ?? 0;
+    assert(lost > 0 && lost < 10, pinger.stdout);
+    assertStringIncludes(pinger.stdout, `10 sent, ${10 - lost} received, ${lost * 10} % lost`);
+    assertEquals(program.stdout.match(/ \(lost\)$/gm)?.length, lost);
+  }
+  assertEquals(lines[0], lines[1]);
+});
+
+Deno.test("pinger_server: --loss 0 and 100, capitals, hostile bytes shown escaped", async () => {
+  for (const loss of [0, 100]) {
+    const { program, port } = await serve("udp/pinger_server.ts", "--loss", `${loss}`);
+    await using _ = program;
+    const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    for (let i = 0; i < 20; i++) {
+      await socket.send(encode("a\x1b[31mß"), { transport: "udp", hostname: "127.0.0.1", port });
+      if (loss === 0) assertEquals(new TextDecoder().decode((await socket.receive())[0]), "A\x1b[31MSS");
+    }
+    await program.line(/: a\\x1b\[31mß( \(lost\))?$/);
+    await until(() => program.stdout.split("\n").length >= 21, "all are printed");
+    assertEquals(program.stdout.includes("(lost)"), loss === 100);
+    socket.close();
+  }
+});
+
+Deno.test("pinger_client: a late answer is not the next one's, a stranger's counts for nothing, nobody there", async () => {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const stranger = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  if (socket.addr.transport !== "udp") throw new Error("no port");
+  const pinger = client("udp/pinger_client.ts", socket.addr.port, "--timeout", "0.3", "--count", "3");
+  const texts: Uint8Array[] = [];
+  for (let i = 0; i < 3; i++) {
+    const [datagram, from] = await socket.receive();
+    texts.push(datagram.slice());
+    if (i === 0) await stranger.send(datagram, from); // as if it were the server's
+    if (i === 1) await socket.send(texts[0] ?? datagram, from); // the first one's answer, late
+    if (i === 2) await socket.send(datagram, from);
+  }
+  assertEquals((await pinger.end()).code, 0);
+  assertMatch(pinger.stdout, /^1: lost.*\n2: lost.*\n3: \d+\.\d{3} ms\n3 sent, 1 received, 67 % lost\nround trip/);
+  const none = await runClient("udp/pinger_client.ts", socket.addr.port, "--timeout", "0.1", "--count", "2");
+  failedWith(none, 1, /^pinger_client: no answer from 127\.0\.0\.1:\d+ in 0\.1 s: is the server running\?$/m);
+  socket.close();
+  stranger.close();
+});
