@@ -1,5 +1,7 @@
-import { codeOf } from "../cli.ts";
 import type { Client, Clients } from "../tcp/_clients.ts";
+
+/** Milliseconds that every client may be silent: its query, or the next one, may be on its way. */
+const PATIENCE = 500;
 
 /**
  * The clients over TCP, in the order of their last response.
@@ -10,10 +12,11 @@ import type { Client, Clients } from "../tcp/_clients.ts";
  */
 export class SilentClients {
   readonly #all: Clients;
-  /** The longest silent first. */
-  readonly #order = new Set<Client>();
+  /** Since when each is silent; the longest silent first. */
+  readonly #silentSince = new Map<Client, number>();
   /** How many clients may stay when one more arrives. */
   #most = Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(all: Clients) {
     this.#all = all;
@@ -21,40 +24,33 @@ export class SilentClients {
 
   /** A client has come, or got a response. */
   touch(client: Client): void {
-    this.#order.delete(client);
-    this.#order.add(client);
+    this.#silentSince.delete(client);
+    this.#silentSince.set(client, performance.now());
   }
 
   /** A client has left. */
   remove(client: Client): void {
-    this.#order.delete(client);
+    this.#silentSince.delete(client);
   }
 
-  /** Closes clients while there are too many. */
+  /** Closes clients while there are too many, as soon as they were silent for some time. */
   makeRoom(): void {
-    for (const client of this.#order) {
+    clearTimeout(this.#timer);
+    for (const [client, since] of this.#silentSince) {
       if (this.#all.size <= this.#most) return;
-      this.#order.delete(client);
+      const wait = since + PATIENCE - performance.now();
+      if (wait > 0) {
+        this.#timer = setTimeout(() => this.makeRoom(), wait);
+        return;
+      }
+      this.#silentSince.delete(client);
       this.#all.close(client);
     }
   }
 
-  /** Notices when this listener cannot accept for want of a descriptor. */
-  watch(listener: Deno.TcpListener): Deno.TcpListener {
-    const accept = listener.accept.bind(listener);
-    listener.accept = async () => {
-      try {
-        return await accept();
-      } catch (error) {
-        const isExhausted = ["EMFILE", "ENFILE"].includes(codeOf(error)) && this.#all.size > 0;
-        if (isExhausted && this.#most === Infinity) {
-          // `Clients` now lowers its limit by 8 at most. With fewer clients than that, it goes on accepting.
-          this.#most = Math.max(1, this.#all.size - 9);
-          setTimeout(() => this.makeRoom());
-        }
-        throw error;
-      }
-    };
-    return listener;
+  /** From now on there may be `most` clients at the same time: keep a place free for one that arrives. */
+  limit(most: number): void {
+    this.#most = Math.max(1, most - 1);
+    this.makeRoom();
   }
 }

@@ -134,7 +134,7 @@ await run(command, async (flags) => {
   const responder = new Responder(zones, forwarder !== undefined);
   const rateLimit = new RateLimit(flags.rate);
 
-  const clients = new Clients({ ...flags, once: false });
+  const clients = new Clients({ ...flags, once: false }, { onLimited: (most) => silent.limit(most) });
   const silent = new SilentClients(clients);
   const stop = () => {
     if (!clients.stopping) clients.interrupt();
@@ -157,7 +157,7 @@ await run(command, async (flags) => {
   // Not awaited: UDP and TCP are served at the same time.
   if (batch) answerBatches(batch, service);
   if (socket) answerDatagrams(traced(socket, flags.trace), service);
-  for await (const conn of clients.accept(silent.watch(listener))) {
+  for await (const conn of clients.accept(listener)) {
     clients.serve(conn, (client) => answerStream(client, service).finally(() => silent.remove(client)));
     silent.makeRoom();
   }

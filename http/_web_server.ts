@@ -1,113 +1,126 @@
 /**
- * A web server on `Deno.serve`, as `rest/server.ts` and `smtp/inbox.ts` use it: its trace, `--once`, and its end at Ctrl-C.
+ * A web server for a function that makes responses of requests, as `rest/server.ts` and `smtp/inbox.ts` use it.
+ *
+ * `Deno.serve` is shorter to use. But it accepts clients until the system has no file descriptor left, and then it ends; and
+ * it waits without limit for a request that arrives slowly. Here `Clients` accepts, as in every server of `tcp/`.
  *
  * @module
  */
-import { type Address, bind, formatAddress, onStop, printable, type TraceForm, within } from "../cli.ts";
+import { bind, onStop, printable, type TraceForm } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
-import { showMessage } from "../tcp/_trace.ts";
+import { type Client, Clients } from "../tcp/_clients.ts";
+import { drainAndClose } from "../tcp/_drain_and_close.ts";
 import { isAllowedHost } from "./_allowed_host.ts";
+import { authorityOf } from "./_authority.ts";
+import { MessageError } from "./_message.ts";
+import { Problem } from "./_problem.ts";
+import { WebConnection, type WebRequest } from "./_web_connection.ts";
 
-/** Answers one request. An error that it throws is a bug: `Deno.serve` prints it and answers 500. */
-export type Handler = (request: Request, client: Deno.NetAddr) => Promise<Response>;
+/** Answers one request. An error that it throws is a bug: it is printed, and the response is 500. */
+export type Handler = (request: WebRequest, client: Deno.NetAddr) => Promise<Response>;
 
-/** The flags of a web server that its socket and its end depend on. */
+/** The flags of a web server that its sockets and its end depend on. */
 export interface WebFlags {
-  readonly host: string;
-  readonly port: number;
-  readonly once: boolean;
-  readonly trace: TraceForm;
+  readonly "host": string;
+  readonly "port": number;
+  readonly "once": boolean;
+  readonly "timeout": number;
+  readonly "max-clients": number;
+  readonly "trace": TraceForm;
   /** Print no line for a request that is refused. */
-  readonly quiet?: boolean;
+  readonly "quiet"?: boolean;
 }
 
-/** Seconds that requests have to finish after Ctrl-C. */
-const GRACE = 5;
-
 /**
- * Serves HTTP until Ctrl-C. `what` is the server's name in the line that says where it listens. `endStreams` is called before
- * the server waits for its responses to end: it must end those that have no end of their own.
+ * Serves HTTP until Ctrl-C. `what` is the server's name in the line that says where it listens. `endWaiting` is called at
+ * Ctrl-C: it must end those responses that wait for something.
  */
 export async function serveWeb(
   flags: WebFlags,
   what: string,
   handle: Handler,
-  endStreams: () => void = () => {},
+  endWaiting: () => void = () => {},
 ): Promise<void> {
-  const stopped = Promise.withResolvers<void>();
-  const listening = Promise.withResolvers<Deno.NetAddr>();
-  let idleTimer: ReturnType<typeof setTimeout> | undefined;
-  let pending = 0;
+  const connections = new Map<Client, WebConnection>();
+  const log = (line: string) => flags.quiet || console.log(printable(line));
+  const refuse = async (connection: WebConnection, problem: Problem) => {
+    log(`${connection.hostname} - ${problem.status}: ${problem.message}`);
+    await connection.send(problem.toResponse(), undefined, true);
+  };
+  const clients = new Clients({ ...flags, once: false }, {
+    log: (line) => /^[\d[]/.test(line) || console.log(line), // what a client does to its connection is worth no line
+    descriptors: 2, // the connection, and a file that the handler opens
+    async onIdle(client) {
+      const connection = connections.get(client);
+      if (connection?.state !== "receiving") return;
+      await refuse(connection, new Problem(408, `the request was not complete after ${flags.timeout} s`));
+    },
+    onInterrupt() {
+      endWaiting();
+      for (const [client, { state }] of connections) if (state === "idle") clients.close(client);
+    },
+  });
+  onStop(() => clients.interrupt());
+  const listener = bind(flags, Deno.listen);
+  const { hostname } = listener.addr;
+  // With --once a client may come back, as browsers do: the server stops after one second without a request.
+  const countdown = flags.once ? new Countdown(1000, () => clients.interrupt()) : undefined;
 
-  const onRequest = async (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
-    clearTimeout(idleTimer);
-    pending++;
+  const answer = async (connection: WebConnection, request: WebRequest): Promise<Response> => {
+    const authority = authorityOf(request);
+    if (authority === connection.authority || isAllowedHost(authority, hostname)) {
+      connection.authority = authority;
+      return await handle(request, connection.client.conn.remoteAddr).catch(failed);
+    }
+    // RFC 9110 §15.5.20
+    log(`${connection.hostname} ${request.method} ${request.target} 421: no name of loopback: ${authority}`);
+    const names = "the name localhost or the address 127.0.0.1";
+    return new Problem(421, `this server does not answer to ${request.url.hostname}: open it by ${names}`).toResponse();
+  };
+  const serve = async (client: Client) => {
+    const connection = new WebConnection(client);
+    connections.set(client, connection);
     try {
-      const { addr } = server;
-      if (flags.trace) traceRequest(flags.trace, request, remoteAddr, addr);
-      const response = refuseForeignName(request, remoteAddr, addr, flags.quiet) ?? await handle(request, remoteAddr);
-      response.headers.set("x-content-type-options", "nosniff"); // the Content-Type is true: browsers must not guess
-      if (flags.trace) await traceResponse(flags.trace, response, addr, remoteAddr);
-      return response;
+      for (let request = await connection.receive(); request; request = await connection.receive()) {
+        countdown?.stop();
+        const response = await answer(connection, request).finally(() => countdown?.start());
+        if (!await connection.send(response, request, clients.stopping)) return await drainAndClose(client.conn);
+      }
+    } catch (error) {
+      if (!(error instanceof MessageError)) throw error;
+      countdown?.stop();
+      // After a malformed request, the start of the next one is unknown: send the error and close.
+      await refuse(connection, new Problem(error.status, error.message)).finally(() => countdown?.start());
+      await drainAndClose(client.conn);
     } finally {
-      pending--;
-      // Deno.serve does not report that a client has left: with --once, stop after one second without a request.
-      if (flags.once && pending === 0) idleTimer = setTimeout(stopped.resolve, 1000);
+      connections.delete(client);
     }
   };
-  const onListen = (addr: Deno.NetAddr) => listening.resolve(addr);
-  const server: Deno.HttpServer<Deno.NetAddr> = bind(flags, (addr) => Deno.serve({ ...addr, onListen }, onRequest));
-  onStop(stopped.resolve);
-  announce(what, await listening.promise);
-  await stopped.promise;
-  endStreams();
-  // Requests that are being handled are finished. A client that only keeps its connection open is not waited for.
-  await within(GRACE, server.shutdown(), () => {});
+
+  announce(what, listener.addr);
+  for await (const conn of clients.accept(listener)) clients.serve(conn, serve);
+  await clients.finished();
 }
 
-/**
- * Answers 421 (RFC 9110 §15.5.20) to a request for a name that is not this server's, with problem details (RFC 9457);
- * `undefined` for any other. The handler answers a malformed name.
- */
-function refuseForeignName(request: Request, client: Address, own: Address, quiet = false): Response | undefined {
-  const url = requestUrl(request); // its host is that of an absolute target, or else the Host field (RFC 9110 §7.1)
-  if (!url || isAllowedHost(url.host, own.hostname)) return undefined;
-  if (!quiet) {
-    const line = `${client.hostname} ${request.method} ${requestTarget(request)} 421: no name of loopback: ${url.host}`;
-    console.log(printable(line));
+/** Calls `action` some time after the last of several things has ended. */
+class Countdown {
+  #running = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly milliseconds: number, readonly action: () => void) {}
+
+  stop(): void {
+    this.#running++;
+    clearTimeout(this.#timer);
   }
-  const detail =
-    `this server does not answer to ${url.hostname}: open it by the name localhost or the address 127.0.0.1`;
-  const problem = { type: "about:blank", title: "Misdirected Request", status: 421, detail };
-  return Response.json(problem, { status: 421, headers: { "content-type": "application/problem+json" } });
+
+  start(): void {
+    if (--this.#running === 0) this.#timer = setTimeout(this.action, this.milliseconds);
+  }
 }
 
-/**
- * The URL of a request, or `null` if its Host field is not a host and a port: then the response must be 400 (RFC 9112 §3.2).
- * `Deno.serve` joins Host and target without a check, so a Host `a/b` would end up in the path.
- */
-export function requestUrl(request: Request): URL | null {
-  return /[/?#@\\]/.test(request.headers.get("host") ?? "") ? null : URL.parse(request.url);
+/** An error that a handler did not expect: a bug. */
+function failed(error: unknown): Response {
+  console.error(error);
+  return new Problem(500, "internal error: see the server's log").toResponse(); // the client must not learn the details
 }
-
-/** The path and query of a request, for a log: its URL may be malformed. */
-export function requestTarget(request: Request): string {
-  return request.url.replace(/^\w+:\/\/[^/?#]*/, "");
-}
-
-// Deno.serve passes on messages, not the bytes of the wire: names are in lower case, and the framing is removed.
-
-function traceRequest(form: TraceForm, request: Request, from: Address, to: Address): void {
-  const head = [`${request.method} ${requestTarget(request)}`, ...fieldLines(request.headers), "", ""].join("\r\n");
-  showMessage(form, formatAddress(from), formatAddress(to), new TextEncoder().encode(head));
-}
-
-async function traceResponse(form: TraceForm, response: Response, from: Address, to: Address): Promise<void> {
-  const head = [`${response.status}`, ...fieldLines(response.headers), "", ""].join("\r\n");
-  const isStream = response.headers.get("content-type") === "text/event-stream"; // has no end that could be waited for
-  const body = response.body && !isStream ? await response.clone().arrayBuffer() : new ArrayBuffer();
-  const message = new Uint8Array(await new Blob([head, body]).arrayBuffer());
-  showMessage(form, formatAddress(from), formatAddress(to), message);
-}
-
-const fieldLines = (headers: Headers): string[] => [...headers].map(([name, value]) => `${name}: ${value}`);

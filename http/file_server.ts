@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { bind, Failure, flag, onStop, printable, run, seconds, serverOptions, text, within } from "../cli.ts";
+import { bind, Failure, flag, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
@@ -216,8 +216,7 @@ await run(command, async (flags) => {
       // Between two requests there is nothing to say. Inside one it is 408 (RFC 9110 §15.5.9).
       const connection = server.connections.get(client);
       if (connection?.state !== "receiving") return;
-      const sent = sendError(connection, server, 408, `the request was not complete after ${flags.timeout} s`);
-      await within(2, sent, () => {}); // the client may not read it
+      await sendError(connection, server, 408, `the request was not complete after ${flags.timeout} s`);
     },
     onInterrupt() {
       for (const [client, { state }] of server.connections) if (state === "idle") clients.close(client);

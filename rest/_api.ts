@@ -6,7 +6,10 @@
  */
 import { ifMatch, ifNoneMatch } from "jsr:@std/http@1/etag";
 import { printable, within } from "../cli.ts";
-import { Problem } from "./_problem.ts";
+import { concat } from "../http/_concat.ts";
+import { MessageError } from "../http/_message.ts";
+import { Problem } from "../http/_problem.ts";
+import type { WebRequest } from "../http/_web_connection.ts";
 import { DuplicateEmail, type Store, StoreUnavailable, VersionConflict, type VersionedUser } from "./_store.ts";
 import { InvalidUser, isShort, parseInput, parsePatch, type UserInput } from "./_user.ts";
 
@@ -20,20 +23,6 @@ export interface Limits {
 
 /** The largest and the default number of users in a list. */
 const PAGE_SIZE = { max: 100, default: 20 };
-
-type Methods = Record<string, () => Response | Promise<Response>>;
-
-/** Dispatches on the method: answers HEAD like GET without the body, OPTIONS with Allow, and others with 405 (RFC 9110 §9). */
-export async function dispatch(request: Request, methods: Methods): Promise<Response> {
-  const allowed = Object.keys(methods).flatMap((name) => name === "GET" ? ["GET", "HEAD"] : [name]);
-  const headers = { allow: [...allowed, "OPTIONS"].join(", ") };
-  if (request.method === "OPTIONS") return new Response(null, { status: 204, headers });
-  const name = request.method === "HEAD" ? "GET" : request.method;
-  // hasOwn: a client may send any name, and `toString` is a property of every object.
-  const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
-  if (!method) throw new Problem(405, `${request.method} is not allowed here`, headers);
-  return await method(); // Deno.serve sends a response to HEAD without its body
-}
 
 export function jsonResponse(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return new Response(JSON.stringify(value), { status, headers: { ...headers, "content-type": "application/json" } });
@@ -53,9 +42,9 @@ export function userResponse(
 }
 
 /** A user for a GET: 304 without a body if the client already has this version (RFC 9110 §13.1.2). */
-export function conditionalResponse(request: Request, found: VersionedUser | undefined): Response {
-  const cached = request.headers.get("if-none-match");
-  if (!found || cached === null || ifNoneMatch(cached, entityTag(found.version))) return userResponse(found);
+export function conditionalResponse(request: WebRequest, found: VersionedUser | undefined): Response {
+  const cached = request.fields.get("if-none-match");
+  if (!found || cached === undefined || ifNoneMatch(cached, entityTag(found.version))) return userResponse(found);
   return new Response(null, { status: 304, headers: validators(found) });
 }
 
@@ -95,36 +84,36 @@ export async function listUsers({ searchParams }: URL, store: Store): Promise<Re
  *
  * @throws {VersionConflict}
  */
-export async function expectedVersion(request: Request, store: Store, id: number): Promise<number | undefined> {
-  const match = request.headers.get("if-match");
-  const noneMatch = request.headers.get("if-none-match");
-  if (match === null && noneMatch === null) return undefined;
+export async function expectedVersion(request: WebRequest, store: Store, id: number): Promise<number | undefined> {
+  const match = request.fields.get("if-match");
+  const noneMatch = request.fields.get("if-none-match");
+  if (match === undefined && noneMatch === undefined) return undefined;
   const found = await store.get(id);
   if (!found) return undefined; // the change itself will find that there is no such user, and 404 says more than 412
   const tag = entityTag(found.version);
-  if (match !== null && !ifMatch(match, tag)) throw new VersionConflict();
-  if (noneMatch !== null && !ifNoneMatch(noneMatch, tag)) throw new VersionConflict();
+  if (match !== undefined && !ifMatch(match, tag)) throw new VersionConflict();
+  if (noneMatch !== undefined && !ifNoneMatch(noneMatch, tag)) throw new VersionConflict();
   return found.version;
 }
 
 /** Reads all fields of a user from a body. @throws {Problem} or {InvalidUser} */
-export async function readInput(request: Request, limits: Limits): Promise<UserInput> {
+export async function readInput(request: WebRequest, limits: Limits): Promise<UserInput> {
   return parseInput(await readJson(request, limits, ["application/json"]));
 }
 
 /** Reads some fields of a user from a body: a merge patch. @throws {Problem} or {InvalidUser} */
-export async function readPatch(request: Request, limits: Limits): Promise<Partial<UserInput>> {
+export async function readPatch(request: WebRequest, limits: Limits): Promise<Partial<UserInput>> {
   return parsePatch(await readJson(request, limits, ["application/merge-patch+json", "application/json"]));
 }
 
 /** Reads a body as JSON. @throws {Problem} 400, 408, 413 or 415. */
-async function readJson(request: Request, limits: Limits, types: string[]): Promise<unknown> {
-  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+async function readJson(request: WebRequest, limits: Limits, types: string[]): Promise<unknown> {
+  const type = request.fields.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   if (!types.includes(type)) {
     const accept = request.method === "PATCH" ? { "accept-patch": types.join(", ") } : undefined; // RFC 5789 §3.1
     throw new Problem(415, `Content-Type must be ${types.join(" or ")}`, accept);
   }
-  const coding = request.headers.get("content-encoding") ?? "identity"; // "identity": not compressed (RFC 9110 §12.5.3)
+  const coding = request.fields.get("content-encoding") ?? "identity"; // "identity": not compressed (RFC 9110 §12.5.3)
   if (!/^(identity|[\s,])*$/i.test(coding)) {
     throw new Problem(415, "compressed bodies (Content-Encoding) are not accepted", { "accept-encoding": "identity" });
   }
@@ -138,31 +127,26 @@ async function readJson(request: Request, limits: Limits, types: string[]): Prom
   }
 }
 
-async function readBody(request: Request, { maxBody, timeout }: Limits): Promise<ArrayBuffer> {
+async function readBody(request: WebRequest, { maxBody, timeout }: Limits): Promise<Uint8Array<ArrayBuffer>> {
   // The rest of the body is not read, so the connection cannot be used again.
   const close = { connection: "close" };
   const tooLong = new Problem(413, `the body is longer than ${maxBody} bytes`, close);
-  if (Number(request.headers.get("content-length")) > maxBody) throw tooLong;
-  const reader = request.body?.getReader();
-  if (!reader) return new ArrayBuffer();
-
+  if (Number(request.fields.get("content-length")) > maxBody) throw tooLong;
   const readAll = async () => {
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      if ((size += read.value.length) > maxBody) throw tooLong;
-      parts.push(read.value);
+    for await (const part of request.body) {
+      if ((size += part.length) > maxBody) throw tooLong;
+      parts.push(part);
     }
-    return await new Blob(parts).arrayBuffer();
+    return concat(parts);
   };
   try {
     return await within(timeout, readAll(), () => {
       throw new Problem(408, `the body did not arrive within ${timeout} s`, close);
     });
   } catch (error) {
-    reader.cancel().catch(() => {}); // not awaited: it settles when the connection ends
-    if (error instanceof Problem) throw error;
-    throw new Problem(400, "the connection ended before the end of the body");
+    throw error instanceof MessageError ? new Problem(error.status, error.message, close) : error;
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { FieldError } from "../http/_problem.ts";
 
 /** A user as the API shows it; times are RFC 3339 in UTC. */
 export interface User {
@@ -17,12 +18,6 @@ export interface User {
 export interface UserInput {
   readonly name: string;
   readonly email: string;
-}
-
-/** An error in one field. `pointer` is a JSON pointer as a URI fragment (RFC 6901 §6), in the form that RFC 9457 §3 shows. */
-export interface FieldError {
-  readonly pointer: string;
-  readonly detail: string;
 }
 
 /** A value that is not a user; `errors` lists every wrong field. */

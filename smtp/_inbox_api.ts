@@ -4,13 +4,17 @@
  * @module
  */
 import { codeOf, within } from "../cli.ts";
+import { dispatch } from "../http/_dispatch.ts";
+import { Problem } from "../http/_problem.ts";
+import type { WebRequest } from "../http/_web_connection.ts";
 import { decode, type Inbox } from "./_inbox_server.ts";
 import { type Match, matches, parseInteger, parseMatch, parseSince } from "./_inbox_query.ts";
-import { dispatch, done, json, Refusal, revalidated } from "./_inbox_response.ts";
+import { done, json, revalidated } from "./_inbox_response.ts";
 import type { Entry, ListedMail } from "./_maildir_reader.ts";
 
-/** Answers a request for a path under `/api/`. @throws {Refusal} */
-export async function answerApi(request: Request, url: URL, inbox: Inbox): Promise<Response> {
+/** Answers a request for a path under `/api/`. @throws {Problem} */
+export async function answerApi(request: WebRequest, inbox: Inbox): Promise<Response> {
+  const { url } = request;
   if (url.pathname === "/api/mails") {
     return await dispatch(request, {
       GET: () => listMails(request, url.searchParams, inbox),
@@ -21,7 +25,7 @@ export async function answerApi(request: Request, url: URL, inbox: Inbox): Promi
     return await dispatch(request, { GET: () => waitForMail(url.searchParams, inbox) });
   }
   const [, encoded, part] = /^\/api\/mails\/([^/]+)(\/read)?$/.exec(url.pathname) ?? [];
-  if (encoded === undefined) throw new Refusal(404, "no such path: /openapi.json lists the paths of this API");
+  if (encoded === undefined) throw new Problem(404, "no such path: /openapi.json lists the paths of this API");
   const id = decode(encoded);
   const change = (action: (entry: Entry) => Promise<boolean>) => async () => {
     await inbox.withMail(id, async (entry) => await action(entry) || undefined);
@@ -40,7 +44,7 @@ export async function answerApi(request: Request, url: URL, inbox: Inbox): Promi
   });
 }
 
-async function listMails(request: Request, params: URLSearchParams, inbox: Inbox): Promise<Response> {
+async function listMails(request: WebRequest, params: URLSearchParams, inbox: Inbox): Promise<Response> {
   const match = parseMatch(params, ["limit", "offset"]);
   const limit = parseInteger(params, "limit", 50, 1, 1000);
   const offset = parseInteger(params, "offset", 0, 0, 999_999_999);
@@ -62,7 +66,7 @@ function summaryOf({ id, from, to, cc, recipients, subject, excerpt, ...mail }: 
   return { id, from, to, cc, recipients, subject, excerpt, received: time, size, read, hasAttachments };
 }
 
-/** A mail with its parts. @throws {Refusal} 404 */
+/** A mail with its parts. @throws {Problem} 404 */
 async function describe(id: string, inbox: Inbox) {
   return await inbox.withMail(id, async (entry) => {
     const listed = await inbox.maildir.listed(entry);
@@ -82,16 +86,16 @@ async function describe(id: string, inbox: Inbox) {
 /** Requests that may wait at the same time. One whose client has left waits on until its time is up. */
 const MAX_WAITING = 100;
 
-/** Answers with the next mail that matches, as soon as it is there. @throws {Refusal} 404 if none comes in time. */
+/** Answers with the next mail that matches, as soon as it is there. @throws {Problem} 404 if none comes in time. */
 async function waitForMail(params: URLSearchParams, inbox: Inbox): Promise<Response> {
   const match = parseMatch(params, ["since", "timeout"]);
   const since = parseSince(params);
   const timeout = parseInteger(params, "timeout", 10, 0, 300);
-  if (inbox.waiting >= MAX_WAITING) throw new Refusal(503, "too many requests are waiting", { "retry-after": "1" });
+  if (inbox.waiting >= MAX_WAITING) throw new Problem(503, "too many requests are waiting", { "retry-after": "1" });
   inbox.waiting++;
   try {
     const found = await nextMail(match, since, timeout, inbox);
-    if (!found) throw new Refusal(404, `no mail that matches arrived within ${timeout} s`);
+    if (!found) throw new Problem(404, `no mail that matches arrived within ${timeout} s`);
     return json(await describe(found.id, inbox));
   } finally {
     inbox.waiting--;
@@ -118,7 +122,7 @@ async function nextMail(match: Match, since: number | undefined, timeout: number
     }
     const rest = end - performance.now();
     if (rest <= 0) return undefined;
-    if (arrivals.closed) throw new Refusal(503, "the inbox is stopping");
+    if (arrivals.closed) throw new Problem(503, "the inbox is stopping");
     // A file system may report nothing, a network's for example: so look again after a second anyway.
     await within(Math.min(rest, 1000) / 1000, news, () => {});
   }
@@ -129,16 +133,16 @@ const isBefore = (received: number, since: number): boolean =>
   received < (received % 1000 === 0 ? Math.floor(since / 1000) * 1000 : since);
 
 /** What a change of the Maildir may fail with: a refusal instead of a stack trace. */
-export function refusalOf(error: unknown): Refusal | undefined {
-  if (error instanceof Refusal) return error;
+export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Problem) return error;
   if (codeOf(error) === "EMFILE") {
-    return new Refusal(503, "the inbox has too many open files", { "retry-after": "1" });
+    return new Problem(503, "the inbox has too many open files", { "retry-after": "1" });
   }
   const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
   if (error instanceof Deno.errors.NotCapable || ["EACCES", "EPERM", "EROFS"].includes(String(code))) {
-    return new Refusal(403, "the inbox has no permission for this file of the Maildir");
+    return new Problem(403, "the inbox has no permission for this file of the Maildir");
   }
   return typeof code === "string" && /^E[A-Z]+$/.test(code)
-    ? new Refusal(503, `the file system said ${code}`)
+    ? new Problem(503, `the file system said ${code}`)
     : undefined;
 }

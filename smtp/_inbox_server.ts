@@ -4,15 +4,18 @@
  * @module
  */
 import { explain } from "../cli.ts";
+import { dispatch } from "../http/_dispatch.ts";
 import { visible } from "../http/_page.ts";
-import { requestUrl, serveWeb, type WebFlags } from "../http/_web_server.ts";
-import { answerApi, refusalOf } from "./_inbox_api.ts";
+import { Problem } from "../http/_problem.ts";
+import type { WebRequest } from "../http/_web_connection.ts";
+import { serveWeb, type WebFlags } from "../http/_web_server.ts";
+import { answerApi, problemOf } from "./_inbox_api.ts";
 import { Arrivals } from "./_inbox_arrivals.ts";
 import { FRAME_POLICY, frameOf } from "./_inbox_html.ts";
 import { openapi } from "./_inbox_openapi.ts";
 import { inboxPage, mailPage, PAGE_POLICY } from "./_inbox_page.ts";
 import { type Match, matches, parseInteger, parseMatch } from "./_inbox_query.ts";
-import { dispatch, json, noSuchMail, Refusal, respond, revalidated } from "./_inbox_response.ts";
+import { json, noSuchMail, respond, revalidated } from "./_inbox_response.ts";
 import { script } from "./_inbox_script.ts";
 import { type Entry, type ListedMail, MaildirReader } from "./_maildir_reader.ts";
 
@@ -78,7 +81,7 @@ export class Inbox {
 
   /**
    * Does something with the mail of this id, and does it once more if the file was gone: a mail program may move it at any
-   * time, to mark it as read. @throws {Refusal} 404 if there is no such mail.
+   * time, to mark it as read. @throws {Problem} 404 if there is no such mail.
    */
   async withMail<T>(id: string, action: (entry: Entry) => Promise<T | undefined>): Promise<T> {
     for (let attempt = 0; attempt < 2; attempt++) {
@@ -89,28 +92,27 @@ export class Inbox {
     throw noSuchMail();
   }
 
-  /** Refuses a change that this inbox may not make. @throws {Refusal} 403 */
+  /** Refuses a change that this inbox may not make. @throws {Problem} 403 */
   checkWritable(): void {
-    if (this.isReadOnly) throw new Refusal(403, `this inbox is read only: start it with -W=${this.maildir.path}`);
+    if (this.isReadOnly) throw new Problem(403, `this inbox is read only: start it with -W=${this.maildir.path}`);
   }
 }
 
 /** Answers one request. An error that is not expected is a bug, and thrown. */
-export async function answer(request: Request, inbox: Inbox): Promise<Response> {
-  const url = requestUrl(request);
-  const isApi = url?.pathname.startsWith("/api/");
+async function answer(request: WebRequest, inbox: Inbox): Promise<Response> {
+  const isApi = request.url.pathname.startsWith("/api/");
   let response: Response;
   try {
-    if (!url) throw new Refusal(400, "the Host field is not a valid host");
     if (request.method !== "GET" && request.method !== "HEAD") {
-      refuseOtherSites(request, url);
+      refuseOtherSites(request);
       if (isApi) inbox.checkWritable();
     }
-    response = isApi ? await answerApi(request, url, inbox) : await answerPage(request, url, inbox);
+    response = isApi ? await answerApi(request, inbox) : await answerPage(request, inbox);
   } catch (error) {
-    const refusal = refusalOf(error);
-    if (!refusal) throw error;
-    response = isApi ? refusal.toProblem() : refusal.toText();
+    const problem = problemOf(error);
+    if (!problem) throw error;
+    response = isApi ? problem.toResponse() : problem.toText();
+    response.headers.set("cache-control", "private, no-cache");
   }
   response.headers.set("referrer-policy", "no-referrer");
   response.headers.set("cross-origin-resource-policy", "same-origin"); // no other site may show a part of a mail
@@ -119,18 +121,19 @@ export async function answer(request: Request, inbox: Inbox): Promise<Response> 
 
 /**
  * Another site's page can send a request here, though it cannot read the response: it must not delete mails (cross-site
- * request forgery). A browser says which site a request comes from; other clients say nothing. @throws {Refusal} 403
+ * request forgery). A browser says which site a request comes from; other clients say nothing. @throws {Problem} 403
  */
-function refuseOtherSites(request: Request, url: URL): void {
-  const site = request.headers.get("sec-fetch-site") ?? "same-origin";
-  const origin = request.headers.get("origin");
-  if (site === "same-origin" && (origin === null || URL.parse(origin)?.host === url.host)) return;
-  throw new Refusal(403, "only the inbox's own page may change mails");
+function refuseOtherSites(request: WebRequest): void {
+  const site = request.fields.get("sec-fetch-site") ?? "same-origin";
+  const origin = request.fields.get("origin");
+  if (site === "same-origin" && (origin === undefined || URL.parse(origin)?.host === request.url.host)) return;
+  throw new Problem(403, "only the inbox's own page may change mails");
 }
 
-async function answerPage(request: Request, url: URL, inbox: Inbox): Promise<Response> {
+async function answerPage(request: WebRequest, inbox: Inbox): Promise<Response> {
+  const { url } = request;
   const get = (body: () => Promise<Response> | Response) => dispatch(request, { GET: body });
-  if (url.pathname === "/") return await get(() => listPage(request, url, inbox));
+  if (url.pathname === "/") return await get(() => listPage(request, inbox));
   if (url.pathname === "/page.js") {
     return await get(() => revalidated(request, script, "text/javascript; charset=UTF-8"));
   }
@@ -140,7 +143,7 @@ async function answerPage(request: Request, url: URL, inbox: Inbox): Promise<Res
   const id = decode(encoded);
   if (part === "raw") return await get(() => sourceOf(id, inbox));
   // In the frame, the page around it takes care of the links. A page of its own would follow them itself.
-  if (part === "html" && request.headers.get("sec-fetch-dest") === "document") {
+  if (part === "html" && request.fields.get("sec-fetch-dest") === "document") {
     return await get(() => new Response(null, { status: 302, headers: { location: "./" } }));
   }
   return await get(() =>
@@ -159,7 +162,8 @@ const PAGE_HEADERS = {
   "x-dns-prefetch-control": "off", // even a DNS query for a name in the mail would tell that it was read
 };
 
-async function listPage(request: Request, url: URL, inbox: Inbox): Promise<Response> {
+async function listPage(request: WebRequest, inbox: Inbox): Promise<Response> {
+  const { url } = request;
   const match = parseMatch(url.searchParams, ["page"]);
   const number = parseInteger(url.searchParams, "page", 1, 1, 9_999_999);
   const { mails, total, unread } = await inbox.list(match, (number - 1) * PAGE_SIZE, PAGE_SIZE);
@@ -178,12 +182,16 @@ function neighbours({ id }: Entry, { maildir }: Inbox): { newer?: string; older?
 
 async function sourceOf(id: string, inbox: Inbox): Promise<Response> {
   const file = await inbox.withMail(id, (entry) => inbox.maildir.open(entry));
-  return respond(file.readable, "text/plain; charset=UTF-8", { "content-security-policy": FRAME_POLICY });
+  const { size } = await file.stat();
+  return respond(file.readable, "text/plain; charset=UTF-8", {
+    "content-length": `${size}`, // so it is sent as it is read, whatever its size
+    "content-security-policy": FRAME_POLICY,
+  });
 }
 
 /** An attachment is always downloaded and never shown, whatever type it claims. RFC 8187 has the form of its name. */
 function attachment(part: { name: string; content: Uint8Array<ArrayBuffer> } | undefined): Response {
-  if (!part) throw new Refusal(404, "the mail has no such part");
+  if (!part) throw new Problem(404, "the mail has no such part");
   const name = visible(part.name).replace(/[/\\]/g, "_"); // a name, never a path
   return respond(part.content, "application/octet-stream", {
     "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(name).replaceAll("'", "%27")}`,

@@ -6,11 +6,12 @@
  *
  * First `deno task smtp-server --maildir mail`, then `deno run -N=127.0.0.1 -R=mail -W=mail smtp/inbox.ts` or
  * `deno task smtp-inbox`, and open http://127.0.0.1:8025/. Without `-W` nothing can be deleted. Send a mail with
- * `deno task smtp-send --to you@example.com --text Hello`. RFC 5322 and 2045 (mails). API: Deno.serve, Deno.watchFs.
+ * `deno task smtp-send --to you@example.com --text Hello`. RFC 5322 and 2045 (mails). API: Deno.watchFs.
  *
  * @module
  */
 import { run, serverOptions, text } from "../cli.ts";
+import { maxClients } from "../tcp/_clients.ts";
 import type { WebFlags } from "../http/_web_server.ts";
 import { Inbox } from "./_inbox_server.ts";
 
@@ -26,8 +27,9 @@ const command = {
   about: "Shows a Maildir in a browser, and offers its mails to tests as JSON (/openapi.json).",
   run: "deno run -N=127.0.0.1 -R=mail -W=mail smtp/inbox.ts",
   options: {
-    ...serverOptions(8025, "accepted as by every server, without effect"),
+    ...serverOptions(8025, "close a client that is silent for this long; 0: never"),
     "maildir": text("mail", "the Maildir", "DIR"),
+    "max-clients": maxClients(1000),
   },
 };
 

@@ -79,10 +79,14 @@ async function acceptMail(connection: ServerConnection, session: Session, sink: 
   return session.replyToContent(stored);
 }
 
+/** How many bytes of a mail a client must send in the time limit. */
+const BLOCK = 16_384;
+
 /** Receives a mail's content, up to the line with a single dot. Returns its size, and what is wrong with it. */
 async function receiveMail(connection: ServerConnection, writer: MailWriter, excerpt: Excerpt, settings: Settings) {
   const { client, reader } = connection;
   const decoder = new DataDecoder(settings.line);
+  let block = BLOCK;
   const onData = (content: Uint8Array) => {
     if (decoder.fault || decoder.size > settings.size) return; // refused, but read to its end: the reply must not come before
     writer.add(content);
@@ -94,7 +98,9 @@ async function receiveMail(connection: ServerConnection, writer: MailWriter, exc
       if (decoder.done) break;
       await writer.flush();
       if (!await reader.fill()) throw new Failure("left in the middle of a mail");
-      client.idleTicks = 0;
+      // The time limit is for a block (RFC 5321 §4.5.3.2.5): a byte now and then must not keep the connection for ever.
+      if ((block -= reader.unread.length) > 0) continue;
+      [block, client.idleTicks] = [BLOCK, 0];
     }
     const fault: Fault | "size" | undefined = decoder.size > settings.size ? "size" : decoder.fault;
     if (fault) await writer.discard();
@@ -140,7 +146,7 @@ const command = {
   about: "Accepts mail for any address over SMTP, prints it, and forwards nothing.",
   run: "deno run -N=127.0.0.1 smtp/server.ts",
   options: {
-    ...serverOptions(2525, "close a client that is silent for this long; 0: never"),
+    ...serverOptions(2525, "limit for silence, and for 16 KiB of a mail; 0: none"),
     "maildir": text("", "store the mails in this Maildir", "DIR"),
     "inbox": integer(0, "port of its inbox in the browser; 0: none", 0, 65535, "PORT"),
     "show": flag("print the content of each mail, too"),

@@ -32,18 +32,23 @@ export interface Limits {
 export interface Hooks {
   /** Prints a line about a client; the default is `console.log`. */
   readonly log?: (line: string) => void;
-  /** Sends a last message to a client that was silent for too long. It is closed afterwards. */
+  /** Sends a last message to a client that was silent for too long. It is closed afterwards, or when it does not read it. */
   readonly onIdle?: (client: Client) => Promise<void>;
   /** Called at Ctrl-C, when the listeners are closed and the clients are still there. */
   readonly onInterrupt?: () => void;
   /** File descriptors that a client needs: 1 for its connection, more where it has a file open as well. */
   readonly descriptors?: number;
+  /** Called when the system has no descriptor left: from now on there may be this many clients at the same time. */
+  readonly onLimited?: (most: number) => void;
   /** Whether other listeners share the port (SO_REUSEPORT). */
   readonly sharedPort?: boolean;
 }
 
 /** Seconds that clients have to finish after Ctrl-C. */
 const GRACE = 5;
+
+/** Seconds that a client has to take the last message. */
+const LAST_MESSAGE = 2;
 
 /** Descriptors that stay free when the system has no more of them. */
 const SPARE = 8;
@@ -102,13 +107,12 @@ export class Clients {
   async *accept(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
     this.#listeners.add(listener);
     if (this.stopping) listener.close();
-    // Connections of clients that are accepted while the reserve is opened are served first.
-    const isFirst = this.#listeners.size === 1 && !this.#hooks.sharedPort;
-    const accepted = isFirst ? await this.#reserve.open(listener) : [];
+    // Not awaited: its connections are among those that are accepted now.
+    if (this.#listeners.size === 1 && !this.#hooks.sharedPort) this.#reserve.open(listener);
     while (!this.stopping) {
       if (this.size >= this.#capacity) await this.#changed.promise;
       else {
-        const conn = accepted.shift() ?? await this.#acceptOne(listener);
+        const conn = await this.#acceptOne(listener);
         if (conn && this.#limits.once) this.stop();
         if (conn) yield conn;
       }
@@ -117,7 +121,8 @@ export class Clients {
 
   async #acceptOne(listener: Deno.TcpListener): Promise<Deno.TcpConn | undefined> {
     try {
-      return await listener.accept();
+      const conn = await listener.accept();
+      return await this.#reserve.takes(conn) ? undefined : conn;
     } catch (error) {
       if (this.stopping) return undefined;
       const code = codeOf(error);
@@ -142,6 +147,7 @@ export class Clients {
     );
     const available = this.size + this.#reserve.release() - SPARE;
     this.#capacity = Math.max(1, Math.floor(available / (this.#hooks.descriptors ?? 1)));
+    this.#hooks.onLimited?.(this.#capacity);
   }
 
   /**
@@ -186,7 +192,7 @@ export class Clients {
       this.#log(`${client.name} was silent for ${this.#limits.timeout} s: closed`);
       const close = () => this.close(client);
       // A client that does not read, or is gone, does not get the message. It is closed anyway.
-      if (this.#hooks.onIdle) this.#hooks.onIdle(client).then(close, close);
+      if (this.#hooks.onIdle) within(LAST_MESSAGE, this.#hooks.onIdle(client), () => {}).then(close, close);
       else close();
     }
   }

@@ -187,7 +187,7 @@ Deno.test("inbox API: every response is as openapi.json says", async () => {
     else assertEquals(status === 204 ? response.body : "", "");
   }
   const post = await request("/api/mails", { method: "POST" });
-  assertEquals([post.status, post.headers.get("allow")], [405, "GET, HEAD, DELETE"]);
+  assertEquals([post.status, post.headers.get("allow")], [405, "GET, HEAD, DELETE, OPTIONS"]);
   assertEquals((await request("/api/x")).json.status, 404);
 });
 

@@ -942,6 +942,29 @@ testWith(linux, "/proc of Linux", "smtp/server.ts: silence, slowness and garbage
   assertEquals(program.stderr, "");
 });
 
+Deno.test("smtp/server.ts: a mail that drips is too slow, one of many blocks that each take a while is not", async () => {
+  const { program, port } = await serve("smtp/server.ts", "--timeout", "1", "--quiet");
+  await using _ = program;
+  using dripping = await HandClient.connect(port);
+  await dripping.untilData();
+  const dismissed = dripping.rest();
+  let closed = false;
+  dismissed.finally(() => closed = true).catch(() => {});
+  for (let i = 0; i < 200 && !closed; i++) { // at a byte each tenth of a second it would be there for 20 s
+    await dripping.write("x").catch(() => closed = true);
+    await new Promise((next) => setTimeout(next, 100));
+  }
+  assert(closed, "after 20 s it is still there");
+  assertMatch(await dismissed, /^421 4\.4\.2 you were silent for too long\r\n$/);
+  using steady = await HandClient.connect(port);
+  await steady.untilData();
+  for (let i = 0; i < 4; i++) { // more time than --timeout in all
+    await steady.write(`${"y".repeat(70)}\r\n`.repeat(300));
+    await new Promise((next) => setTimeout(next, 500));
+  }
+  assertMatch(await steady.ask("."), /^250 /);
+});
+
 testWith(linux && openssl, "openssl, or /proc of Linux", "TLS: failed handshakes leave nothing behind", async () => {
   const folder = await Deno.makeTempDir();
   const { cert, key } = await certificate(folder);
