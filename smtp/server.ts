@@ -6,7 +6,7 @@
  *
  * This terminal: `deno run -N=127.0.0.1 smtp/server.ts`. The other:
  * `deno run -N=127.0.0.1 smtp/send.ts --from a@example.com --to b@example.com --text Hello`. Both: `deno task smtp:send`.
- * With `--maildir mail` add -R=mail -W=mail; with `--self-signed a.pem` -R=a.pem,a.key -W=a.pem,a.key --allow-run=openssl.
+ * With `--maildir mail` add -R=mail -W=mail; with `--self-signed a.pem` -R=a.pem,a.key -W=a.pem,a.key.
  * RFC 5321 (SMTP), RFC 3207 (STARTTLS), RFC 4954 (AUTH). API: Deno.listen, Deno.Conn, node:tls for STARTTLS.
  *
  * @module

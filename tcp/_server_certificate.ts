@@ -7,12 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { dirname } from "node:path";
 import { Failure, printable, text } from "../cli.ts";
 import { readText, reason } from "./_read_file.ts";
-
-/** A certificate and its key, both PEM. */
-export interface CertificatePair {
-  readonly cert: string;
-  readonly key: string;
-}
+import { type CertificatePair, selfSigned } from "./_self_signed.ts";
 
 /** The options of every server that has TLS: `...certificateOptions`. */
 export const certificateOptions = {
@@ -30,7 +25,7 @@ export const certificateOptions = {
  * const tls = pair && tlsContext(pair);
  * ```
  *
- * @throws {Failure} 2 when the flags contradict each other or a file is wrong, 3 when there is no `openssl`.
+ * @throws {Failure} 2 when the flags contradict each other or a file is wrong.
  */
 export async function certificateOf(
   flags: { cert: string; key: string; "self-signed": string },
@@ -72,7 +67,7 @@ async function keptPair(files: CertificatePair): Promise<CertificatePair> {
     if (error instanceof Failure || !(error instanceof Error)) throw error;
     const both = [files.cert, files.key].map(printable).join(",");
     if (error instanceof Deno.errors.NotCapable) {
-      const permissions = `-W=${both} --allow-run=openssl -R=${both}`;
+      const permissions = `-W=${both} -R=${both}`;
       throw new Failure(`no permission to make a certificate: add ${permissions}`, 2, permissions);
     }
     throw new Failure(`cannot keep a certificate in ${printable(files.cert)}: ${reason(error)}`, 2);
@@ -104,7 +99,7 @@ function expiry(cert: string, key: string): number | undefined {
 
 /** Makes a pair, and writes it, in a folder that is created if it is missing. Only this user may read the key; `createNew` writes through no link that others have made. */
 async function writePair(files: CertificatePair): Promise<CertificatePair> {
-  const pair = await selfSigned();
+  const pair = selfSigned();
   const writeKey = () => Deno.writeTextFile(files.key, pair.key, { createNew: true, mode: 0o600 });
   try {
     await writeKey();
@@ -115,23 +110,4 @@ async function writePair(files: CertificatePair): Promise<CertificatePair> {
   }
   await Deno.writeTextFile(files.cert, pair.cert, { createNew: true });
   return pair;
-}
-
-/** A pair for localhost and its addresses, good for a year. Clients do not trust it until they are given the certificate. */
-export async function selfSigned(): Promise<CertificatePair> {
-  const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "365"]
-    .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"])
-    .concat(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "-", "-out", "-"]);
-  try {
-    const { success, stdout, stderr } = await new Deno.Command("openssl", { args, stdin: "null" }).output();
-    if (!success) throw new Failure(`openssl: ${printable(new TextDecoder().decode(stderr).trim())}`, 3);
-    const text = new TextDecoder().decode(stdout);
-    const part = (name: string) =>
-      text.match(new RegExp(`-----BEGIN ${name}-----[^-]+-----END ${name}-----\n`))?.[0] ?? "";
-    return { cert: part("CERTIFICATE"), key: part("PRIVATE KEY") };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    const install = "apt install openssl, brew install openssl, or winget install ShiningLight.OpenSSL.Light";
-    throw new Failure(`--self-signed needs openssl: ${install}; or give --cert and --key`, 3);
-  }
 }

@@ -8,7 +8,7 @@ import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { codeOf, Failure, printable } from "../cli.ts";
 import { isClosedLocally } from "./_clients.ts";
-import type { CertificatePair } from "./_server_certificate.ts";
+import type { CertificatePair } from "./_self_signed.ts";
 import { writeAll } from "./_write_all.ts";
 
 /** What an exchange does with a connection, whether TLS protects it or not. */

@@ -1,6 +1,8 @@
 /** The HTTP servers and clients: as they are used, and as they are misused. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { X509Certificate } from "node:crypto";
 import { connect } from "node:net";
+import { type CertificatePair, selfSigned } from "../tcp/_self_signed.ts";
 import {
   certificate,
   descriptors,
@@ -303,9 +305,7 @@ Deno.test("the clients print nothing raw: controls in the status line, in fields
   }
 });
 
-testWith(
-  await has("openssl", "version"),
-  "openssl",
+Deno.test(
   "both clients over TLS: with the certificate, and without",
   async () => {
     const folder = await Deno.makeTempDir();
@@ -445,15 +445,86 @@ Deno.test("file_server.ts: the folder as an argument; two folders are wrong usag
   await Deno.remove(folder, { recursive: true });
 });
 
-testWith(
-  linux && await has("openssl", "version"),
-  "openssl",
+for (
+  const [name, args] of [
+    ["curl", ["-sS", "--cacert", "CERT", "URL"]],
+    [
+      "python3",
+      [
+        "-c",
+        `import ssl, sys, urllib.request
+context = ssl.create_default_context(cafile=sys.argv[1])
+context.verify_flags |= ssl.VERIFY_X509_STRICT
+print(urllib.request.urlopen(sys.argv[2], context=context).read().decode())`,
+        "CERT",
+        "URL",
+      ],
+    ],
+    [
+      "node",
+      [
+        "-e",
+        `const options = { ca: require("fs").readFileSync(process.argv[1]) };
+require("https").get(process.argv[2], options, (response) => response.pipe(process.stdout));`,
+        "CERT",
+        "URL",
+      ],
+    ],
+    ["openssl", [..."verify -x509_strict -check_ss_sig -purpose sslserver -CAfile CERT CERT".split(" ")]],
+  ] satisfies [string, string[]][]
+) {
+  testWith(
+    await has(name, name === "openssl" ? "version" : "--version"),
+    name,
+    `${name} takes the certificate of --self-signed`,
+    async () => {
+      const folder = await Deno.makeTempDir();
+      const cert = `${folder}/made.pem`;
+      const flags = ["-N=127.0.0.1", "-R", `-W=${folder}`, "http/file_server.ts", "http/site", "--self-signed", cert];
+      const { program, port } = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+      await using _ = program;
+      for (const host of ["localhost", "127.0.0.1"]) {
+        const words = args.map((arg) => arg.replace("CERT", cert).replace("URL", `https://${host}:${port}/about.txt`));
+        await using peer = new Program([name, ...words], { cwd: root });
+        assertEquals([(await peer.end()).code, peer.stderr], [0, ""]);
+        assertStringIncludes(
+          peer.stdout,
+          name === "openssl" ? ": OK" : await Deno.readTextFile(`${root}http/site/about.txt`),
+        );
+      }
+      await Deno.remove(folder, { recursive: true });
+    },
+  );
+}
+
+Deno.test("a certificate of --self-signed: each has its own number and key, and dates before and after 2050", () => {
+  const read = ({ cert, key }: CertificatePair) => {
+    Deno.createHttpClient({ cert, key }).close(); // throws if they do not belong together
+    return new X509Certificate(cert);
+  };
+  const one = read(selfSigned());
+  const other = read(selfSigned(Date.UTC(2051, 1, 3, 4, 5, 6)));
+  assert(one.serialNumber !== other.serialNumber && one.fingerprint256 !== other.fingerprint256);
+  assertEquals(one.ca, false);
+  assertEquals(one.checkHost("localhost"), "localhost");
+  assertEquals(["127.0.0.1", "::1", "127.0.0.2"].map((ip) => one.checkIP(ip)), ["127.0.0.1", "::1", undefined]);
+  assert(one.verify(one.publicKey) && !one.verify(other.publicKey));
+  assert(
+    Date.parse(one.validFrom) < Date.now() - 80_000_000 && Date.parse(one.validTo) > Date.now() + 360 * 86_400_000,
+  );
+  assertEquals(
+    [other.validFrom, other.validTo].map((date) => new Date(date).toISOString()),
+    ["2051-02-02T04:05:06.000Z", "2052-02-03T04:05:06.000Z"],
+  );
+});
+
+Deno.test(
   "file_server.ts over TLS: a certificate of its own, small and large files, clients that break the handshake",
   async () => {
     const large = new Uint8Array(3 << 20).map((_, i) => i % 251);
     const folder = await folderOf({ "a.txt": "hello", "large.bin": large });
     const keep = await Deno.makeTempDir();
-    const flags = ["-N=127.0.0.1", "-R", `-W=${keep}`, "--allow-run=openssl", "http/file_server.ts", folder];
+    const flags = ["-N=127.0.0.1", "-R", `-W=${keep}`, "http/file_server.ts", folder];
     const { program, port } = await listening((
       port,
     ) => ["deno", "run", ...flags, "--self-signed", `${keep}/cert.pem`, "--port", `${port}`]);
@@ -483,7 +554,7 @@ testWith(
     );
     await raw.end();
     assertMatch(raw.stdout, /\nhello\nbody: 5 bytes, as Content-Length promised\n$/, raw.stderr);
-    const before = await descriptors(program.pid);
+    const before = linux ? await descriptors(program.pid) : 0;
     for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x00\x05hello", ""]) {
       for (let i = 0; i < 20; i++) {
         using conn = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -493,7 +564,7 @@ testWith(
       }
     }
     await program.line(/^127\.0\.0\.1 - - \[.*\] "-" - 0 "no TLS: /);
-    await until(async () => await descriptors(program.pid) <= before, "the descriptors back");
+    if (linux) await until(async () => await descriptors(program.pid) <= before, "the descriptors back");
     assertEquals(await (await fetch(`https://localhost:${port}/a.txt`, { client })).text(), "hello");
     client.close();
     assertEquals(program.stderr, "");

@@ -2,26 +2,23 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { codeOf } from "../../cli.ts";
-import { selfSigned } from "../../tcp/_server_certificate.ts";
+import { selfSigned } from "../../tcp/_self_signed.ts";
 import { startTlsServer, type Stream, tlsContext } from "../../tcp/_tls_server.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
-import { has, Program } from "../support/program.ts";
+import { Program } from "../support/program.ts";
 import { root } from "../support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
-const openssl = await has("openssl", "version");
-const pair = openssl ? await selfSigned() : undefined;
+const pair = selfSigned();
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 const folder = await Deno.makeTempDir();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-if (pair) {
-  await Deno.writeTextFile(`${folder}/cert.pem`, pair.cert);
-  await Deno.writeTextFile(`${folder}/key.pem`, pair.key);
-}
-const certificate = pair ? ["--cert", `${folder}/cert.pem`, "--key", `${folder}/key.pem`] : [];
-const caCerts = pair && [pair.cert];
+await Deno.writeTextFile(`${folder}/cert.pem`, pair.cert);
+await Deno.writeTextFile(`${folder}/key.pem`, pair.key);
+const certificate = ["--cert", `${folder}/cert.pem`, "--key", `${folder}/key.pem`];
+const caCerts = [pair.cert];
 
 /** Starts the server, which may use the folder, after a command of the shell. */
 async function start(before: string, ...args: string[]): Promise<{ program: Program; port: number }> {
@@ -204,7 +201,7 @@ for (
   });
 }
 
-testWith(linux && openssl, "openssl, or /proc of Linux", "smtp/server.ts: 600 broken dialogues under TLS", async () => {
+testWith(linux, "/proc of Linux", "smtp/server.ts: 600 broken dialogues under TLS", async () => {
   const tlsPort = getAvailablePort();
   const args = ["--accept-any-password", "--tls-port", `${tlsPort}`, ...certificate];
   const { program, port } = await start("", ...args);
@@ -239,7 +236,7 @@ testWith(linux && openssl, "openssl, or /proc of Linux", "smtp/server.ts: 600 br
   assertEquals([program.status, program.stderr], [undefined, ""], program.tail());
 });
 
-testWith(linux && openssl, "openssl, or /proc of Linux", "smtp/server.ts: 6000 clients leave before TLS", async () => {
+testWith(linux, "/proc of Linux", "smtp/server.ts: 6000 clients leave before TLS", async () => {
   const tlsPort = getAvailablePort();
   const { program, port } = await start("", "--tls-port", `${tlsPort}`, "--quiet", ...certificate);
   await using _ = program;
@@ -259,8 +256,8 @@ testWith(linux && openssl, "openssl, or /proc of Linux", "smtp/server.ts: 6000 c
 });
 
 testWith(
-  linux && openssl,
-  "openssl, or ulimit",
+  linux,
+  "ulimit",
   "smtp/server.ts: 60 clients with TLS and a mail each, and 64 descriptors",
   async () => {
     const { program, port } = await start("ulimit -n 64", "--maildir", `${folder}/few`, "--quiet", ...certificate);
@@ -374,7 +371,7 @@ async function serveHostile(
   tls: boolean,
 ): Promise<void> {
   using _ = conn;
-  const stream = tls && pair ? await startTlsServer(conn, tlsContext(pair)) : conn;
+  const stream = tls ? await startTlsServer(conn, tlsContext(pair)) : conn;
   const buffer = new Uint8Array(65_536);
   for (const [i, reply] of rightReplies.entries()) {
     const offer = way === "TLS after all" && i === 1 ? "250-x\r\n250 STARTTLS\r\n" : reply;
@@ -386,7 +383,7 @@ async function serveHostile(
 
 for (const tls of [false, true]) {
   const title = `send.ts: 90 hostile servers${tls ? " with TLS" : ""}: it ends in time, with one line at most`;
-  testWith(!tls || openssl, "openssl", title, async () => {
+  Deno.test(title, async () => {
     const random = seeded(tls ? 41 : 40);
     await inParallel(90, 6, async (i) => {
       const ways = Object.keys(hostile);

@@ -6,7 +6,7 @@
 import { assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Program } from "./program.ts";
-import { selfSigned } from "../../tcp/_server_certificate.ts";
+import { selfSigned } from "../../tcp/_self_signed.ts";
 import { suites } from "../suites/suites.ts";
 import { command, root } from "./tasks.ts";
 
@@ -115,7 +115,7 @@ export async function descriptors(pid: number): Promise<number> {
 
 /** Writes a key and a self-signed certificate for 127.0.0.1 and localhost to `folder`. */
 export async function certificate(folder: string): Promise<{ cert: string; key: string }> {
-  const pair = await selfSigned();
+  const pair = selfSigned();
   const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
   await Deno.writeTextFile(files.cert, pair.cert);
   await Deno.writeTextFile(files.key, pair.key);
