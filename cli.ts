@@ -38,9 +38,9 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
     const error = addr ? explain(thrown, addr) : thrown;
     if (!(error instanceof Failure)) throw error;
     const [name = "", value] = error.permission.split("=");
-    const granted = new RegExp(` ${name}=[^ ]+`);
+    const granted = new RegExp(` ${name}(=[^ ]+)?(?= )`);
     const allowed = granted.test(command.run)
-      ? command.run.replace(granted, (all) => all.endsWith(`=${value}`) ? all : `${all},${value}`)
+      ? command.run.replace(granted, (all) => !value ? ` ${name}` : all.endsWith(`=${value}`) ? all : `${all},${value}`)
       : command.run.replace("deno run", `deno run ${error.permission}`);
     const words = Deno.args.map((word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word)}'`);
     console.error(`${command.name}: ${error.message}${name && `: ${[allowed, ...words].join(" ")}`}`);
