@@ -22,6 +22,8 @@ const clients = present.filter((script) => !servers.includes(script) && !alone.i
 const needs = (script: string) =>
   script === "http/file_server.ts"
     ? ["--root", "http/site"]
+    : script === "tcp/rpc_client.ts"
+    ? ["now()"]
     : script === "udp/tftp_server.ts"
     ? ["http/site"]
     : script === "udp/tftp_client.ts"
@@ -234,7 +236,7 @@ for (const [name, task] of pairs().filter(([, task]) => task.includes(" & ") && 
       ? []
       : clientScript.includes("chat")
       ? ["--message", "hi"]
-      : clientScript.startsWith("tcp")
+      : clientScript.startsWith("tcp") && !clientScript.includes("rpc")
       ? ["hi"]
       : needs(clientScript);
     const first = client(clientScript, port, "--wait", "20", ...message);

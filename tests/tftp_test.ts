@@ -193,14 +193,14 @@ Deno.test("a bad network: whatever is lost, doubled or overtaken, the file arriv
   await inFolder(async (folder) => {
     const content = bytes(40_000);
     await Deno.writeFile(`${folder}/file`, content);
-    const { program, port } = await serveFolder(folder, "--write", "--timeout", "0.5");
+    const { program, port } = await serveFolder(folder, "--write", "--timeout", "1.5");
     await using _ = program;
     await Promise.all([[1, 1], [2, 4], [3, 16], [4, 1], [5, 8], [6, 32]].map(async ([seed = 0, window = 1]) => {
       const network = badNetwork(port, (random) => {
         const n = random();
         return n < 0.1 ? "lose" : n < 0.2 ? "double" : n < 0.3 ? "late" : "pass";
       }, seed);
-      const options = ["--timeout", "0.5", "--window", `${window}`];
+      const options = ["--timeout", "1.5", "--window", `${window}`];
       const verb = seed % 2 === 0 ? ["get", "file", `${folder}/got${seed}`] : ["put", `${folder}/file`, `put${seed}`];
       const run = await client(folder, network.port, ...options, ...verb);
       await network.close();

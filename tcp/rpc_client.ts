@@ -1,0 +1,124 @@
+/**
+ * A client that calls functions of a server far away: JSON-RPC 2.0 over TCP.
+ *
+ * It sends all its calls before it waits, and prints the answers as they come: a quick one overtakes a slow one, and the id
+ * says which call each belongs to. A call that takes too long is given up, and the server is told to stop it.
+ *
+ * First terminal: `deno run -N=127.0.0.1 tcp/rpc_server.ts`. This one:
+ * `deno run -N=127.0.0.1 tcp/rpc_client.ts 'sleep(0.5)' 'add(1, 2)'`. Both at once: `deno task tcp:rpc`.
+ * JSON-RPC 2.0 (jsonrpc.org). API: Deno.connect, Deno.Conn.
+ *
+ * @module
+ */
+import { clientOptions, connect, Failure, flag, printable, run } from "../cli.ts";
+import { BufferedReader } from "./_buffered_reader.ts";
+import { encodeFrame, type FrameForm, frameRoom, readFrame } from "./_rpc_frames.ts";
+import { type Call, formatCall, type Json, parseMessages, type Response, RpcError } from "./_rpc_message.ts";
+import { traced } from "./_trace.ts";
+import { writeAll } from "./_write_all.ts";
+
+/** Sends calls, and yields the messages that come back until each call has its response. */
+async function* exchange(conn: Deno.TcpConn, calls: Call[], options: Options): AsyncGenerator<Response | Call> {
+  const form: FrameForm = options.lines ? "lines" : "headers";
+  const messages = calls.map(formatCall);
+  // A batch is one message that holds all calls; the server answers it with one, too (§6).
+  const texts = options.batch ? [JSON.stringify(messages)] : messages.map((message) => JSON.stringify(message));
+  for (const text of texts) await writeAll(conn, encodeFrame(form, text));
+
+  const reader = new BufferedReader(conn, frameRoom(MAX_MESSAGE));
+  const open = new Set(calls.flatMap(({ id }) => id ?? []));
+  while (open.size > 0) {
+    const text = await readFrame(reader, form, MAX_MESSAGE);
+    if (text === undefined) throw new Failure(`the server closed before it had answered ${open.size} of the calls`);
+    for (const message of parseMessages(text).messages) {
+      if (message instanceof RpcError) throw new Failure(`the server sent what is no message: ${message.message}`);
+      yield message;
+      if ("method" in message) continue;
+      // The error of a message that the server could not read has the id null: nobody knows whose it is.
+      if (message.id === null) throw new Failure(`the server says: ${printable(message.error?.message ?? "")}`);
+      open.delete(message.id);
+    }
+  }
+}
+
+/** The longest message that the client takes, in bytes. */
+const MAX_MESSAGE = 16 << 20;
+
+/** `add(1, 2)` or `add({"a": 1, "b": 2})`: a method, and its parameters in JSON, by position or by name. */
+function parseCall(text: string, id: number | undefined): Call {
+  const [, method, inner = ""] = /^([\w.$/-]+)\(([^]*)\)$/.exec(text.trim()) ?? [];
+  if (method === undefined) throw new Failure(`a call looks like add(1, 2), not like ${printable(text)}`, 2);
+  try {
+    const params: Json[] = JSON.parse(`[${inner}]`);
+    const [first] = params;
+    const named = params.length === 1 && typeof first === "object" && first !== null && !Array.isArray(first);
+    const given = named ? first : params.length > 0 ? params : undefined;
+    return id === undefined ? { method, params: given } : { id, method, params: given };
+  } catch {
+    throw new Failure(`the parameters of ${printable(text)} are not JSON: texts need "quotes"`, 2);
+  }
+}
+
+interface Options {
+  readonly lines: boolean;
+  readonly batch: boolean;
+}
+
+const command = {
+  name: "rpc_client",
+  about: "Calls functions of a server in JSON-RPC 2.0. Each argument is a call, such as 'add(1, 2)' or 'methods()'.",
+  run: "deno run -N=127.0.0.1 tcp/rpc_client.ts",
+  args: "[CALL ...]",
+  options: {
+    ...clientOptions(4000),
+    "lines": flag("one message a line, in place of Content-Length"),
+    "batch": flag("send all calls as one message"),
+    "notify": flag("send notifications: they get no answer"),
+  },
+};
+
+await run(command, async (flags) => {
+  const words = flags.args.length > 0 ? flags.args : ["methods()"];
+  const calls = words.map((word, i) => parseCall(word, flags.notify ? undefined : i + 1));
+  const conn = traced(await connect(flags, Deno.connect), flags.trace);
+  conn.setNoDelay(true);
+  const start = performance.now();
+  const open = new Set(calls.keys());
+  // A connection that breaks meanwhile is told by the exchange.
+  const onLate = () => void giveUp(conn, calls, open, flags).catch(() => {});
+  const late = flags.timeout > 0 ? setTimeout(onLate, flags.timeout * 1000) : undefined;
+  for await (const message of exchange(conn, calls, flags)) {
+    const ms = (performance.now() - start).toFixed(0).padStart(5);
+    if ("method" in message) {
+      console.log(`${ms} ms  ${printable(message.method)} ${printable(JSON.stringify(message.params ?? null))}`);
+      continue;
+    }
+    const index = Number(message.id) - 1;
+    const { error, result } = message;
+    const outcome = error ? `error ${error.code}: ${error.message}` : JSON.stringify(result);
+    const data = error?.data === undefined ? "" : ` (${JSON.stringify(error.data)})`;
+    console.log(`${ms} ms  ${printable(words[index] ?? `id ${message.id}`)} → ${printable(outcome + data)}`);
+    open.delete(index);
+    if (error) Deno.exitCode = 1;
+  }
+  clearTimeout(late);
+  await conn.closeWrite();
+  conn.close();
+});
+
+/** Tells the server to stop the calls that have no answer yet; each then gets an error, at once. */
+async function giveUp(
+  conn: Deno.TcpConn,
+  calls: Call[],
+  open: Set<number>,
+  { lines, timeout }: { lines: boolean; timeout: number },
+) {
+  console.error(`rpc_client: no answer in ${timeout} s: cancelled`);
+  for (const index of open) {
+    const id = calls[index]?.id ?? null;
+    const cancel = formatCall({ method: "$/cancelRequest", params: { id } });
+    await writeAll(conn, encodeFrame(lines ? "lines" : "headers", JSON.stringify(cancel)));
+  }
+  // A server that does not know this notification goes on: do not wait for it.
+  setTimeout(() => Deno.exit(1), 1000);
+}
