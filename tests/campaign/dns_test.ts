@@ -31,12 +31,10 @@ class FakeServer {
   readonly port: number;
 
   constructor(udp: (query: Message, bytes: Uint8Array) => Uint8Array[], tcp?: (query: Message) => Uint8Array[]) {
-    // The same port for both: the system chooses that of TCP, and it is most likely free for UDP.
-    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    this.port = this.#listener.addr.port;
-    this.#socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: this.port });
-    if (!tcp) this.#listener.close();
-    this.#serving = Promise.all([this.#datagrams(udp), tcp && this.#streams(this.#listener, tcp)]);
+    const [listener, socket] = listenOnBoth();
+    [this.#listener, this.#socket, this.port] = [listener, socket, listener.addr.port];
+    if (!tcp) listener.close();
+    this.#serving = Promise.all([this.#datagrams(udp), tcp && this.#streams(listener, tcp)]);
   }
 
   async #datagrams(udp: (query: Message, bytes: Uint8Array) => Uint8Array[]): Promise<void> {
@@ -80,6 +78,20 @@ class FakeServer {
       }
     }
     await this.#serving;
+  }
+}
+
+/** Sockets for TCP and UDP on the same port. The system chooses that of TCP, and it is most likely free for UDP. */
+function listenOnBoth(): [Deno.TcpListener, Deno.DatagramConn] {
+  while (true) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    try {
+      const { hostname, port } = listener.addr;
+      return [listener, Deno.listenDatagram({ transport: "udp", hostname, port })];
+    } catch (error) {
+      listener.close();
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
   }
 }
 
