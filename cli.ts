@@ -37,16 +37,26 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
   } catch (thrown) {
     const error = addr ? explain(thrown, addr) : thrown;
     if (!(error instanceof Failure)) throw error;
-    const [name = "", value] = error.permission.split("=");
-    const granted = new RegExp(` ${name}(=[^ ]+)?(?= )`);
-    const allowed = granted.test(command.run)
-      ? command.run.replace(granted, (all) => !value ? ` ${name}` : all.endsWith(`=${value}`) ? all : `${all},${value}`)
-      : command.run.replace("deno run", `deno run ${error.permission}`);
+    const allowed = error.permission && addPermissions(command.run, error.permission);
     const words = Deno.args.map((word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word)}'`);
-    console.error(`${command.name}: ${error.message}${name && `: ${[allowed, ...words].join(" ")}`}`);
+    console.error(`${command.name}: ${error.message}${allowed && `: ${[allowed, ...words].join(" ")}`}`);
     Deno.exit(error.code);
   }
   Deno.exit(); // do not wait for a pending timer or a read of stdin
+}
+
+/** A command with some more permissions: `-N=a` and `-N=b` become `-N=a,b`, and `-N` alone stands for all of them. */
+export function addPermissions(command: string, permissions: string): string {
+  const words = command.split(" ");
+  for (const permission of permissions.split(" ")) {
+    const [name, values] = permission.split("=");
+    const at = words.findIndex((word) => word.split("=")[0] === name);
+    const granted = words[at]?.split("=")[1];
+    if (at < 0) words.splice(2, 0, permission); // behind "deno run"
+    else if (values === undefined) words[at] = permission;
+    else if (granted !== undefined && !granted.split(",").includes(values)) words[at] += `,${values}`;
+  }
+  return words.join(" ");
 }
 
 /** A command-line option. One without `value` is a flag: it is there or not. `parse` throws a RangeError on a wrong value. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Address, Failure, formatAddress, printable } from "../cli.ts";
-import { explainHandshake } from "./_tls_errors.ts";
+import { explainTls } from "../tcp/_tls_client.ts";
 
 // Neither a class nor a code tells these errors apart. The words are the runtime's own, the same on every system.
 const fetchErrors: [words: RegExp, describe: (why: string) => string][] = [
@@ -32,7 +32,7 @@ export function explainFetch(error: unknown, addr: Address): unknown {
   // A redirect may lead to a server that no permission was given for: the error names it.
   const [, denied] = error instanceof Deno.errors.NotCapable ? /net access to "([^"]+)"/.exec(error.message) ?? [] : [];
   if (denied !== undefined) return new Failure(`no permission to use ${denied}: add -N=${denied}`, 1, `-N=${denied}`);
-  const known = explainHandshake(error, addr);
+  const known = explainTls(error, addr, "try http://");
   if (!(known instanceof TypeError)) return known;
   // fetch throws a TypeError, whatever goes wrong. The reason is in its cause.
   const words = `${known.message} ${known.cause instanceof Error ? known.cause.message : ""}`;

@@ -16,7 +16,7 @@ import { printable, run, type TraceForm, within } from "../cli.ts";
 import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { progress } from "../tcp/_progress.ts";
-import { caOption, readCertificates } from "../tcp/_tls_client.ts";
+import { caOption, explainTls, readCertificates } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { Body, responseFraming } from "./_body.ts";
 import { terminalSink } from "./_body_sink.ts";
@@ -25,7 +25,6 @@ import { headLength, MessageError, parseResponse, type ResponseHead } from "./_m
 import { type Destination, encode, parseDestination, type RawRequest, redirect } from "./_raw_request.ts";
 import { chosenRequest, requestOptions } from "./_request_options.ts";
 import { TimeLimit } from "./_time_limit.ts";
-import { explainHandshake } from "./_tls_errors.ts";
 
 /** Sends a request, and shows the response to it. Returns the head of the response. */
 async function exchange(conn: Deno.Conn, request: RawRequest, settings: Settings): Promise<ResponseHead> {
@@ -189,7 +188,9 @@ await run(command, async (flags) => {
       request = redirect(request, location, response.status);
       console.log();
     } catch (error) {
-      if (!(error instanceof MessageError)) throw tls ? explainHandshake(error, server) : explain(error, server);
+      if (!(error instanceof MessageError)) {
+        throw tls ? explainTls(error, server, "try http://") : explain(error, server);
+      }
       throw new Failure(`${formatAddress(server)} broke the protocol: ${error.message}`);
     }
   }

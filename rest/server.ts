@@ -104,7 +104,7 @@ async function openStore(db: string, timeout: number): Promise<Store> {
     if (error instanceof Deno.errors.NotCapable) {
       const folder = db.replace(/[^/\\]*$/, "") || ".";
       const permissions = isPostgres ? "-N -E" : `-R=${folder} -W=${folder}`;
-      throw new Failure(`no permission to open ${shown}: add ${permissions}`, 1, isPostgres ? "" : permissions);
+      throw new Failure(`no permission to open ${shown}: add ${permissions}`, 1, permissions);
     }
     if (
       error instanceof StoreUnavailable || (error instanceof Error && Reflect.get(error, "code") === "ERR_SQLITE_ERROR")

@@ -107,8 +107,8 @@ export class Clients {
   async *accept(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
     this.#listeners.add(listener);
     if (this.stopping) listener.close();
-    // Not awaited: its connections are among those that are accepted now.
-    if (this.#listeners.size === 1 && !this.#hooks.sharedPort) this.#reserve.open(listener);
+    // Its connections are among those that are accepted afterwards.
+    if (this.#listeners.size === 1 && !this.#hooks.sharedPort) await this.#reserve.open(listener);
     while (!this.stopping) {
       if (this.size >= this.#capacity) await this.#changed.promise;
       else {
@@ -122,7 +122,7 @@ export class Clients {
   async #acceptOne(listener: Deno.TcpListener): Promise<Deno.TcpConn | undefined> {
     try {
       const conn = await listener.accept();
-      return await this.#reserve.takes(conn) ? undefined : conn;
+      return this.#reserve.takes(conn) ? undefined : conn;
     } catch (error) {
       if (this.stopping) return undefined;
       const code = codeOf(error);

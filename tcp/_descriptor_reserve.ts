@@ -13,8 +13,8 @@ import { formatAddress } from "../cli.ts";
 /** Connections of a server to itself: each takes two descriptors. */
 const CONNECTIONS = 8;
 
-/** Seconds for one of them: with a full queue of connections it could take until others are accepted, which wait for it. */
-const PATIENCE = 0.2;
+/** Milliseconds for them: with a full queue of connections they could wait for the others to be accepted. */
+const PATIENCE = 200;
 
 /** Some descriptors in use for nothing, until they are released. */
 export class DescriptorReserve {
@@ -22,8 +22,6 @@ export class DescriptorReserve {
   #connections: Deno.TcpConn[] | undefined = [];
   /** The ports of those that are not accepted yet. */
   readonly #ports = new Set<number>();
-  /** Settles when the connection that is just being opened has a port. */
-  #connecting: Promise<unknown> | undefined;
 
   constructor() {
     // When Deno 2.9 formats its first stack trace it opens files, and without a descriptor for them it panics. So that happens
@@ -32,30 +30,27 @@ export class DescriptorReserve {
   }
 
   /**
-   * Connects some times to `listener`, which shares its port with no other. What is accepted from then on must be shown to
+   * Connects some times to `listener`, which shares its port with no other. What is accepted afterwards must be shown to
    * `takes`. Without the permission to connect, or without room, there is no reserve, or a smaller one.
    */
   async open(listener: Deno.TcpListener): Promise<void> {
     const { hostname, port } = listener.addr;
     const { state } = await Deno.permissions.query({ name: "net", host: formatAddress({ hostname, port }) });
-    for (let i = 0; i < CONNECTIONS && state === "granted"; i++) {
-      this.#connecting = Deno.connect({ hostname, port, signal: AbortSignal.timeout(PATIENCE * 1000) }).then((conn) => {
+    if (state !== "granted") return;
+    const signal = AbortSignal.timeout(PATIENCE);
+    await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+      try {
+        const conn = await Deno.connect({ hostname, port, signal });
         this.#ports.add(conn.localAddr.port);
         this.#keep(conn);
-      });
-      try {
-        await this.#connecting;
       } catch {
-        break; // the server stops, or is out of descriptors already: `accept` will say so
+        // The server stops, or is out of descriptors already: `accept` will say so.
       }
-    }
-    this.#connecting = undefined;
+    }));
   }
 
   /** Whether an accepted connection is one of the server to itself; then it is kept here. */
-  async takes(conn: Deno.TcpConn): Promise<boolean> {
-    // The accepted end of a connection may be known here before the other one.
-    await this.#connecting?.catch(() => {});
+  takes(conn: Deno.TcpConn): boolean {
     if (this.#ports.size === 0 || !this.#ports.delete(conn.remoteAddr.port)) return false;
     this.#keep(conn);
     return true;

@@ -26,11 +26,33 @@ export async function readCertificates(path: string): Promise<string[] | undefin
   throw new Failure(`${printable(path)}: expected a certificate in PEM`, 2);
 }
 
-/** As `explain`, and knows what the TLS library says of a handshake that failed. */
-export function explainTls(error: unknown, addr: Address): unknown {
+// The words of the TLS library, the same on every system.
+const tlsErrors: [words: RegExp, sentence: string][] = [
+  [
+    /CaUsedAsEndEntity/,
+    "its certificate is a CA's, as plain `openssl req -x509` makes it: make one with " +
+    "`-addext basicConstraints=critical,CA:FALSE`",
+  ],
+  [/UnknownIssuer/, "no known authority has signed its certificate: if you know whose it is, trust it with --ca FILE"],
+  [/not valid for name|NotValidForName/, "its certificate is for another name"],
+  [/certificate expired|certificate: Expired/, "its certificate has expired"],
+  [/InvalidContentType/, "it does not speak TLS there"],
+  [/handshake eof/, "it closed the connection during the handshake"],
+  [/alert: ProtocolVersion|peer is incompatible/, "it has no version of TLS in common with this client (1.2 or 1.3)"],
+];
+
+/**
+ * As `explain`, with a sentence for what goes wrong most often in a handshake. Any other words of the TLS library are shown.
+ * `plain` is what to do if the server does not speak TLS.
+ */
+export function explainTls(error: unknown, addr: Address, plain = ""): unknown {
   if (!(error instanceof Error) || error instanceof Failure) return error;
   const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
-  const [, why] = /(invalid peer certificate: [^:)]*|corrupt message[^:)]*|handshake [^:)]*)/i.exec(words) ?? [];
+  const [, sentence] = tlsErrors.find(([pattern]) => pattern.test(words)) ?? [];
+  const [other] = /(invalid peer certificate|corrupt message|handshake )[^)]*/i.exec(words) ?? [];
+  const isTls = error instanceof Deno.errors.InvalidData; // what the TLS library throws
+  const why = sentence ?? (isTls ? error.message : other);
   if (why === undefined) return explain(error, addr);
-  return new Failure(`no TLS with ${formatAddress(addr)}: ${printable(why).trim()}`);
+  const hint = why.includes("does not speak TLS") && plain !== "" ? `: ${plain}` : "";
+  return new Failure(`no TLS with ${formatAddress(addr)}: ${printable(why).trim()}${hint}`);
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
 import {
+  addPermissions,
   type Command,
   explain,
   Failure,
@@ -28,6 +29,21 @@ const command: Command<typeof options> = {
   args: "[WORD ...]",
   options,
 };
+
+Deno.test("a permission that is missing: the command has it once, beside those that it has already", () => {
+  for (
+    const [permissions, command, expected] of [
+      ["-N=b:1", "deno run -N=a x.ts", "deno run -N=a,b:1 x.ts"],
+      ["-N=a", "deno run -N=a,b x.ts", "deno run -N=a,b x.ts"],
+      ["-N", "deno run -N=a x.ts", "deno run -N x.ts"],
+      ["-N=a", "deno run -N x.ts", "deno run -N x.ts"],
+      ["--allow-ffi", "deno run --allow-ffi x.ts", "deno run --allow-ffi x.ts"],
+      ["--allow-ffi", "deno run -N=a x.ts", "deno run --allow-ffi -N=a x.ts"],
+      ["-R=. -W=.", "deno run -N=a -R=b x.ts", "deno run -W=. -N=a -R=b,. x.ts"],
+      ["-N -E", "deno run -N=a x.ts", "deno run -E -N x.ts"],
+    ] as const
+  ) assertEquals(addPermissions(command, permissions), expected);
+});
 
 Deno.test("flags: values of their own types, and defaults", () => {
   const flags = parseFlags(command, [

@@ -9,6 +9,7 @@ import { printData } from "../../dns/_record.ts";
 import { typeNumber } from "../../dns/_record_types.ts";
 import { ask } from "../../dns/query.ts";
 import { isClosedLocally } from "../../tcp/_clients.ts";
+import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
 import { descriptors, listening, memory, serve, testWith, until } from "../support/helpers.ts";
 import { Program } from "../support/program.ts";
 import { command, root } from "../support/tasks.ts";
@@ -20,13 +21,6 @@ const empty: Message = { id: 7, flags, questions: [], answers: [], authority: []
 const question = (name: string, word = "A") => ({ name, type: typeNumber(word) ?? 0, class: 1 });
 const at = (port: number): Deno.NetAddr => ({ transport: "udp", hostname: "127.0.0.1", port });
 
-/** Whole numbers below a limit, the same ones in each run. */
-function randomNumbers(seed: number): (below: number) => number {
-  return (below) => (seed = seed * 48271 % 0x7fffffff) % below;
-}
-
-type Numbers = ReturnType<typeof randomNumbers>;
-
 /** A server for one test. Each function gets a query and returns the datagrams, or the bytes of the stream, to send. */
 class FakeServer {
   readonly #listener: Deno.TcpListener | undefined;
@@ -37,12 +31,10 @@ class FakeServer {
   readonly port: number;
 
   constructor(udp: (query: Message, bytes: Uint8Array) => Uint8Array[], tcp?: (query: Message) => Uint8Array[]) {
-    // The same port for both: the system chooses that of TCP, and it is most likely free for UDP.
-    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    this.port = this.#listener.addr.port;
-    this.#socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: this.port });
-    if (!tcp) this.#listener.close();
-    this.#serving = Promise.all([this.#datagrams(udp), tcp && this.#streams(this.#listener, tcp)]);
+    const [listener, socket] = listenOnBoth();
+    [this.#listener, this.#socket, this.port] = [listener, socket, listener.addr.port];
+    if (!tcp) listener.close();
+    this.#serving = Promise.all([this.#datagrams(udp), tcp && this.#streams(listener, tcp)]);
   }
 
   async #datagrams(udp: (query: Message, bytes: Uint8Array) => Uint8Array[]): Promise<void> {
@@ -86,6 +78,20 @@ class FakeServer {
       }
     }
     await this.#serving;
+  }
+}
+
+/** Sockets for TCP and UDP on the same port. The system chooses that of TCP, and it is most likely free for UDP. */
+function listenOnBoth(): [Deno.TcpListener, Deno.DatagramConn] {
+  while (true) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    try {
+      const { hostname, port } = listener.addr;
+      return [listener, Deno.listenDatagram({ transport: "udp", hostname, port })];
+    } catch (error) {
+      listener.close();
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
   }
 }
 
@@ -361,22 +367,6 @@ Deno.test("lookup: what is not known is not said", async () => {
 
 const linux = Deno.build.os === "linux";
 
-/** A query with some bytes changed, cut off, repeated or added. */
-function mutate(random: Numbers, original: Uint8Array): Uint8Array {
-  let bytes = Array.from(original);
-  for (let change = random(4); change >= 0; change--) {
-    const [at, length] = [random(bytes.length + 1), random(20)];
-    const kind = random(6);
-    if (kind === 0) bytes[at] = random(256);
-    else if (kind === 1) bytes[at] = (bytes[at] ?? 0) ^ 1 << random(8);
-    else if (kind === 2) bytes = bytes.slice(0, at);
-    else if (kind === 3) bytes.splice(at, 0, ...bytes.slice(at, at + length));
-    else if (kind === 4) bytes.splice(at, length);
-    else bytes.splice(at, 0, ...Array.from({ length }, () => random(256)));
-  }
-  return Uint8Array.from(bytes);
-}
-
 /** Right queries of all kinds. */
 function queries(): Uint8Array[] {
   const edns = { size: 1232, version: 0, dnssecOk: true };
@@ -412,9 +402,9 @@ testWith(
   async () => {
     const { program, port } = await serve("dns/server.ts", "--rate=0");
     await using _ = program;
-    const random = randomNumbers(1);
+    const random = seeded(1);
     const originals = queries();
-    const next = () => mutate(random, originals[random(originals.length)] ?? new Uint8Array());
+    const next = () => mutate(pick(random, originals), random);
     const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
     const receiving = (async () => {
       for await (const _ of socket);
@@ -430,7 +420,7 @@ testWith(
       }
       for (let i = 0; i < 100; i++) {
         const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-        const queries = Array.from({ length: 10 }, () => random(8) ? withLength(next()) : next());
+        const queries = Array.from({ length: 10 }, () => below(random, 8) ? withLength(next()) : next());
         // The server may have closed the connection, and the test resets it with the responses unread.
         await conn.write(Uint8Array.from(queries.flatMap((bytes) => Array.from(bytes)))).catch(() => {});
         conn.close();
@@ -477,10 +467,10 @@ testWith(
 );
 
 /** What a hostile server does with a query: datagrams and, if the client comes over TCP, the parts of a stream. */
-function hostility(random: Numbers): { udp: (query: Message) => Uint8Array[]; tcp?: (query: Message) => Uint8Array[] } {
+function hostility(random: Random): { udp: (query: Message) => Uint8Array[]; tcp?: (query: Message) => Uint8Array[] } {
   const right = (query: Message, change: Partial<Flags> = {}) => encode(reply(query, change));
-  const mutated = (query: Message) => mutate(random, right(query));
-  const garbage = (length: number) => Uint8Array.from({ length }, () => random(256));
+  const mutated = (query: Message) => mutate(right(query), random);
+  const garbage = (length: number) => Uint8Array.from({ length }, () => below(random, 256));
   const withName = (query: Message, ...name: number[]) => {
     const bytes = Array.from(encode({ ...reply(query), answers: [] }));
     bytes[7] = 1; // one answer
@@ -491,19 +481,21 @@ function hostility(random: Numbers): { udp: (query: Message) => Uint8Array[]; tc
     () => ({ udp: (query) => [mutated(query)] }),
     () => ({ udp: (query) => Array.from({ length: 20 }, () => mutated(query)) }),
     () => ({ udp: () => [] }),
-    () => ({ udp: () => Array.from({ length: 30 }, () => garbage(random(600))) }),
+    () => ({ udp: () => Array.from({ length: 30 }, () => garbage(below(random, 600))) }),
     () => ({
       udp: (query) => Array.from({ length: 200 }, (_, i) => right({ ...query, id: query.id + 1 + i & 0xffff })),
     }),
     () => ({ udp: (query) => [right({ ...query, questions: [] }), right({ ...query, questions: [question("y.")] })] }),
-    () => ({ udp: (query) => [right(query, { rcode: random(24), aa: random(2) > 0, opcode: random(16) })] }),
-    () => ({ udp: (query) => [withName(query, ...garbage(random(40)))] }),
+    () => ({
+      udp: (query) => [right(query, { rcode: below(random, 24), aa: below(random, 2) > 0, opcode: below(random, 16) })],
+    }),
+    () => ({ udp: (query) => [withName(query, ...garbage(below(random, 40)))] }),
     () => ({ udp: (query) => [withName(query, ...Array.from({ length: 60 }, () => [3, 27, 91, 109]).flat(), 0)] }),
-    () => ({ udp: (query) => [Uint8Array.of(...right(query), ...garbage(random(500)))] }),
+    () => ({ udp: (query) => [Uint8Array.of(...right(query), ...garbage(below(random, 500)))] }),
     () => ({
       udp: (query) => {
-        const type = random(300);
-        const record = { name: "x.", type: 65000, class: 1, ttl: 2 ** 31 - 1, data: [garbage(random(100))] };
+        const type = below(random, 300);
+        const record = { name: "x.", type: 65000, class: 1, ttl: 2 ** 31 - 1, data: [garbage(below(random, 100))] };
         const bytes = encode({ ...reply(query), answers: [record] });
         const at = bytes.indexOf(0xfd, 20); // the type 65000 becomes a type with a format
         if (at > 0) bytes.set([type >> 8, type], at);
@@ -515,7 +507,7 @@ function hostility(random: Numbers): { udp: (query: Message) => Uint8Array[]; tc
     () => ({ udp: truncated, tcp: (query) => [withLength(mutated(query))] }),
     () => ({ udp: truncated, tcp: (query) => [withLength(right(query, { tc: true }))] }),
     () => ({ udp: truncated, tcp: (query) => [Uint8Array.of(255, 255), right(query)] }),
-    () => ({ udp: truncated, tcp: () => [garbage(1 + random(5000))] }),
+    () => ({ udp: truncated, tcp: () => [garbage(1 + below(random, 5000))] }),
     () => ({ udp: truncated, tcp: () => [Uint8Array.of(0, 0)] }),
     () => ({ udp: truncated, tcp: (query) => Array.from(withLength(right(query)), (byte) => Uint8Array.of(byte)) }),
     () => ({
@@ -529,14 +521,14 @@ function hostility(random: Numbers): { udp: (query: Message) => Uint8Array[]; tc
       },
     }),
   ];
-  return (kinds[random(kinds.length)] ?? kinds[0])?.() ?? { udp: () => [] };
+  return (kinds[below(random, kinds.length)] ?? kinds[0])?.() ?? { udp: () => [] };
 }
 
 Deno.test("query: 160 hostile servers: it ends in time, with one line at most (seed 2)", async () => {
-  const random = randomNumbers(2);
+  const random = seeded(2);
   const options = [["--short"], ["--json"], [], ["--tcp"], ["--no-recurse"]];
   let [worked, failed] = [0, 0];
-  const runs = Array.from({ length: 160 }, (_, i) => ({ i, random: randomNumbers(1 + random(1e6)) }));
+  const runs = Array.from({ length: 160 }, (_, i) => ({ i, random: seeded(1 + below(random, 1e6)) }));
   const workers = Array.from({ length: 8 }, async () => {
     for (let run = runs.shift(); run; run = runs.shift()) {
       const { udp, tcp } = hostility(run.random);

@@ -1,5 +1,6 @@
 /** The HTTP servers and clients against what should not be: too few descriptors, mutated requests, hostile peers. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { below, type Random, seeded } from "../support/fuzz.ts";
 import { descriptors, failedWith, memory, runClient, serve, testWith, until } from "../support/helpers.ts";
 import { canned, folderOf, get, raw, serveFolder, serveFolderBy } from "../support/http.ts";
 import { has, Program } from "../support/program.ts";
@@ -9,10 +10,6 @@ const linux = Deno.build.os === "linux";
 const one = "http/one_request_server.ts";
 const clients = ["http/raw_client.ts", "http/fetch_client.ts"];
 const encoder = new TextEncoder();
-
-/** Random numbers that are the same in each run (Park and Miller's generator). */
-const generator = (seed: number) => (n: number) => (seed = (seed * 48271) % 2147483647) % n;
-type Random = ReturnType<typeof generator>;
 
 const statusOf = (response: string) => response.slice(9, 12);
 
@@ -278,7 +275,7 @@ testWith(
 /** Changes a message in one to three places: bytes flipped, parts cut, repeated or doubled, numbers made extreme. */
 function mutate(message: string, random: Random): Uint8Array<ArrayBuffer> {
   let text = message;
-  const at = () => random(text.length + 1);
+  const at = () => below(random, text.length + 1);
   const insert = (what: string, where = at()) => text = text.slice(0, where) + what + text.slice(where);
   const evil = [
     "\0",
@@ -300,19 +297,24 @@ function mutate(message: string, random: Random): Uint8Array<ArrayBuffer> {
   const numbers = ["-1", "0", "99999999999999999999", "1e9", "0x10", "ffffffff", ""];
   const changes = [
     () => text = text.slice(0, at()),
-    () => insert(String.fromCharCode(random(256))),
-    () => insert(evil[random(evil.length)] ?? ""),
+    () => insert(String.fromCharCode(below(random, 256))),
+    () => insert(evil[below(random, evil.length)] ?? ""),
     () => insert(text.slice(at(), at())),
-    () => insert((evil[random(evil.length)] ?? "").repeat(random(3000))),
-    () => text = text.replace(/\d+/g, (digits) => random(2) ? digits : numbers[random(numbers.length)] ?? ""),
-    () => text = text.replace(/\r\n/g, (end) => random(4) ? end : "\n"),
+    () => insert((evil[below(random, evil.length)] ?? "").repeat(below(random, 3000))),
+    () =>
+      text = text.replace(/\d+/g, (digits) => below(random, 2) ? digits : numbers[below(random, numbers.length)] ?? ""),
+    () => text = text.replace(/\r\n/g, (end) => below(random, 4) ? end : "\n"),
     () => {
       const lines = text.split("\r\n");
-      lines.splice(random(lines.length), 0, ...(lines.slice(random(lines.length)).slice(0, 1 + random(3))));
+      lines.splice(
+        below(random, lines.length),
+        0,
+        ...(lines.slice(below(random, lines.length)).slice(0, 1 + below(random, 3))),
+      );
       text = lines.join("\r\n");
     },
   ];
-  for (let n = random(3); n >= 0; n--) changes[random(changes.length)]?.();
+  for (let n = below(random, 3); n >= 0; n--) changes[below(random, changes.length)]?.();
   return Uint8Array.from(text, (char) => char.charCodeAt(0) & 255);
 }
 
@@ -336,10 +338,10 @@ for (const [script, count, atOnce] of [["http/file_server.ts", 6000, 50], [one, 
     const good = script === one ? "/about.txt" : "/a.txt";
     assertMatch(await raw(port, get(good)), /^HTTP\/1\.1 200 OK/);
     const before = await descriptors(program.pid);
-    const random = generator(20261123);
+    const random = seeded(20261123);
     const attack = async () => {
-      const request = mutate(requests[random(requests.length)] ?? "", random);
-      const leaves = random(4) === 0;
+      const request = mutate(requests[below(random, requests.length)] ?? "", random);
+      const leaves = below(random, 4) === 0;
       const conn = await Deno.connect({ hostname: "127.0.0.1", port });
       try {
         await conn.write(request);
@@ -381,10 +383,10 @@ const responses = [
 
 /** Sends one mutated response, whole or in pieces; then closes, or stays silent. */
 async function misbehave(conn: Deno.TcpConn, random: Random): Promise<void> {
-  const bytes = mutate(responses[random(responses.length)] ?? "", random);
-  const size = [bytes.length, 1 + random(20), 1 + random(200)][random(3)] ?? bytes.length;
-  const end = random(5);
-  if (random(10) > 0) await conn.read(new Uint8Array(65_536));
+  const bytes = mutate(responses[below(random, responses.length)] ?? "", random);
+  const size = [bytes.length, 1 + below(random, 20), 1 + below(random, 200)][below(random, 3)] ?? bytes.length;
+  const end = below(random, 5);
+  if (below(random, 10) > 0) await conn.read(new Uint8Array(65_536));
   for (let at = 0, pieces = 0; at < bytes.length && pieces < 50; at += size, pieces++) {
     await conn.write(bytes.subarray(at, at + size));
   }
@@ -398,7 +400,7 @@ for (const script of clients) {
     let seed = 0;
     const lane = async () => {
       for (let mine = ++seed; mine <= 80; mine = ++seed) {
-        const random = generator(1000 + mine);
+        const random = seeded(1000 + mine);
         using server = hostile((conn) => misbehave(conn, random));
         const args = ["--timeout=0.5", ...(script.includes("raw") && mine % 2 ? ["--follow"] : [])];
         const program = await runClient(script, server.port, ...args);
