@@ -10,8 +10,10 @@ import {
   descriptors,
   failedWith,
   memory,
+  noSignals,
   runClient,
   serve,
+  signals,
   suiteTest,
   testWith,
   until,
@@ -298,7 +300,7 @@ Deno.test("--trace: text in quotes, other bytes as a hex dump", async () => {
   await program.line(/^ {4}0000 {2}00 01 41 ff {38}\.\.A\.$/);
 });
 
-Deno.test("Ctrl-C: an exchange in flight is finished, then exit code 0", async () => {
+testWith(signals, noSignals, "Ctrl-C: an exchange in flight is finished, then exit code 0", async () => {
   const { program, port } = await serve("tcp/echo_server.ts");
   await using _ = program;
   using peer = await Peer.connect(at(port));
@@ -314,7 +316,7 @@ Deno.test("Ctrl-C: an exchange in flight is finished, then exit code 0", async (
   assertEquals((await program.end()).code, 0);
 });
 
-Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
+testWith(signals, noSignals, "Ctrl-C twice: at once, with exit code 1", async () => {
   for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts"]) {
     const { program, port } = await serve(script);
     using peer = await Peer.connect(at(port));
@@ -327,7 +329,7 @@ Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
   }
 });
 
-Deno.test("a client that does not leave is cut off 5 s after Ctrl-C: exit code 0", async () => {
+testWith(signals, noSignals, "a client that does not leave is cut off 5 s after Ctrl-C: exit code 0", async () => {
   const { program, port } = await serve("tcp/reply_server.ts");
   using peer = await Peer.connect(at(port));
   await peer.send("here");

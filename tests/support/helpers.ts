@@ -52,6 +52,10 @@ export function testWith(
   Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
 }
 
+/** Whether a program can send Ctrl-C or SIGTERM to another. On Windows it can only end it at once. */
+export const signals = Deno.build.os !== "windows";
+export const noSignals = "way to send Ctrl-C to another program";
+
 /** Whether the fixed ports of a task are free. */
 export function portsFree(...ports: number[]): boolean {
   try {
@@ -96,9 +100,17 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   }
 }
 
-/** What a command prints. The tests use it to read /proc: Deno itself may read that only with all permissions. */
+/**
+ * What a command prints; "" where there is no such program. The tests use it to read /proc: Deno itself may read that only
+ * with all permissions.
+ */
 export async function output(name: string, ...args: string[]): Promise<string> {
-  return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
+  try {
+    return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
 }
 
 /** Resident memory of a process in MiB. Linux. */
