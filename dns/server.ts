@@ -99,6 +99,7 @@ const command = {
     "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "max-clients": maxClients(1000),
+    "exit-after": integer(0, "as --once, but after this many queries; 0: never", 0, 1_000_000),
   },
 };
 
@@ -117,7 +118,11 @@ await run(command, async (flags) => {
   onStop(stop);
   onHangup(() => reload(responder, files));
   // UDP has no end of an exchange: with --once the server stops after one second without a query.
-  const onQuery = flags.once ? restartTimer(1000, stop) : () => {};
+  const idle = restartTimer(1000, stop);
+  let missing = flags.once ? 1 : flags["exit-after"] || Infinity;
+  const onQuery = () => {
+    if (--missing <= 0) idle();
+  };
   const service = { responder, forwarder, rateLimit, silent, onQuery };
 
   const listener = bind(flags, Deno.listen);

@@ -16,6 +16,8 @@ export interface WebFlags {
   readonly host: string;
   readonly port: number;
   readonly once: boolean;
+  /** End when at least so many requests were answered, and a second has passed without another. 0: never. */
+  readonly "exit-after"?: number;
   readonly trace: TraceForm;
   /** Print no line for a request that is refused. */
   readonly quiet?: boolean;
@@ -38,6 +40,8 @@ export async function serveWeb(
   const listening = Promise.withResolvers<Deno.NetAddr>();
   let idleTimer: ReturnType<typeof setTimeout> | undefined;
   let pending = 0;
+  let answered = 0;
+  const enough = flags.once ? 1 : flags["exit-after"] || Infinity;
 
   const onRequest = async (request: Request, { remoteAddr }: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
     clearTimeout(idleTimer);
@@ -51,8 +55,9 @@ export async function serveWeb(
       return response;
     } finally {
       pending--;
+      answered++;
       // Deno.serve does not report that a client has left: with --once, stop after one second without a request.
-      if (flags.once && pending === 0) idleTimer = setTimeout(stopped.resolve, 1000);
+      if (answered >= enough && pending === 0) idleTimer = setTimeout(stopped.resolve, 1000);
     }
   };
   const onListen = (addr: Deno.NetAddr) => listening.resolve(addr);

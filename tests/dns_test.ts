@@ -752,6 +752,16 @@ testWith(portsFree(5300), "port 5300 free", "dns:lookup: one task runs the serve
   assertEquals(command("dns/server.ts", 5300).includes("-R=dns"), true);
 });
 
+Deno.test("server: --exit-after 2 waits for a slow second query, and ends after it", async () => {
+  const { program, port } = await serve("dns/server.ts", "--exit-after", "2");
+  await using _ = program;
+  const address = async () => (await ask(server(port), question("www.example.com."), { timeout: 10 })).message.answers;
+  assert((await address()).length > 0);
+  await new Promise((later) => setTimeout(later, 1500)); // longer than --once would wait
+  assert((await address()).length > 0);
+  assertEquals([(await program.end()).code, program.stderr], [0, ""]);
+});
+
 Deno.test("Deno.resolveDns: gets the records of the sample zone, of every type that it knows", async () => {
   const { program, port } = await serve("dns/server.ts");
   await using _ = program;

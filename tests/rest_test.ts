@@ -552,6 +552,16 @@ Deno.test("rest/server.ts: a malformed Host or method is a problem and one line,
   assertEquals(lines.at(-1), "127.0.0.1 toString /users 405");
 });
 
+Deno.test("rest/server.ts: --exit-after 2 waits for a slow second client, and ends after it", async () => {
+  const { program, port } = await serve("rest/server.ts", "--exit-after", "2");
+  await using _ = program;
+  const list = async () => (await exchange(port, "GET /users HTTP/1.1", "Host: localhost")).status;
+  assertEquals(await list(), 200);
+  await new Promise((later) => setTimeout(later, 1500)); // longer than --once would wait
+  assertEquals(await list(), 200);
+  assertEquals([(await program.end()).code, program.stderr], [0, ""]);
+});
+
 Deno.test("a web server on loopback answers to loopback's names only, one elsewhere to every name", () => {
   const loopback = [
     "localhost",

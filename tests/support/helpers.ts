@@ -12,10 +12,17 @@ import { command, root } from "./tasks.ts";
 
 /** Starts a server on a free port, by the command that `start` returns, and waits until it listens. */
 export async function listening(start: (port: number) => string[]): Promise<{ program: Program; port: number }> {
-  const port = getAvailablePort();
-  const program = new Program(start(port), { cwd: root });
-  await program.line(/listening on /i);
-  return { program, port };
+  for (let tries = 1;; tries++) {
+    const port = getAvailablePort();
+    const program = new Program(start(port), { cwd: root });
+    try {
+      await program.line(/listening on /i);
+      return { program, port };
+    } catch (error) {
+      // The port was free, but another program has been faster: a machine has many.
+      if (tries === 3 || !/ is in use: /.test(program.stderr)) throw error;
+    }
+  }
 }
 
 /** Starts a server of the project with the permissions of its task. */
