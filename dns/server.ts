@@ -123,6 +123,7 @@ const command = {
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
     "max-clients": maxClients(1000),
+    "exit-after": integer(0, "as --once, but after this many queries; 0: never", 0, 1_000_000),
   },
 };
 
@@ -142,7 +143,11 @@ await run(command, async (flags) => {
   onStop(stop);
   onHangup(() => reload(responder, files));
   // UDP has no end of an exchange: with --once the server stops after one second without a query.
-  const onQuery = flags.once ? restartTimer(1000, stop) : () => {};
+  const idle = restartTimer(1000, stop);
+  let missing = flags.once ? 1 : flags["exit-after"] || Infinity;
+  const onQuery = () => {
+    if (--missing <= 0) idle();
+  };
   const service = { responder, forwarder, rateLimit, silent, onQuery };
 
   const listener = bind(flags, Deno.listen);

@@ -24,6 +24,8 @@ export interface WebFlags {
   readonly "host": string;
   readonly "port": number;
   readonly "once": boolean;
+  /** End when at least so many requests were answered, and a second has passed without another. 0: never. */
+  readonly "exit-after"?: number;
   readonly "timeout": number;
   readonly "max-clients": number;
   readonly "trace": TraceForm;
@@ -64,7 +66,8 @@ export async function serveWeb(
   const listener = bind(flags, Deno.listen);
   const { hostname } = listener.addr;
   // With --once a client may come back, as browsers do: the server stops after one second without a request.
-  const countdown = flags.once ? new Countdown(1000, () => clients.interrupt()) : undefined;
+  const enough = flags.once ? 1 : flags["exit-after"] || Infinity;
+  const countdown = enough < Infinity ? new Countdown(1000, enough, () => clients.interrupt()) : undefined;
 
   const answer = async (connection: WebConnection, request: WebRequest): Promise<Response> => {
     const authority = authorityOf(request);
@@ -102,12 +105,13 @@ export async function serveWeb(
   await clients.finished();
 }
 
-/** Calls `action` some time after the last of several things has ended. */
+/** Calls `action` some time after the last of several things has ended, `enough` of them or more. */
 class Countdown {
   #running = 0;
+  #ended = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly milliseconds: number, readonly action: () => void) {}
+  constructor(readonly milliseconds: number, readonly enough: number, readonly action: () => void) {}
 
   stop(): void {
     this.#running++;
@@ -115,7 +119,8 @@ class Countdown {
   }
 
   start(): void {
-    if (--this.#running === 0) this.#timer = setTimeout(this.action, this.milliseconds);
+    this.#ended++;
+    if (--this.#running === 0 && this.#ended >= this.enough) this.#timer = setTimeout(this.action, this.milliseconds);
   }
 }
 

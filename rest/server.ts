@@ -75,6 +75,7 @@ const command = {
     "timeout": seconds(10, "how long a request, its body or the database may take; 0: no limit"),
     "db": text("", "where users are stored: an SQLite file or a postgres:// URL; default: in memory", "FILE|URL"),
     "max-clients": maxClients(1000),
+    "exit-after": integer(0, "as --once, but after this many requests; 0: never", 0, 1_000_000),
     "max-body": integer(65536, "the maximum length of a request's body, in bytes", 1, 1 << 30),
     "quiet": flag("do not print a line for each request"),
   },

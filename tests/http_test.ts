@@ -9,9 +9,11 @@ import {
   failedWith,
   listening,
   memory,
+  noSignals,
   output,
   runClient,
   serve,
+  signals,
   suiteTest,
   testWith,
   until,
@@ -21,6 +23,7 @@ import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
+const windows = Deno.build.os === "windows";
 const one = "http/one_request_server.ts";
 
 suiteTest("http:server", "file_server.ts", () => serve("http/file_server.ts", "--root", "http/site"));
@@ -285,7 +288,11 @@ Deno.test("raw_client.ts --output: the whole file or none", async () => {
   await Deno.mkdir(file);
   {
     using server = canned(ok);
-    failedWith(await run(server.port), 1, /^raw_client: cannot write \S+: Is a directory$/m);
+    failedWith(
+      await run(server.port),
+      1,
+      windows ? /^raw_client: cannot write \S+: .*$/m : /^raw_client: cannot write \S+: Is a directory$/m,
+    );
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["got"]);
   }
   await Deno.remove(folder, { recursive: true });
@@ -573,11 +580,12 @@ Deno.test(
 );
 
 Deno.test("file_server.ts: types, index.html, listing, redirect, OPTIONS, CORS, dotfiles", async () => {
+  const tag = windows ? "b" : "<b>"; // Windows allows neither < nor > in a name
   const folder = await folderOf({
     "index.html": "<h1>index</h1>",
     "sub/b.ts": "let b;",
     "sub/.hidden": "secret",
-    "sub/ü & <b>.txt": "x",
+    [`sub/ü & ${tag}.txt`]: "x",
     ".well-known/security.txt": "contact",
     ".git/config": "secret",
     "empty/": "",
@@ -591,10 +599,11 @@ Deno.test("file_server.ts: types, index.html, listing, redirect, OPTIONS, CORS, 
   await moved.body?.cancel();
   assertMatch(await raw(port, get("//sub")), /^HTTP\/1\.1 301 [^]*\r\nLocation: \/sub\/\r\n/); // not //sub, another host's
   const page = await (await fetch(`${at}/sub/`)).text();
-  assertStringIncludes(page, '<a href="%C3%BC%20%26%20%3Cb%3E.txt">ü &amp; &lt;b&gt;.txt</a>');
+  const [inURL, inPage] = windows ? ["b", "b"] : ["%3Cb%3E", "&lt;b&gt;"];
+  assertStringIncludes(page, `<a href="%C3%BC%20%26%20${inURL}.txt">ü &amp; ${inPage}.txt</a>`);
   assert(!page.includes(">.hidden"));
   assertStringIncludes(await (await fetch(`${at}/empty/`)).text(), "This folder is empty.");
-  assertEquals(await (await fetch(`${at}/sub/%C3%BC%20%26%20%3Cb%3E.txt`)).text(), "x");
+  assertEquals(await (await fetch(`${at}/sub/%C3%BC%20%26%20${inURL}.txt`)).text(), "x");
   const ts = await fetch(`${at}/sub/b.ts`);
   assertEquals([ts.headers.get("content-type"), await ts.text()], ["text/plain; charset=UTF-8", "let b;"]);
   for (const path of ["/sub/.hidden", "/.git/config", "/.git/", "/index.html/", "/sub/b.ts/"]) {
@@ -808,11 +817,13 @@ Deno.test("file_server.ts: a file that is cut while it is sent ends the connecti
   const cut = await download("a.bin", () => Deno.truncate(`${folder}/a.bin`, 10));
   assert(cut.got < size, `${cut.got}`);
   await program.line(/a\.bin became shorter while it was sent/);
-  const replaced = await download("b.bin", async () => {
-    await Deno.writeFile(`${folder}/new`, new Uint8Array(size).fill(2));
-    await Deno.rename(`${folder}/new`, `${folder}/b.bin`);
-  });
-  assertEquals(replaced, { got: size, only1: true });
+  if (!windows) { // there the name of an open file cannot be given to another
+    const replaced = await download("b.bin", async () => {
+      await Deno.writeFile(`${folder}/new`, new Uint8Array(size).fill(2));
+      await Deno.rename(`${folder}/new`, `${folder}/b.bin`);
+    });
+    assertEquals(replaced, { got: size, only1: true });
+  }
   await Deno.remove(folder, { recursive: true });
 });
 
@@ -850,30 +861,34 @@ Deno.test("file_server.ts: the access log, one line a response, nothing raw in i
   const quiet = await serveFolder(folder, "--quiet");
   await using __ = quiet.program;
   await raw(quiet.port, get("/a.txt"));
-  quiet.program.signal("SIGTERM");
-  assertEquals((await quiet.program.end()).code, 0);
+  await quiet.program.stop();
   assert(!quiet.program.stdout.includes("GET"), quiet.program.stdout);
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("file_server.ts: Ctrl-C closes connections that wait, and finishes the one that downloads", async () => {
-  const folder = await folderOf({ "a.bin": new Uint8Array(20 << 20), "b.txt": "b" });
-  const { program, port } = await serveFolder(folder);
-  await using _ = program;
-  using idle = await Deno.connect({ hostname: "127.0.0.1", port });
-  await idle.write(new TextEncoder().encode("GET /b.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-  const buffer = new Uint8Array(1 << 20);
-  await idle.read(buffer);
-  using busy = await Deno.connect({ hostname: "127.0.0.1", port });
-  await busy.write(new TextEncoder().encode("GET /a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-  let got = await busy.read(buffer) ?? 0;
-  program.signal("SIGINT");
-  assertEquals(await idle.read(buffer), null);
-  for (let n = await busy.read(buffer); n !== null; n = await busy.read(buffer)) got += n;
-  assert(got > 20 << 20);
-  assertEquals((await program.end()).code, 0, program.stderr);
-  await Deno.remove(folder, { recursive: true });
-});
+testWith(
+  signals,
+  noSignals,
+  "file_server.ts: Ctrl-C closes connections that wait, and finishes the one that downloads",
+  async () => {
+    const folder = await folderOf({ "a.bin": new Uint8Array(20 << 20), "b.txt": "b" });
+    const { program, port } = await serveFolder(folder);
+    await using _ = program;
+    using idle = await Deno.connect({ hostname: "127.0.0.1", port });
+    await idle.write(new TextEncoder().encode("GET /b.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    const buffer = new Uint8Array(1 << 20);
+    await idle.read(buffer);
+    using busy = await Deno.connect({ hostname: "127.0.0.1", port });
+    await busy.write(new TextEncoder().encode("GET /a.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let got = await busy.read(buffer) ?? 0;
+    program.signal("SIGINT");
+    assertEquals(await idle.read(buffer), null);
+    for (let n = await busy.read(buffer); n !== null; n = await busy.read(buffer)) got += n;
+    assert(got > 20 << 20);
+    assertEquals((await program.end()).code, 0, program.stderr);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
 
 testWith(
   linux,

@@ -23,11 +23,13 @@ import {
   failedWith,
   listening,
   memory,
+  noSignals,
   output,
   postgres,
   postgresPrograms,
   runClient,
   serve,
+  signals,
   suiteTest,
   testWith,
   until,
@@ -550,6 +552,16 @@ Deno.test("rest/server.ts: a malformed Host or method is a problem and one line,
   assertEquals(lines.at(-1), "127.0.0.1 toString /users 405");
 });
 
+Deno.test("rest/server.ts: --exit-after 2 waits for a slow second client, and ends after it", async () => {
+  const { program, port } = await serve("rest/server.ts", "--exit-after", "2");
+  await using _ = program;
+  const list = async () => (await exchange(port, "GET /users HTTP/1.1", "Host: localhost")).status;
+  assertEquals(await list(), 200);
+  await new Promise((later) => setTimeout(later, 1500)); // longer than --once would wait
+  assertEquals(await list(), 200);
+  assertEquals([(await program.end()).code, program.stderr], [0, ""]);
+});
+
 Deno.test("a web server on loopback answers to loopback's names only, one elsewhere to every name", () => {
   const loopback = [
     "localhost",
@@ -610,15 +622,20 @@ Deno.test("rest/server.ts: a page of another site that points its name to this m
   assertEquals(lines[1], `127.0.0.1 GET /users 421: no name of loopback: evil.example:${port}`);
 });
 
-Deno.test("rest/server.ts: --once, a connected client, then Ctrl-C: exit code 0 within 5 s, no stack trace", async () => {
-  const { program, port } = await serve("rest/server.ts", "--once");
-  await using _ = program;
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  await conn.write(new TextEncoder().encode("GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-  await conn.read(new Uint8Array(1000));
-  program.signal("SIGINT");
-  assertEquals([(await program.end(6)).code, program.stderr], [0, ""]);
-});
+testWith(
+  signals,
+  noSignals,
+  "rest/server.ts: --once, a connected client, then Ctrl-C: exit code 0 within 5 s, no stack trace",
+  async () => {
+    const { program, port } = await serve("rest/server.ts", "--once");
+    await using _ = program;
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode("GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    await conn.read(new Uint8Array(1000));
+    program.signal("SIGINT");
+    assertEquals([(await program.end(6)).code, program.stderr], [0, ""]);
+  },
+);
 
 Deno.test("rest/client.ts: at another API it says in one line which form came and which it wanted", async () => {
   const user = '{"id": 1, "name": "Ada", "email": "ada@example.com", "updated": "2026-01-31T12:00:00Z"}';

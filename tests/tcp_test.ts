@@ -10,8 +10,10 @@ import {
   descriptors,
   failedWith,
   memory,
+  noSignals,
   runClient,
   serve,
+  signals,
   suiteTest,
   testWith,
   until,
@@ -303,7 +305,7 @@ Deno.test("--trace: text in quotes, other bytes as a hex dump", async () => {
 });
 
 for (const script of ["tcp/echo_server.ts", ...calls]) {
-  Deno.test(`${script}: Ctrl-C: an exchange in flight is finished, then exit code 0`, async () => {
+  testWith(signals, noSignals, `${script}: Ctrl-C: an exchange in flight is finished, then exit code 0`, async () => {
     const { program, port } = await serve(script);
     await using _ = program;
     using peer = await Peer.connect(at(port));
@@ -320,7 +322,7 @@ for (const script of ["tcp/echo_server.ts", ...calls]) {
   });
 }
 
-Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
+testWith(signals, noSignals, "Ctrl-C twice: at once, with exit code 1", async () => {
   for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts", ...calls]) {
     const { program, port } = await serve(script);
     using peer = await Peer.connect(at(port));
@@ -333,7 +335,7 @@ Deno.test("Ctrl-C twice: at once, with exit code 1", async () => {
   }
 });
 
-Deno.test("a client that does not leave is cut off 5 s after Ctrl-C: exit code 0", async () => {
+testWith(signals, noSignals, "a client that does not leave is cut off 5 s after Ctrl-C: exit code 0", async () => {
   await Promise.all(["tcp/reply_server.ts", ...calls].map(async (script) => {
     const { program, port } = await serve(script);
     using peer = await Peer.connect(at(port));

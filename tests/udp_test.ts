@@ -21,9 +21,11 @@ import {
   descriptors,
   failedWith,
   memory,
+  noSignals,
   output,
   runClient,
   serve,
+  signals,
   suiteTest,
   testWith,
   until,
@@ -454,6 +456,7 @@ Deno.test("chat_client: each line of stdin is a message; Ctrl-C leaves and the o
   assertEquals(piped.stdout, "* here: anna\nanna: one\n* here: anna\n* you are berta\nberta: two\n");
   await program.line(/^\* berta left$/);
 
+  if (!signals) return;
   const waiting = new Program(command("udp/chat_client.ts", port, "--name", "carl"), { cwd: root, stdin: true });
   await waiting.line(/^\* here: carl$/);
   waiting.signal("SIGINT");
@@ -461,7 +464,7 @@ Deno.test("chat_client: each line of stdin is a message; Ctrl-C leaves and the o
   await program.line(/^\* carl left$/);
 });
 
-Deno.test("chat_server: it tells the members that it is stopping", async () => {
+testWith(signals, noSignals, "chat_server: it tells the members that it is stopping", async () => {
   const { program, port } = await serve("udp/chat_server.ts");
   using anna = new Stranger(port);
   await anna.asks("/who");

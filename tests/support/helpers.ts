@@ -12,10 +12,17 @@ import { command, root } from "./tasks.ts";
 
 /** Starts a server on a free port, by the command that `start` returns, and waits until it listens. */
 export async function listening(start: (port: number) => string[]): Promise<{ program: Program; port: number }> {
-  const port = getAvailablePort();
-  const program = new Program(start(port), { cwd: root });
-  await program.line(/listening on /i);
-  return { program, port };
+  for (let tries = 1;; tries++) {
+    const port = getAvailablePort();
+    const program = new Program(start(port), { cwd: root });
+    try {
+      await program.line(/listening on /i);
+      return { program, port };
+    } catch (error) {
+      // The port was free, but another program has been faster: a machine has many.
+      if (tries === 3 || !/ is in use: /.test(program.stderr)) throw error;
+    }
+  }
 }
 
 /** Starts a server of the project with the permissions of its task. */
@@ -51,6 +58,10 @@ export function testWith(
 ): void {
   Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
 }
+
+/** Whether a program can send Ctrl-C or SIGTERM to another. On Windows it can only end it at once. */
+export const signals = Deno.build.os !== "windows";
+export const noSignals = "way to send Ctrl-C to another program";
 
 /** Whether the fixed ports of a task are free. */
 export function portsFree(...ports: number[]): boolean {
@@ -96,9 +107,17 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   }
 }
 
-/** What a command prints. The tests use it to read /proc: Deno itself may read that only with all permissions. */
+/**
+ * What a command prints; "" where there is no such program. The tests use it to read /proc: Deno itself may read that only
+ * with all permissions.
+ */
 export async function output(name: string, ...args: string[]): Promise<string> {
-  return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
+  try {
+    return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
 }
 
 /** Resident memory of a process in MiB. Linux. */

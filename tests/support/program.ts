@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { Failure } from "../../cli.ts";
 
 /** How a program ended: its exit code, or the signal that ended it (then the code is 128 + the signal's number). */
@@ -42,7 +43,7 @@ export class Program {
         detached: true,
       }).spawn();
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (!isMissing(error, name)) throw error;
       if (options.cwd !== undefined && !isFolder(options.cwd)) {
         throw new Failure(`there is no folder ${options.cwd}`, 3);
       }
@@ -170,6 +171,10 @@ export class Program {
 
 const running = new Set<Program>();
 
+/** Whether an error of a start says that there is no such program. On Windows that of a path has neither class nor code. */
+const isMissing = (error: unknown, name: string): boolean =>
+  error instanceof Deno.errors.NotFound || (/[/\\]/.test(name) && !existsSync(name));
+
 function isFolder(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;
@@ -190,7 +195,7 @@ export async function has(name: string, ...args: string[]): Promise<boolean> {
     const { success } = await new Deno.Command(name, { args, stdin: "null", stdout: "null", stderr: "null" }).output();
     return success;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (isMissing(error, name)) return false;
     throw error;
   }
 }
