@@ -17,6 +17,7 @@ import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clients.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { traced } from "../udp/_trace.ts";
+import { summary } from "./_dissect.ts";
 import { Forwarder } from "./_forwarder.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
 import { RateLimit } from "./_rate_limit.ts";
@@ -126,7 +127,7 @@ await run(command, async (flags) => {
   for (const zone of zones.values()) console.log(`zone ${describeZone(zone)}`);
   announce("DNS server", listener.addr);
 
-  answerDatagrams(traced(socket, flags.trace), service); // not awaited: UDP and TCP are served at the same time
+  answerDatagrams(traced(socket, flags, "server", summary), service); // not awaited: UDP and TCP are served at the same time
   for await (const conn of clients.accept(silent.watch(listener))) {
     clients.serve(conn, (client) => answerStream(client, service).finally(() => silent.remove(client)));
     silent.makeRoom();

@@ -3,20 +3,19 @@
  *
  * @module
  */
-import { type Address, bind, formatAddress, onStop, printable, type TraceForm, within } from "../cli.ts";
+import { type Address, bind, formatAddress, onStop, printable, type Tracing, within } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
-import { showMessage } from "../tcp/_trace.ts";
 import { isAllowedHost } from "./_allowed_host.ts";
+import { WebTrace } from "./_web_trace.ts";
 
 /** Answers one request. An error that it throws is a bug: `Deno.serve` prints it and answers 500. */
 export type Handler = (request: Request, client: Deno.NetAddr) => Promise<Response>;
 
 /** The flags of a web server that its socket and its end depend on. */
-export interface WebFlags {
+export interface WebFlags extends Tracing {
   readonly host: string;
   readonly port: number;
   readonly once: boolean;
-  readonly trace: TraceForm;
   /** Print no line for a request that is refused. */
   readonly quiet?: boolean;
 }
@@ -44,10 +43,11 @@ export async function serveWeb(
     pending++;
     try {
       const { addr } = server;
-      if (flags.trace) traceRequest(flags.trace, request, remoteAddr, addr);
+      const trace = new WebTrace(flags, "server", formatAddress(remoteAddr), formatAddress(addr));
+      if (trace.isOn) request = trace.receiveRequest(request);
       const response = refuseForeignName(request, remoteAddr, addr, flags.quiet) ?? await handle(request, remoteAddr);
       response.headers.set("x-content-type-options", "nosniff"); // the Content-Type is true: browsers must not guess
-      if (flags.trace) await traceResponse(flags.trace, response, addr, remoteAddr);
+      if (trace.isOn) await trace.sendResponse(response);
       return response;
     } finally {
       pending--;
@@ -94,20 +94,3 @@ export function requestUrl(request: Request): URL | null {
 export function requestTarget(request: Request): string {
   return request.url.replace(/^\w+:\/\/[^/?#]*/, "");
 }
-
-// Deno.serve passes on messages, not the bytes of the wire: names are in lower case, and the framing is removed.
-
-function traceRequest(form: TraceForm, request: Request, from: Address, to: Address): void {
-  const head = [`${request.method} ${requestTarget(request)}`, ...fieldLines(request.headers), "", ""].join("\r\n");
-  showMessage(form, formatAddress(from), formatAddress(to), new TextEncoder().encode(head));
-}
-
-async function traceResponse(form: TraceForm, response: Response, from: Address, to: Address): Promise<void> {
-  const head = [`${response.status}`, ...fieldLines(response.headers), "", ""].join("\r\n");
-  const isStream = response.headers.get("content-type") === "text/event-stream"; // has no end that could be waited for
-  const body = response.body && !isStream ? await response.clone().arrayBuffer() : new ArrayBuffer();
-  const message = new Uint8Array(await new Blob([head, body]).arrayBuffer());
-  showMessage(form, formatAddress(from), formatAddress(to), message);
-}
-
-const fieldLines = (headers: Headers): string[] => [...headers].map(([name, value]) => `${name}: ${value}`);

@@ -1,7 +1,7 @@
 /** DNS: the wire format, zone files, the server compared with dig and NSD, forged responses and floods. */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { parseAddress, printAddress } from "../udp/_address.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { reverseName } from "../dns/_reverse_name.ts";
 import { dissect } from "../dns/_dissect.ts";
 import { firstMessage, withLength } from "../dns/_framing.ts";
