@@ -33,13 +33,15 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
   try {
     const flags = parseFlags(command, Deno.args);
     if (flags && "host" in flags && "port" in flags) addr = { hostname: String(flags.host), port: Number(flags.port) };
+    if (flags && "pcap" in flags && flags.pcap !== "") createFile(String(flags.pcap));
     await (flags ? body(flags) : console.log(help(command)));
   } catch (thrown) {
     const error = addr ? explain(thrown, addr) : thrown;
     if (!(error instanceof Failure)) throw error;
     const allowed = error.permission && addPermissions(command.run, error.permission);
-    const words = Deno.args.map((word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word)}'`);
-    console.error(`${command.name}: ${error.message}${allowed && `: ${[allowed, ...words].join(" ")}`}`);
+    console.error(
+      `${command.name}: ${error.message}${allowed && `: ${[allowed, ...Deno.args.map(quoted)].join(" ")}`}`,
+    );
     Deno.exit(error.code);
   }
   Deno.exit(); // do not wait for a pending timer or a read of stdin
@@ -57,6 +59,22 @@ export function addPermissions(command: string, permissions: string): string {
     else if (granted !== undefined && !granted.split(",").includes(values)) words[at] += `,${values}`;
   }
   return words.join(" ");
+}
+
+/** A word as a shell takes it. */
+const quoted = (word: string) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word)}'`;
+
+/** Creates an empty file for what the script writes later. @throws {Failure} with code 2, before anything else is opened. */
+function createFile(path: string): void {
+  const name = printable(path);
+  try {
+    Deno.writeFileSync(path, new Uint8Array());
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) {
+      throw new Failure(`cannot write ${name}: is there such a folder?`, 2);
+    }
+    throw new Failure(`no permission to write ${name}: add ${quoted(`-W=${path}`)}`, 2, quoted(`-W=${path}`));
+  }
 }
 
 /** A command-line option. One without `value` is a flag: it is there or not. `parse` throws a RangeError on a wrong value. */
@@ -118,14 +136,26 @@ export function parseHost(raw: string): string {
 }
 
 /** How `--trace` shows a message; "" without it. */
-export type TraceForm = "" | "text" | "json";
+export type TraceForm = "" | "text" | "json" | "diagram";
 
-export const traceOption: Option<TraceForm> = {
-  ...{ default: "", help: "show every message on stderr, as text or as json", value: "[=json]", alone: "text" },
+/** The options that make an exchange visible. */
+export interface Tracing {
+  readonly trace: TraceForm;
+  /** The file that gets every message as a capture; "" for none. */
+  readonly pcap: string;
+}
+
+const traceOption: Option<TraceForm> = {
+  ...{ default: "", help: "show each message on stderr: text, json, diagram", value: "[=json]", alone: "text" },
   parse(raw) {
-    if (raw === "text" || raw === "json") return raw;
-    throw new RangeError("text or json");
+    if (raw === "text" || raw === "json" || raw === "diagram") return raw;
+    throw new RangeError("text, json or diagram");
   },
+};
+
+export const traceOptions = {
+  trace: traceOption,
+  pcap: text("", "write each message to FILE, for Wireshark", "FILE"),
 };
 
 /** The options of every server; `timeout` is the help of its time limit. */
@@ -134,7 +164,7 @@ export const serverOptions = (port: number, timeout: string) => ({
   port: integer(port, "port to listen on; 0: any free port", 0, 65535, "PORT"),
   once: flag("exit after the first client's exchange"),
   timeout: seconds(300, timeout),
-  trace: traceOption,
+  ...traceOptions,
 });
 
 /** The options of every client. */
@@ -143,7 +173,7 @@ export const clientOptions = (port: number) => ({
   port: integer(port, "the server's port", 1, 65535, "PORT"),
   wait: seconds(0, "keep trying for this long while nobody listens yet"),
   timeout: seconds(5, "how long to wait for each step; 0: no limit"),
-  trace: traceOption,
+  ...traceOptions,
 });
 
 /** Parses a command line; `undefined` when it asks for help. @throws {Failure} with code 2 and the usage line. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { TraceForm } from "../cli.ts";
-import { rcodeName } from "./_message.ts";
+import { count, type TraceForm } from "../cli.ts";
+import { decode, rcodeName } from "./_message.ts";
 import { FormatError } from "./_name.ts";
 import { printData, readData } from "./_record.ts";
 import { className, typeName, types } from "./_record_types.ts";
@@ -25,6 +25,18 @@ export function dissect(bytes: Uint8Array): string {
     dissection.add(dissection.reader.offset, `broken: ${error.message}`);
   }
   return dissection.lines.join("\n");
+}
+
+/** A message in a few words: its question, and for a response its code and how many answers it has. */
+export function summary(packet: Uint8Array): string {
+  try {
+    const { flags, questions: [question], answers } = decode(packet);
+    const asked = question ? `${question.name} ${typeName(question.type)}` : "no question";
+    return flags.qr ? `${rcodeName(flags.rcode)}, ${count(answers.length, "answer")}: ${asked}` : `${asked}?`;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return `broken: ${error.message}`;
+  }
 }
 
 const flagNames = [[15, "QR"], [10, "AA"], [9, "TC"], [8, "RD"], [7, "RA"], [5, "AD"], [4, "CD"]] as const;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure, formatAddress, type TraceForm } from "../cli.ts";
+import { Failure, formatAddress, type Tracing } from "../cli.ts";
 import { showMessage } from "../tcp/_trace.ts";
 import { showFields } from "./_dissect.ts";
 import { type Message, type Question, rcodes } from "./_message.ts";
@@ -18,7 +18,8 @@ export interface QueryOptions {
   readonly tcp?: boolean;
   /** Recursion desired (RD): the server may ask other servers. The default. */
   readonly recurse?: boolean;
-  readonly trace?: TraceForm;
+  /** Shows what is sent and received. */
+  readonly tracing?: Tracing;
 }
 
 /** A response, and how it came. */
@@ -41,7 +42,7 @@ const INTERVAL = 2;
 /** What one call of `ask` knows. */
 export class Exchange {
   readonly server: Deno.NetAddr;
-  readonly trace: TraceForm;
+  readonly tracing: Tracing;
   readonly #question: Question;
   readonly #options: QueryOptions;
   readonly #end: number;
@@ -52,7 +53,7 @@ export class Exchange {
 
   constructor(server: Deno.NetAddr, question: Question, options: QueryOptions) {
     this.server = server;
-    this.trace = options.trace ?? "";
+    this.tracing = options.tracing ?? { trace: "", pcap: "" };
     this.#question = question;
     this.#options = options;
     this.#end = performance.now() + options.timeout * 1000;
@@ -96,10 +97,11 @@ export class Exchange {
     const query = isSameAddress(from, this.server) ? findQuery(packet, this.#sent) : "it comes from another address";
     if (typeof query === "string") {
       this.#ignored = query;
-      showMessage(this.trace, formatAddress(from), "", new Uint8Array(), `ignored: ${query}`);
+      const nothing = { data: new Uint8Array(), note: `ignored: ${query}` };
+      showMessage(this.tracing, { side: "client", transport: "udp", from: formatAddress(from), to: "", ...nothing });
       return undefined;
     }
-    showFields(packet, this.trace);
+    showFields(packet, this.tracing.trace);
     const response = decodeResponse(packet, this.#question);
     return { ...response, size: packet.length, time: time - query.time, transport: query.transport };
   }

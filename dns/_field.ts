@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { bytesOf, parseAddress, parseIpv4, printAddress } from "../udp/_address.ts";
+import { bytesOf, parseAddress, parseIpv4, printAddress } from "../tcp/_address.ts";
 import { FormatError } from "./_name.ts";
 import { parseTtl, printBytes, quoteText, toAbsolute, unescapeText } from "./_presentation.ts";
 import { parseParameters, printParameters } from "./_svcb.ts";

@@ -1,4 +1,4 @@
-import { parseAddress } from "../udp/_address.ts";
+import { parseAddress } from "../tcp/_address.ts";
 
 /**
  * Response rate limiting: the server sends one network at most `limit` responses per second.

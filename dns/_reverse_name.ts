@@ -1,4 +1,4 @@
-import { parseAddress } from "../udp/_address.ts";
+import { parseAddress } from "../tcp/_address.ts";
 
 /**
  * The name of an address in the reverse zones (RFC 1035 §3.5, RFC 3596 §2.5); `undefined` when the text is not an address.

@@ -1,5 +1,5 @@
 import { Failure, parseHost, printable } from "../cli.ts";
-import { parseAddress, printAddress } from "../udp/_address.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
 
 // A name or an IPv4 address with an optional port, an IPv6 address in brackets with one, and an IPv6 address alone.
 const forms = [

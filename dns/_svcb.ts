@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseAddress, printAddress } from "../udp/_address.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { FormatError } from "./_name.ts";
 import { printBytes, unescapeText } from "./_presentation.ts";
 

@@ -12,7 +12,7 @@
  * @module
  */
 import { connect, explain, Failure, flag, formatAddress, printable, run, seconds, text } from "../cli.ts";
-import { parseAddress } from "../udp/_address.ts";
+import { parseAddress } from "../tcp/_address.ts";
 import { reverseName } from "./_reverse_name.ts";
 import { parseServer } from "./_server_address.ts";
 

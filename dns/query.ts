@@ -12,13 +12,13 @@
  * @module
  */
 import { connect, explain, Failure, flag, formatAddress, printable, run, seconds } from "../cli.ts";
-import { text, traceOption, within } from "../cli.ts";
+import { text, traceOptions, within } from "../cli.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { traced as tracedTcp } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { localAddress } from "../udp/_local_address.ts";
 import { traced as tracedUdp } from "../udp/_trace.ts";
-import { showFields } from "./_dissect.ts";
+import { showFields, summary } from "./_dissect.ts";
 import { Exchange, type QueryOptions, type QueryResult } from "./_exchange.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
 import { type Question, rcodes } from "./_message.ts";
@@ -28,17 +28,17 @@ import { parseServer, resolveServer } from "./_server_address.ts";
 
 /** Sends the query over UDP, and again if no response comes: a datagram can be lost, and nobody reports it. */
 async function askUdp(exchange: Exchange): Promise<QueryResult> {
-  const { server, trace } = exchange;
+  const { server, tracing } = exchange;
   // Port 0: the system chooses a random port for each question, about 15 more bits that a forger must guess.
   const hostname = localAddress(server.hostname);
-  const socket = tracedUdp(Deno.listenDatagram({ transport: "udp", hostname, port: 0 }), trace);
+  const socket = tracedUdp(Deno.listenDatagram({ transport: "udp", hostname, port: 0 }), tracing, "client", summary);
   const response = receiveResponse(socket, exchange);
   response.catch(() => {}); // it fails when the socket is closed
   try {
     for (let attempt = 1; exchange.mayTry(attempt - 1); attempt++) {
       const query = exchange.nextDatagram(attempt);
       await socket.send(query, server);
-      showFields(query, trace);
+      showFields(query, tracing.trace);
       const result = await within(exchange.patience(attempt), response, () => undefined);
       if (result) return result; // otherwise one of the two was lost, or the response is late
     }
@@ -60,13 +60,13 @@ async function receiveResponse(socket: Deno.DatagramConn, exchange: Exchange): P
 
 /** Asks over TCP: it has room for any response, and nobody can forge the server's address. */
 async function askTcp(exchange: Exchange): Promise<QueryResult> {
-  const { server, trace } = exchange;
+  const { server, tracing } = exchange;
   const target = { host: server.hostname, port: server.port, wait: 0, timeout: exchange.secondsLeft };
-  const conn = tracedTcp(await connect(target, Deno.connect), trace);
+  const conn = tracedTcp(await connect(target, Deno.connect), tracing);
   try {
     const query = exchange.nextStream();
     await writeAll(conn, withLength(query));
-    showFields(query, trace);
+    showFields(query, tracing.trace);
     const packet = await within(exchange.secondsLeft, readMessage(conn), () => undefined);
     const result = packet && exchange.accept(packet, server);
     if (result) return result;
@@ -121,7 +121,7 @@ const command = {
     "json": flag("print the whole response as JSON"),
     "no-recurse": flag("clear the RD flag: the server must not ask other servers"),
     "timeout": seconds(5, "how long to wait for an answer, all tries together; 0: no limit"),
-    "trace": traceOption,
+    ...traceOptions,
   },
 };
 
@@ -130,7 +130,7 @@ if (import.meta.main) {
     const question = parseQuestion(flags.args);
     const server = parseServer("--server", flags.server);
     if (flags.short && flags.json) throw new Failure("--short and --json exclude each other", 2);
-    const result = await ask(server, question, { ...flags, recurse: !flags["no-recurse"] });
+    const result = await ask(server, question, { ...flags, recurse: !flags["no-recurse"], tracing: flags });
     if (flags.short) printAnswers(result.message);
     else if (flags.json) printJson(result, formatAddress(server));
     else printResponse(result, formatAddress(server));

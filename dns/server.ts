@@ -19,6 +19,7 @@ import { SystemCalls } from "../tcp/_system_calls.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { DatagramBatch } from "../udp/_datagram_batch.ts";
 import { traced } from "../udp/_trace.ts";
+import { summary } from "./_dissect.ts";
 import { Forwarder } from "./_forwarder.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
 import { RateLimit } from "./_rate_limit.ts";
@@ -152,7 +153,7 @@ await run(command, async (flags) => {
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
-  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags.trace));
+  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags));
   const socket = batch
     ? undefined
     : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
@@ -161,7 +162,7 @@ await run(command, async (flags) => {
 
   // Not awaited: UDP and TCP are served at the same time.
   if (batch) answerBatches(batch, service);
-  if (socket) answerDatagrams(traced(socket, flags.trace), service);
+  if (socket) answerDatagrams(traced(socket, flags, "server", summary), service);
   for await (const conn of clients.accept(listener)) {
     clients.serve(conn, (client) => answerStream(client, service).finally(() => silent.remove(client)));
     silent.makeRoom();

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { bind, onStop, printable, type TraceForm } from "../cli.ts";
+import { bind, onStop, printable, type Tracing } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { type Client, Clients } from "../tcp/_clients.ts";
 import { drainAndClose } from "../tcp/_drain_and_close.ts";
@@ -20,7 +20,7 @@ import { WebConnection, type WebRequest } from "./_web_connection.ts";
 export type Handler = (request: WebRequest, client: Deno.NetAddr) => Promise<Response>;
 
 /** The flags of a web server that its sockets and its end depend on. */
-export interface WebFlags {
+export interface WebFlags extends Tracing {
   readonly "host": string;
   readonly "port": number;
   readonly "once": boolean;
@@ -28,7 +28,6 @@ export interface WebFlags {
   readonly "exit-after"?: number;
   readonly "timeout": number;
   readonly "max-clients": number;
-  readonly "trace": TraceForm;
   /** Print no line for a request that is refused. */
   readonly "quiet"?: boolean;
 }

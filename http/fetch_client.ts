@@ -11,38 +11,40 @@
  * @module
  */
 import { type Address, clientOptions, connect, count, Failure, flag, formatAddress, integer } from "../cli.ts";
-import { printable, printableLine, run, type TraceForm } from "../cli.ts";
+import { printable, printableLine, run, type Tracing } from "../cli.ts";
 import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { caOption, readCertificates } from "../tcp/_tls_client.ts";
-import { showMessage } from "../tcp/_trace.ts";
 import { isText, memorySink } from "./_body_sink.ts";
 import { explainFetch } from "./_fetch_errors.ts";
+import { WebTrace } from "./_web_trace.ts";
 import { chosenRequest, requestOptions } from "./_request_options.ts";
 import { TimeLimit } from "./_time_limit.ts";
 
 /** Sends a request, and puts the content of the response, decompressed, into `sink`. */
 async function exchange(url: URL, init: Init, sink: BodySink, settings: Settings): Promise<Response> {
-  const { server, trace } = settings;
+  const { server } = settings;
   const name = formatAddress(server);
-  const nothing = new Uint8Array();
+  const trace = new WebTrace(settings, "fetch_client", name);
   const limit = new TimeLimit(name, settings);
   const response = await connect({ ...settings, host: server.hostname, port: server.port }, async () => {
-    showMessage(trace, "fetch_client", name, nothing, `${init.method} ${url.href}`);
+    if (trace.isOn) await trace.sendRequest(new Request(url, init));
     return await limit.step(fetch(url, init), () => "did not answer in time: is it the right host? It was silent for");
   });
   // The status and the headers are here. The content may still be on its way.
-  showMessage(trace, name, "fetch_client", nothing, `${response.status} ${response.statusText}`);
+  trace.receiveHead(response);
   const content = response.body?.getReader();
   try {
     while (content) {
       const { done, value } = await limit.step(content.read(), () => "sent nothing for");
       if (done) break;
+      trace.receive(value);
       sink.write(value);
     }
   } catch (error) {
     sink.discard();
     throw error;
   }
+  trace.receiveEnd();
   sink.commit();
   return response;
 }
@@ -50,12 +52,11 @@ async function exchange(url: URL, init: Init, sink: BodySink, settings: Settings
 /** A request for `fetch`. Its client trusts other certificates than the usual ones. */
 type Init = RequestInit & { client?: Deno.HttpClient };
 
-interface Settings {
+interface Settings extends Tracing {
   readonly server: Address;
   readonly wait: number;
   readonly timeout: number;
   readonly "max-time": number;
-  readonly trace: TraceForm;
 }
 
 const command = {

@@ -12,7 +12,7 @@
  * @module
  */
 import { type Address, clientOptions, connect, count, explain, Failure, flag, formatAddress } from "../cli.ts";
-import { printable, run, type TraceForm, within } from "../cli.ts";
+import { printable, run, type Tracing, within } from "../cli.ts";
 import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { progress } from "../tcp/_progress.ts";
@@ -149,11 +149,10 @@ async function receiveBody(server: Server, response: ResponseHead, method: strin
   console.log(`body: ${end[framing.kind]}`);
 }
 
-interface Settings {
+interface Settings extends Tracing {
   readonly wait: number;
   readonly timeout: number;
   readonly "max-time": number;
-  readonly trace: TraceForm;
   readonly output: string;
 }
 
@@ -199,7 +198,7 @@ await run(command, async (flags) => {
 /** Connects to the server of a request, with a TLS handshake for https. */
 async function open({ tls, server }: Destination, settings: Settings, caCerts: string[] | undefined) {
   const tcp = await connect({ ...settings, host: server.hostname, port: server.port }, Deno.connect);
-  if (!tls) return traced(tcp, settings.trace);
+  if (!tls) return traced(tcp, settings);
   const late = `${formatAddress(server)} did not finish the TLS handshake in ${settings.timeout} s`;
   const conn = await Deno.startTls(tcp, { hostname: server.hostname, caCerts });
   try {
@@ -208,5 +207,5 @@ async function open({ tls, server }: Destination, settings: Settings, caCerts: s
     conn.close();
     throw error;
   }
-  return traced(conn, settings.trace);
+  return traced(conn, settings);
 }

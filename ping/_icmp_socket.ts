@@ -7,7 +7,7 @@
  * @module
  */
 import { Failure } from "../cli.ts";
-import { printAddress } from "../udp/_address.ts";
+import { printAddress } from "../tcp/_address.ts";
 import { decodeMessage, encodeEchoRequest, type IpVersion, stripIpv4Header } from "./_icmp.ts";
 import { hasRecvmsg, MessageBuffer, timespec } from "./_recvmsg.ts";
 

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { Failure, printable } from "../cli.ts";
-import { parseAddress } from "../udp/_address.ts";
+import { parseAddress } from "../tcp/_address.ts";
 import type { IpVersion } from "./_icmp.ts";
 
 /**

@@ -20,26 +20,29 @@ import {
   printable,
   run,
   text,
-  type TraceForm,
+  type Tracing,
 } from "../cli.ts";
 import { explainFetch } from "../http/_fetch_errors.ts";
-import { showMessage } from "../tcp/_trace.ts";
+import { WebTrace } from "../http/_web_trace.ts";
 import { formatJson, parseJson, parseList, parseUser, problemDetail, type User } from "./_reply.ts";
 
 /** Sends one request and reads the response. @throws {Failure} with what the server says is wrong. */
 async function call(server: Server, method: string, path: string, input?: Partial<User>): Promise<Reply> {
   const at = nameOf(server);
+  const trace = new WebTrace(server, "client", at);
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   const init = input && { body: JSON.stringify(input), headers: { "content-type": type } };
   const { response, text } = await connect(server, async ({ signal }) => {
-    showText(server.trace, "client", at, `${method} ${path}\r\n\r\n${init?.body ?? ""}`);
+    if (trace.isOn) await trace.sendRequest(new Request(`http://${at}${path}`, { method, ...init }));
     // A redirect is shown, not followed: it could lead to any server, and repeats the change there.
     const response = await fetch(`http://${at}${path}`, { method, signal, redirect: "manual", ...init });
     return { response, text: await readText(response, at) };
   }).catch((error) => {
     throw explainFetch(error, { hostname: server.host, port: server.port });
   });
-  showText(server.trace, at, "client", `${response.status}\r\n\r\n${text}`);
+  trace.receiveHead(response);
+  trace.receive(new TextEncoder().encode(text));
+  trace.receiveEnd();
 
   const body = parseJson(text);
   const status = `${response.status} ${printable(response.statusText)}`;
@@ -67,12 +70,11 @@ async function listUsers(server: Server, limit: number, q: string): Promise<unkn
 }
 
 /** Which server to call, and how. */
-interface Server {
+interface Server extends Tracing {
   readonly host: string;
   readonly port: number;
   readonly wait: number;
   readonly timeout: number;
-  readonly trace: TraceForm;
 }
 
 /** A response: its JSON, and the path that its link to the next page has. */
@@ -158,8 +160,4 @@ async function readText(response: Response, from: string): Promise<string> {
 
 function nameOf({ host, port }: { host: string; port: number }): string {
   return formatAddress({ hostname: host, port });
-}
-
-function showText(form: TraceForm, from: string, to: string, text: string): void {
-  showMessage(form, from, to, new TextEncoder().encode(text));
 }

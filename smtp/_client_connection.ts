@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Address, Failure, formatAddress, printable, type TraceForm, within } from "../cli.ts";
+import { type Address, Failure, formatAddress, printable, type Tracing, within } from "../cli.ts";
 import { explainTls } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
@@ -25,7 +25,7 @@ export class ClientConnection {
   readonly #buffer = new Uint8Array(16_384);
   readonly #server: Address;
   readonly #timeout: number;
-  readonly #trace: TraceForm;
+  readonly #tracing: Tracing;
   readonly #show: (line: string) => void;
   #lastCommand = "connecting";
   /** Whether the connection is unusable: closed, timed out, or not SMTP. */
@@ -36,12 +36,12 @@ export class ClientConnection {
   constructor(
     conn: Deno.TcpConn,
     server: Address,
-    options: { timeout: number; trace: TraceForm; show: (line: string) => void },
+    options: Tracing & { timeout: number; show: (line: string) => void },
   ) {
     this.#socket = conn;
-    this.#conn = traced(conn, options.trace);
+    this.#conn = traced(conn, options);
     this.#server = server;
-    [this.#timeout, this.#trace, this.#show] = [options.timeout, options.trace, options.show];
+    [this.#timeout, this.#tracing, this.#show] = [options.timeout, options, options.show];
   }
 
   /** Sends one command, or several at once. `shown` is printed instead, to hide a secret. */
@@ -115,7 +115,7 @@ export class ClientConnection {
 
   async #handshake(caCerts: string[] | undefined): Promise<void> {
     const conn = await Deno.startTls(this.#socket, { hostname: this.#server.hostname, caCerts });
-    this.#conn = traced(conn, this.#trace); // shows the dialogue, not the encrypted bytes
+    this.#conn = traced(conn, this.#tracing); // shows the dialogue, not the encrypted bytes
     await conn.handshake();
   }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { codeOf, count, Failure, formatAddress, integer, type Option, type TraceForm, within } from "../cli.ts";
+import { codeOf, count, Failure, formatAddress, integer, type Option, type Tracing, within } from "../cli.ts";
 import { DescriptorReserve } from "./_descriptor_reserve.ts";
 import { traced } from "./_trace.ts";
 
@@ -18,14 +18,13 @@ export interface Client {
 }
 
 /** The flags of a server that concern its clients. */
-export interface Limits {
+export interface Limits extends Tracing {
   /** Clients at the same time. Those over it wait in the kernel's queue of connections until one leaves. */
   readonly "max-clients": number;
   /** Seconds in which a client must send, or take, at least one byte. 0: no limit. */
   readonly timeout: number;
   /** Stop after the first client; the exit code then says how its exchange ended. */
   readonly once: boolean;
-  readonly trace: TraceForm;
 }
 
 /** What a server may do besides. */
@@ -155,7 +154,7 @@ export class Clients {
    * to its end: false when the client reset the connection, was silent for too long or was cut off.
    */
   async serve(accepted: Deno.TcpConn, exchange: (client: Client) => Promise<void>): Promise<boolean> {
-    const conn = traced(accepted, this.#limits.trace);
+    const conn = traced(accepted, this.#limits, "server");
     const client: Client = { conn, name: formatAddress(conn.remoteAddr), idleTicks: 0 };
     this.#clients.add(client);
     try {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Address, count, formatAddress, type TraceForm } from "../cli.ts";
+import { type Address, count, formatAddress, type Tracing } from "../cli.ts";
 import * as sys from "./_system_calls.ts";
 import { showMessage } from "./_trace.ts";
 
@@ -11,7 +11,7 @@ import { showMessage } from "./_trace.ts";
 const GRACE = 5;
 
 /** The options that matter here. */
-type Settings = { chunk: number; once: boolean; timeout: number; trace: TraceForm; "max-clients": number };
+type Settings = Tracing & { chunk: number; once: boolean; timeout: number; "max-clients": number };
 
 /** A connected client. */
 export interface PolledClient {
@@ -79,7 +79,7 @@ export class PolledClients {
   add(descriptor: number, name: string): void {
     this.clients.set(descriptor, { descriptor, name, echoed: 0, silentSince: this.now });
     this.watch(sys.EPOLL_CTL_ADD, descriptor, sys.EPOLLIN);
-    this.show(name, this.name, new Uint8Array(), "connected");
+    this.show(name, this.name, new Uint8Array(), "accepted");
     console.log(`Connected by ${name}`);
     if (this.isFull()) this.pause();
   }
@@ -89,7 +89,7 @@ export class PolledClients {
     // close: the kernel sends FIN, and gives the number to the next socket.
     this.calls.call.close(client.descriptor);
     this.clients.delete(client.descriptor);
-    this.show(this.name, client.name, new Uint8Array(), why ?? "end of stream (FIN)");
+    this.show(this.name, client.name, new Uint8Array(), why ?? "closed");
     if (why) console.log(`${client.name} ${why}`);
     else console.log(`${client.name} is done: ${count(client.echoed, "byte")} echoed`);
     this.#served++;
@@ -154,9 +154,9 @@ export class PolledClients {
     );
   }
 
-  /** Shows a message when `--trace` is given. */
+  /** Shows a message, with `--trace` or `--pcap`. */
   show(from: string, to: string, data: Uint8Array, note = ""): void {
-    if (this.flags.trace) showMessage(this.flags.trace, from, to, data, note);
+    showMessage(this.flags, { side: "server", transport: "tcp", from, to, data, note });
   }
 
   #resume(): void {

@@ -9,6 +9,7 @@ import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { codeOf, Failure, printable } from "../cli.ts";
 import { isClosedLocally } from "./_clients.ts";
 import type { CertificatePair } from "./_self_signed.ts";
+import { underTls } from "./_trace.ts";
 import { writeAll } from "./_write_all.ts";
 
 /** What an exchange does with a connection, whether TLS protects it or not. */
@@ -32,11 +33,12 @@ export function tlsContext({ cert, key }: CertificatePair): SecureContext {
  * @throws {Failure} when the client does not do its part.
  */
 export async function startTlsServer(conn: Deno.TcpConn, context: SecureContext): Promise<Stream> {
-  const socket = new TLSSocket(transportOf(conn), { isServer: true, secureContext: context });
+  const { wire, trace } = underTls(conn);
+  const socket = new TLSSocket(transportOf(wire), { isServer: true, secureContext: context });
   const stream = new TlsStream(socket);
   try {
     await stream.handshake();
-    return stream;
+    return trace(stream);
   } catch (error) {
     socket.destroy(); // frees what the TLS library has allocated for this client
     throw error;

@@ -1,92 +1,138 @@
 /**
- * `--trace`: a TCP connection that shows its bytes, and how a message is shown.
+ * `--trace` and `--pcap`: a TCP connection that shows its bytes, and where a message is shown.
  *
  * @module
  */
-import { count, formatAddress, printable, type TraceForm } from "../cli.ts";
+import { codeOf, formatAddress, type TraceForm, type Tracing } from "../cli.ts";
+import { Capture } from "./_capture.ts";
+import { Diagram } from "./_diagram.ts";
+import { type Event, formatJson, formatText, type Message } from "./_trace_event.ts";
+
+/** Whether messages are to be shown at all. Without that, an exchange must not pay for it. */
+export const isTraced = ({ trace, pcap }: Tracing): boolean => trace !== "" || pcap !== "";
+
+/** The connections that are traced, and the connection itself of each. */
+const originals = new WeakMap<Deno.Conn, { wire: Deno.TcpConn; show: Show }>();
+
+/** The names of the connections that are open, so that TLS on one of them is not shown as a second connection. */
+const open = new Set<string>();
+
+const nothing = new Uint8Array();
 
 /**
- * Wraps a connection so that each read and write, the end of each side and the close are shown on stderr. Each line is
- * what one system call moved: TCP itself has no messages (RFC 9293 §3.7). Without `--trace` it is the connection itself.
+ * Wraps a connection so that each read and write, the end of each side and the close are shown. Each line is what one system
+ * call moved: TCP itself has no messages (RFC 9293 §3.7). Without `--trace` and `--pcap` it is the connection itself.
  *
  * ```ts
- * const conn = traced(await connect(flags, Deno.connect), flags.trace);
+ * const conn = traced(await connect(flags, Deno.connect), flags);
  * ```
  */
-export function traced<C extends Deno.TcpConn | Deno.TlsConn>(conn: C, form: TraceForm): C {
-  if (form === "") return conn;
+export function traced<C extends Deno.TcpConn | Deno.TlsConn>(conn: C, flags: Tracing, side: Side = "client"): C {
+  if (!isTraced(flags)) return conn;
   const local = formatAddress(conn.localAddr);
   const remote = formatAddress(conn.remoteAddr);
-  const nothing = new Uint8Array();
-  let open = true;
-  showMessage(form, local, remote, nothing, "connected");
+  const name = `${local} ${remote}`;
+  const show = shower(flags, side, local, remote);
+  if (!open.has(name)) {
+    open.add(name);
+    if (side === "client") show.sent(nothing, "connected");
+    else show.received(nothing, "accepted");
+  }
+  if ("handshake" in conn) show.sent(nothing, "TLS");
 
-  const read = async (buffer: Uint8Array): Promise<number | null> => {
-    try {
-      const n = await conn.read(buffer);
-      showMessage(form, remote, local, buffer.subarray(0, n ?? 0), n === null ? "end of stream (FIN)" : "");
-      return n;
-    } catch (error) {
-      if (open) showMessage(form, remote, local, nothing, error instanceof Error ? error.message : String(error));
-      throw error;
-    }
-  };
-  const write = async (data: Uint8Array): Promise<number> => {
-    const n = await conn.write(data);
-    showMessage(form, local, remote, data.subarray(0, n));
-    return n;
-  };
-  const closeWrite = async (): Promise<void> => {
-    await conn.closeWrite();
-    showMessage(form, local, remote, nothing, "end of stream (FIN)");
-  };
+  const stream = tracedStream(conn, show);
   const close = (): void => {
-    if (open) showMessage(form, local, remote, nothing, "closed");
-    open = false;
+    if (open.delete(name)) show.sent(nothing, "closed");
     conn.close();
   };
-
-  return new Proxy(conn, {
-    get(target, name) {
-      if (name === "read") return read;
-      if (name === "write") return write;
-      if (name === "closeWrite") return closeWrite;
-      if (name === "close" || name === Symbol.dispose) return close;
-      const value: unknown = Reflect.get(target, name, target);
+  const wrapped = new Proxy(conn, {
+    get(target, key) {
+      if (key === "read") return stream.read;
+      if (key === "write") return stream.write;
+      if (key === "closeWrite") return stream.closeWrite;
+      if (key === "close" || key === Symbol.dispose) return close;
+      const value: unknown = Reflect.get(target, key, target);
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
+  if (!("handshake" in conn)) originals.set(wrapped, { wire: conn, show });
+  return wrapped;
 }
 
-const hex = (byte: number) => byte.toString(16).padStart(2, "0");
+type Side = "client" | "server";
+type Stream = Pick<Deno.Conn, "read" | "write" | "closeWrite">;
+type Show = Record<"sent" | "received", (data: Uint8Array, note: string, t?: number) => void>;
 
-/** Shows one message on stderr: when, from where to where, how many bytes, and the bytes or a note. */
-export function showMessage(form: TraceForm, from: string, to: string, data: Uint8Array, note = ""): void {
-  if (form === "") return;
-  const t = new Date().toISOString();
-  if (form === "json") {
-    return console.error(JSON.stringify({ t, from, to, bytes: data.length, data: data.toBase64(), note }));
-  }
-  const head = `${t.slice(11, 23)} ${from} → ${to}`;
-  if (data.length === 0) return console.error(`${head}  ${note || "0 bytes"}`);
-  console.error(`${head}  ${count(data.length, "byte")}${note && `  ${note}`}`);
-  const part = data.subarray(0, 512); // enough to see what it is; --trace=json has every byte
-  const rest = data.length > part.length ? ` … and ${data.length - part.length} more` : "";
-  const plain = new TextDecoder("utf-8", { ignoreBOM: true }).decode(part, { stream: rest !== "" });
-  // deno-lint-ignore no-control-regex -- a message with controls other than line ends and tabs is shown as a hex dump
-  if (!/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]/.test(plain)) return console.error(`    "${printable(plain)}"${rest}`);
-  console.error(hexDump(part).join("\n"));
-  if (rest) console.error(`   ${rest}`);
+/** What shows the messages of one connection, by their direction. */
+function shower(flags: Tracing, side: Side, local: string, remote: string): Show {
+  const rest = { side, transport: "tcp" } as const;
+  return {
+    sent: (data, note, t) => showMessage(flags, { ...rest, from: local, to: remote, data, note }, t),
+    received: (data, note, t) => showMessage(flags, { ...rest, from: remote, to: local, data, note }, t),
+  };
 }
 
-/** Sixteen bytes a line: their offset, in hexadecimal, and as ASCII. */
-function hexDump(data: Uint8Array): string[] {
-  const lines: string[] = [];
-  for (let offset = 0; offset < data.length; offset += 16) {
-    const row = data.subarray(offset, offset + 16);
-    const ascii = Array.from(row, (byte) => byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".").join("");
-    const bytes = Array.from(row, hex).join(" ").padEnd(47);
-    lines.push(`    ${offset.toString(16).padStart(4, "0")}  ${bytes}  ${ascii}`);
-  }
-  return lines;
+function tracedStream(stream: Stream, show: Show): Stream {
+  let isOver = false;
+  /** Shows how the other side has ended the connection, once; an end by this side is shown by its `close`. */
+  const failed = (error: unknown): never => {
+    const isLocal = error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
+    const isReset = ["ECONNRESET", "ECONNABORTED", "EPIPE"].includes(codeOf(error));
+    if (!isLocal && !isOver) show.received(nothing, isReset ? "RST" : error instanceof Error ? error.message : "");
+    isOver = true;
+    throw error;
+  };
+  return {
+    async read(buffer) {
+      const n = await stream.read(buffer).catch(failed);
+      show.received(buffer.subarray(0, n ?? 0), n === null ? "FIN" : "");
+      return n;
+    },
+    async write(data) {
+      const t = now(); // before the write: the other side may read it before this side knows that it is written
+      const n = await stream.write(data).catch(failed);
+      show.sent(data.subarray(0, n), "", t);
+      return n;
+    },
+    async closeWrite() {
+      const t = now();
+      await stream.closeWrite();
+      show.sent(nothing, "FIN", t);
+    },
+  };
+}
+
+/**
+ * For TLS on the server's side: the connection under it, untraced, and the trace of the stream that TLS protects. So the
+ * exchange is shown in plain, and not the encrypted bytes. Without a trace both come back as they are.
+ */
+export function underTls(conn: Deno.TcpConn): { wire: Deno.TcpConn; trace: (stream: Stream) => Stream } {
+  const original = originals.get(conn);
+  if (!original) return { wire: conn, trace: (stream) => stream };
+  const { wire, show } = original;
+  const trace = (stream: Stream) => {
+    show.received(nothing, "TLS");
+    return tracedStream(stream, show);
+  };
+  return { wire, trace };
+}
+
+let capture: Capture | undefined;
+let diagram: Diagram | undefined;
+
+/** The time in microseconds since 1970. */
+export const now = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000);
+
+/** Shows one message where the flags say. */
+export function showMessage(flags: Tracing, message: Message, t = now()): void {
+  if (!isTraced(flags)) return;
+  const event: Event = { t, ...message };
+  if (flags.pcap) (capture ??= new Capture(flags.pcap)).add(event);
+  for (const line of linesOf(flags.trace, event)) console.error(line);
+}
+
+function linesOf(form: TraceForm, event: Event): string[] {
+  if (form === "diagram") return (diagram ??= new Diagram()).draw(event);
+  if (form === "json") return [formatJson(event)];
+  return form === "text" ? formatText(event) : [];
 }

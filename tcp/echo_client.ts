@@ -56,7 +56,7 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const conn = traced(await connect(flags, Deno.connect), flags.trace);
+  const conn = traced(await connect(flags, Deno.connect), flags);
   const server = formatAddress(conn.remoteAddr);
   conn.setNoDelay(true);
   const raw = flags.binary && !Deno.stdout.isTerminal();

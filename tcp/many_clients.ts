@@ -82,7 +82,7 @@ await run(command, async (flags) => {
 
   // All of them connect before the first message, so that the server has them all at the same time.
   const conns = await Promise.all(Array.from({ length: clients }, async () => {
-    const conn = traced(await connect(flags, Deno.connect), flags.trace);
+    const conn = traced(await connect(flags, Deno.connect), flags);
     conn.setNoDelay(true);
     return conn;
   }));

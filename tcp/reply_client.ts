@@ -35,7 +35,7 @@ const command = {
 
 await run(command, async (flags) => {
   const message = flags.args.join(" ") || "Hello from the client!";
-  const conn = traced(await connect(flags, Deno.connect), flags.trace);
+  const conn = traced(await connect(flags, Deno.connect), flags);
   const late = `no reply from ${formatAddress(conn.remoteAddr)} in ${flags.timeout} s`;
   const reply = await within(flags.timeout, request(conn, message, flags.size), late);
   console.log(`Received from server: ${printable(reply)}`);

@@ -80,7 +80,7 @@ const command = {
 await run(command, async (flags) => {
   const words = flags.args.length > 0 ? flags.args : ["methods()"];
   const calls = words.map((word, i) => parseCall(word, flags.notify ? undefined : i + 1));
-  const conn = traced(await connect(flags, Deno.connect), flags.trace);
+  const conn = traced(await connect(flags, Deno.connect), flags);
   conn.setNoDelay(true);
   const start = performance.now();
   const open = new Set(calls.keys());

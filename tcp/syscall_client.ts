@@ -94,9 +94,21 @@ await run(command, async (flags) => {
   const message = new TextEncoder().encode(flags.args.join(" ") || "Hello, system calls!");
   const socket = await connect(flags, (addr) => openConnection(calls, addr, flags.timeout));
   const server = formatAddress({ hostname: flags.host, port: flags.port });
+  const name = new Uint8Array(28);
+  calls.call.getsockname(socket, name, new Uint32Array([name.length]));
+  const local = formatAddress(calls.addressIn(name));
+  showMessage(flags, {
+    side: "client",
+    transport: "tcp",
+    from: local,
+    to: server,
+    data: new Uint8Array(),
+    note: "connected",
+  });
   const show: Show = (what, data) => {
-    const [from, to] = what === "sent" ? ["client", server] : [server, "client"];
-    showMessage(flags.trace, from, to, data, data.length === 0 ? "end of stream (FIN)" : "");
+    const [from, to] = what === "sent" ? [local, server] : [server, local];
+    const note = data.length === 0 ? "FIN" : "";
+    showMessage(flags, { side: "client", transport: "tcp", from, to, data, note });
   };
   const start = performance.now();
   const received = await echo(calls, socket, message, flags.timeout, show);

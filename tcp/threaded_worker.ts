@@ -6,7 +6,7 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 /// <reference lib="deno.unstable" />
-import { bind, count, explain, Failure, type TraceForm } from "../cli.ts";
+import { bind, count, explain, Failure, type Tracing } from "../cli.ts";
 import { type Client, Clients } from "./_clients.ts";
 import { ENQ } from "./_enquiry.ts";
 import { writeAll } from "./_write_all.ts";
@@ -33,13 +33,12 @@ async function echo(client: Client, chunk: number): Promise<number> {
 /** What the server tells a worker: where to listen and with which limits; later, to stop. */
 export type ToWorker = "stop" | {
   readonly shared: boolean;
-  readonly flags: {
+  readonly flags: Tracing & {
     host: string;
     port: number;
     timeout: number;
     chunk: number;
     "max-clients": number;
-    trace: TraceForm;
   };
 };
 

@@ -94,7 +94,7 @@ for (
     [["--idle=-1"], "--idle needs a number of seconds from 0 to 86400, not -1"],
     [["--idle=NaN"], "--idle needs a number of seconds"],
     [["--idle=Infinity"], "--idle needs a number of seconds"],
-    [["--trace=xml"], "--trace needs text or json, not xml"],
+    [["--trace=xml"], "--trace needs text, json or diagram, not xml"],
   ] as const
 ) {
   Deno.test(`flags: ${JSON.stringify(argv)} is wrong usage`, () => {

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { cpSync } from "node:fs";
 import { printable } from "../cli.ts";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { parseAddress, printAddress } from "../udp/_address.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { reverseName } from "../dns/_reverse_name.ts";
 import { dissect } from "../dns/_dissect.ts";
 import { firstMessage, withLength } from "../dns/_framing.ts";

@@ -280,17 +280,20 @@ Deno.test("--trace=json: every message with its bytes, and the ends of the strea
   const data = encode("héllo").toBase64();
   assertEquals(
     records.map((
-      { from, to, bytes, data, note },
-    ) => [from === server ? "→" : "←", from === server || to === server, bytes, data, note]),
+      { side, transport, from, to, bytes, data, note },
+    ) => [side, transport, from === server ? "←" : "→", from === server || to === server, bytes, data, note]),
     [
-      ["→", true, 0, "", "connected"],
-      ["←", true, 6, data, ""],
-      ["→", true, 6, data, ""],
-      ["←", true, 0, "", "end of stream (FIN)"],
-      ["→", true, 0, "", "closed"],
+      ["server", "tcp", "→", true, 0, "", "accepted"],
+      ["server", "tcp", "→", true, 6, data, ""],
+      ["server", "tcp", "←", true, 6, data, ""],
+      ["server", "tcp", "→", true, 0, "", "FIN"],
+      ["server", "tcp", "←", true, 0, "", "closed"],
     ],
   );
-  for (const { t } of records) assert(!Number.isNaN(Date.parse(t)));
+  const times = records.map(({ t }) => t);
+  assertEquals(times, times.toSorted(), "in the order in which they were seen");
+  const first = new Date(times[0] / 1000).getTime(); // microseconds since 1970
+  assert(Math.abs(Date.now() - first) < 600_000, `${first} is not the time of this test`);
 });
 
 Deno.test("--trace: text in quotes, other bytes as a hex dump", async () => {

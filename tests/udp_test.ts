@@ -1,7 +1,7 @@
 /** The UDP chat: the wire format, the suite on the server, and server and client when datagrams are lost. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { within } from "../cli.ts";
-import { parseAddress } from "../udp/_address.ts";
+import { parseAddress } from "../tcp/_address.ts";
 import {
   answers,
   formatReply,
@@ -159,8 +159,8 @@ Deno.test("room: members by address, names without case, a limit", () => {
 
 Deno.test("trace: without --trace a socket is itself", () => {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  assert(traced(socket, "") === socket);
-  assert(traced(socket, "json") !== socket);
+  assert(traced(socket, { trace: "", pcap: "" }) === socket);
+  assert(traced(socket, { trace: "json", pcap: "" }) !== socket);
   socket.close();
 });
 

@@ -6,16 +6,16 @@
  *
  * @module
  */
-import { type Address, formatAddress, type TraceForm } from "../cli.ts";
+import { type Address, formatAddress, type Tracing } from "../cli.ts";
 import * as sys from "../tcp/_system_calls.ts";
-import { showMessage } from "../tcp/_trace.ts";
+import { isTraced, showMessage } from "../tcp/_trace.ts";
 import { BATCH, HEADER, Messages, NAME, SLOT } from "./_message_headers.ts";
 
 /**
  * A socket for batches of datagrams.
  *
  * ```ts
- * const batch = await DatagramBatch.open(calls, { hostname: "127.0.0.1", port: 9999 }, flags.trace);
+ * const batch = await DatagramBatch.open(calls, { hostname: "127.0.0.1", port: 9999 }, flags);
  * for (let n = await batch.receive(); n >= 0; n = await batch.receive()) {
  *   for (let i = 0; i < n; i++) batch.reply(i, batch.datagram(i));
  *   batch.flush();
@@ -38,12 +38,14 @@ export class DatagramBatch {
   #open = true;
   #waiting: Promise<unknown> | undefined;
 
-  readonly #trace: TraceForm;
+  readonly #tracing: Tracing;
+  readonly #isTraced: boolean;
   /** The address to which the socket is connected, as `--trace` shows it. */
   readonly #peer: string;
 
-  private constructor(calls: sys.SystemCalls, descriptor: number, nameLength: number, trace: TraceForm, peer: string) {
-    this.#trace = trace;
+  private constructor(calls: sys.SystemCalls, descriptor: number, nameLength: number, tracing: Tracing, peer: string) {
+    this.#tracing = tracing;
+    this.#isTraced = isTraced(tracing);
     this.#peer = peer;
     this.#calls = calls;
     this.#descriptor = descriptor;
@@ -53,17 +55,17 @@ export class DatagramBatch {
   }
 
   /** Opens a socket at an address. @throws {sys.SystemError} when the address is in use, or no address of this machine. */
-  static async open(calls: sys.SystemCalls, addr: Address, trace: TraceForm): Promise<DatagramBatch> {
+  static async open(calls: sys.SystemCalls, addr: Address, tracing: Tracing): Promise<DatagramBatch> {
     const { family, bytes } = await calls.resolve(addr);
     const socket = openSocket(calls, family, "bind", bytes);
-    return new DatagramBatch(calls, socket, bytes.length, trace, "");
+    return new DatagramBatch(calls, socket, bytes.length, tracing, "");
   }
 
   /** Opens a socket that sends to one address, and receives from it alone. Nothing is sent yet: UDP has no handshake. */
-  static async connect(calls: sys.SystemCalls, addr: Address, trace: TraceForm): Promise<DatagramBatch> {
+  static async connect(calls: sys.SystemCalls, addr: Address, tracing: Tracing): Promise<DatagramBatch> {
     const { family, bytes } = await calls.resolve(addr);
     const socket = openSocket(calls, family, "connect", bytes);
-    return new DatagramBatch(calls, socket, 0, trace, formatAddress(addr));
+    return new DatagramBatch(calls, socket, 0, tracing, formatAddress(addr));
   }
 
   /** Where the socket is bound. */
@@ -85,7 +87,7 @@ export class DatagramBatch {
       const now = performance.now();
       if (now - this.#lastTurn > 5) await this.#wait(0);
       const n = this.#receiveNow();
-      if (n > 0 && this.#trace) this.#showReceived(n);
+      if (n > 0 && this.#isTraced) this.#showReceived(n);
       if (n > 0) return n;
       if (this.#calls.errno === "ECONNREFUSED") throw new sys.SystemError("recvmmsg", "ECONNREFUSED");
       if (now >= until) return 0;
@@ -108,8 +110,13 @@ export class DatagramBatch {
   #showReceived(n: number): void {
     const local = formatAddress(this.addr);
     for (let i = 0; i < n; i++) {
-      showMessage(this.#trace, this.#peer || formatAddress(this.sender(i)), local, this.datagram(i), "datagram");
+      this.#show(this.#peer || formatAddress(this.sender(i)), local, this.datagram(i));
     }
+  }
+
+  #show(from: string, to: string, data: Uint8Array): void {
+    const side = this.#peer ? "client" : "server";
+    showMessage(this.#tracing, { side, transport: "udp", from, to, data, note: "datagram" });
   }
 
   async #wait(limit: number): Promise<void> {
@@ -144,9 +151,9 @@ export class DatagramBatch {
 
   /** Keeps a copy of an answer to the sender of a datagram, until `flush`. At most one for each received datagram. */
   reply(index: number, data: Uint8Array): void {
-    if (this.#trace) {
+    if (this.#isTraced) {
       const to = this.#peer || formatAddress(this.sender(index));
-      showMessage(this.#trace, formatAddress(this.addr), to, data, "datagram");
+      this.#show(formatAddress(this.addr), to, data);
     }
     const slot = this.#pending++;
     this.#out.data.set(data, slot * SLOT);

@@ -12,7 +12,7 @@
  * @module
  */
 import { clientOptions, codeOf, explain, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
-import { parseAddress, printAddress } from "./_address.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { answers, formatReply, formatRequest, nameError, parseReply } from "./_chat_message.ts";
 import type { Reply, Request } from "./_chat_message.ts";
 import { localAddress } from "./_local_address.ts";
@@ -117,9 +117,9 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const { host, port, timeout, trace } = flags;
+  const { host, port, timeout } = flags;
   const session: Session = {
-    socket: traced(openSocket(localAddress(host)), trace),
+    socket: traced(openSocket(localAddress(host)), flags),
     server: { transport: "udp", hostname: host, port },
     ...{ timeout, pending: new Map(), name: flags.name, received: 0, sequence: 0 },
     show: (line) => console.log(line),

@@ -111,7 +111,7 @@ await run(command, async (flags) => {
   const stopped = Promise.withResolvers<void>();
   onStop(stopped.resolve);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
-  const socket = traced(bind(flags, listen), flags.trace);
+  const socket = traced(bind(flags, listen), flags, "server");
   const onLeave = () => flags.once && stopped.resolve();
   const chat: Chat = { socket, room: new Room(flags["max-clients"]), flags, onLeave };
   if (socket.addr.transport === "udp") announce("Chat server", socket.addr);

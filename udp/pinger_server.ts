@@ -67,7 +67,7 @@ await run(command, async (flags) => {
   const stopped = Promise.withResolvers<void>();
   onStop(stopped.resolve);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
-  const socket = traced(bind(flags, listen), flags.trace);
+  const socket = traced(bind(flags, listen), flags, "server");
   if (socket.addr.transport === "udp") announce(`Responder (${flags.loss} % lost)`, socket.addr);
   let received = 0;
   let quiet: ReturnType<typeof setTimeout> | undefined;

@@ -63,13 +63,13 @@ await run(command, async (flags) => {
   // UDP does not tell whether anybody listens. The other machine's kernel does, if it wants to (ICMP port unreachable): with
   // --wait, ask it with one datagram until there is a server.
   await connect(flags, async (addr) => {
-    const first = await DatagramBatch.connect(calls, addr, flags.trace);
+    const first = await DatagramBatch.connect(calls, addr, flags);
     await exchange(first, { ...flags, count: 1 }).finally(() => first.close());
   }).catch((error) => {
     if (codeOf(error) !== "ECONNREFUSED") throw error;
     throw new Failure(`no server listens at ${formatAddress(server)}: its kernel says "port unreachable"`);
   });
-  const batch = await DatagramBatch.connect(calls, server, flags.trace);
+  const batch = await DatagramBatch.connect(calls, server, flags);
   const start = performance.now();
   const returned = await exchange(batch, flags);
   const s = (performance.now() - start) / 1000;

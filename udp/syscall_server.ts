@@ -45,7 +45,7 @@ const command = {
 
 await run(command, async (flags) => {
   const calls = new SystemCalls(flags.calls);
-  const batch = await bind(flags, (addr) => DatagramBatch.open(calls, addr, flags.trace));
+  const batch = await bind(flags, (addr) => DatagramBatch.open(calls, addr, flags));
   onStop(() => batch.close());
   announce("Datagram server", batch.addr);
   let last = 0;

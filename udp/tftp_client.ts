@@ -99,7 +99,7 @@ await run(command, async (flags) => {
   };
   const peer = await resolve(flags.host, flags.port);
   const socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(peer.hostname), port: 0 });
-  const link = new Link(traced(socket, flags.trace), peer, false);
+  const link = new Link(traced(socket, flags), peer, false);
   const start = performance.now();
   try {
     const report = file

@@ -102,7 +102,7 @@ const command = {
   },
 };
 
-type Settings = { host: string; once: boolean; trace: cli.TraceForm; "max-clients": number };
+type Settings = cli.Tracing & { host: string; once: boolean; "max-clients": number };
 
 await run(command, async (flags) => {
   const root = flags.args[0] ?? ".";
@@ -119,7 +119,7 @@ await run(command, async (flags) => {
     throw new Failure(`no permission to read ${folder}: add -R=${folder}`, 2, `-R=${folder}`);
   });
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
-  const socket = traced(bind(flags, listen), flags.trace);
+  const socket = traced(bind(flags, listen), flags, "server");
   const stopped = Promise.withResolvers<void>();
   cli.onStop(stopped.resolve);
   if (socket.addr.transport === "udp") announce("TFTP server", socket.addr);
@@ -187,7 +187,7 @@ async function serveOne(server: Server, request: Request, from: Deno.NetAddr, fl
   let link: Link | undefined;
   try {
     const socket = Deno.listenDatagram({ transport: "udp", hostname: flags.host, port: 0 });
-    link = new Link(traced(socket, flags.trace), from, true);
+    link = new Link(traced(socket, flags, "server"), from, true);
     const { bytes, blocks, resent } = await transfer(server, link, request);
     console.log(`${what}: ${count(bytes, "byte")} in ${count(blocks, "block")}, ${resent} sent again`);
     return true;

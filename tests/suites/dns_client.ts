@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseIpv4 } from "../../udp/_address.ts";
+import { parseIpv4 } from "../../tcp/_address.ts";
 import { decode, encode, type Message } from "../../dns/_message.ts";
 import { printable } from "../../cli.ts";
 import { isClosedLocally } from "../../tcp/_clients.ts";

@@ -1,0 +1,247 @@
+/**
+ * What makes an exchange visible: `--trace=diagram`, and `--pcap` for every pair.
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { Capture } from "../tcp/_capture.ts";
+import { Diagram } from "../tcp/_diagram.ts";
+import type { Event } from "../tcp/_trace_event.ts";
+import { certificate, client, output, serve, testWith } from "./support/helpers.ts";
+import { readCapture } from "./support/pcapng.ts";
+import { has, Program } from "./support/program.ts";
+import { command, root } from "./support/tasks.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+const event = (more: Partial<Event>): Event => ({
+  ...{ t: 1_800_000_000_000_000, side: "client", transport: "tcp", from: "127.0.0.1:50000", to: "127.0.0.1:7" },
+  ...{ data: new Uint8Array(), note: "" },
+  ...more,
+});
+const back = { from: "127.0.0.1:7", to: "127.0.0.1:50000" };
+
+Deno.test("diagram: a column a side, an arrow a message, 80 columns whatever a message says", () => {
+  const diagram = new Diagram();
+  const t = 1_800_000_000_000_000;
+  const lines = [
+    ...diagram.draw(event({ t, note: "connected" })),
+    ...diagram.draw(event({ t: t + 1500, data: encode("Hello\n") })),
+    ...diagram.draw(event({ t: t + 2000, ...back, data: encode("世界 ".repeat(40)) })),
+    ...diagram.draw(event({ t: t + 2001, ...back, data: Uint8Array.of(0, 255, 7) })),
+    ...diagram.draw(event({ t: t + 3000, note: "FIN" })),
+    ...diagram.draw(event({ t: t + 4000, ...back, note: "\x1b[31mbroken" })),
+    ...diagram.draw(event({ t: t + 5000, note: "closed" })),
+  ];
+  assertMatch(lines[0] ?? "", /^ {10}#1 client 127\.0\.0\.1:50000 +server 127\.0\.0\.1:7 \(tcp\)$/);
+  assertMatch(lines[1] ?? "", /^ {4}0\.000 │─+ connected ─+▶│$/);
+  assertMatch(lines[2] ?? "", /^ {4}1\.500 │─+ 6 bytes "Hello\\n" ─+▶│$/);
+  assertMatch(lines[3] ?? "", /^ {4}2\.000 │◀─+ 280 bytes "世界 .*… ─+│$/);
+  assertMatch(lines[4] ?? "", /^ {4}2\.001 │◀─+ 3 bytes 00 ff 07 ─+│$/);
+  assertMatch(lines[6] ?? "", /│◀─+ \\x1b\[31mbroken ─+│$/);
+  assertMatch(lines[7] ?? "", /^ {4}5\.000 │ +closed +│$/, "its FIN has been drawn");
+  for (const line of lines) assertEquals(line.replace(/[世界]/g, "xx").length, 80, line);
+});
+
+Deno.test("diagram: several clients have numbers, a lost message ends halfway", () => {
+  const diagram = new Diagram();
+  diagram.draw(event({ transport: "udp", data: encode("a"), note: "datagram" }));
+  const [heading, first] = diagram.draw(
+    event({ transport: "udp", from: "[::1]:50001", to: "[::1]:7", data: encode("b"), note: "lost" }),
+  );
+  assertMatch(heading ?? "", /#2 client \[::1\]:50001 +server \[::1\]:7 \(udp\)$/);
+  assertMatch(first ?? "", /│─+ #2 1 byte lost "b" ─+✗ +│$/);
+});
+
+/** A capture of these events. */
+async function captured(...events: Partial<Event>[]) {
+  const path = await Deno.makeTempFile();
+  try {
+    const capture = new Capture(path);
+    for (const each of events) capture.add(event(each));
+    return readCapture(await Deno.readFile(path));
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+Deno.test("pcap: handshake, data in segments, FIN and RST, with sequence numbers that fit", async () => {
+  const large = crypto.getRandomValues(new Uint8Array(65_000));
+  const data = new Uint8Array([...large, ...large, 1]);
+  const packets = await captured({ note: "connected" }, { data }, { ...back, data: encode("ok") }, { note: "FIN" }, {
+    ...back,
+    note: "RST",
+  });
+  assertEquals(packets.map(({ flags, from }) => `${flags} ${from === "127.0.0.1:50000" ? "→" : "←"}`), [
+    ...["S →", "SA ←", "A →", "PA →", "PA →", "PA ←", "FA →", "A ←", "RA ←"],
+  ]);
+  const sent = packets.filter(({ from, data }) => from === "127.0.0.1:50000" && data.length > 0);
+  assertEquals(new Uint8Array(sent.flatMap(({ data }) => [...data])), data);
+  const at = (i: number) => packets[i]?.sequence ?? 0;
+  assertEquals([(at(3) - at(0)) >>> 0, (at(4) - at(3)) >>> 0], [1, 65_495], "the SYN counts as a byte");
+  assertEquals(packets[5]?.acknowledgement, (at(3) + data.length) >>> 0);
+  assertEquals(packets[7]?.acknowledgement, (at(6) + 1) >>> 0, "and so does the FIN");
+});
+
+Deno.test("pcap: IPv6, UDP, names, two families, and a comment on what the relay did", async () => {
+  const [six, name, mixed] = await captured(
+    { transport: "udp", from: "[2001:db8::1]:1000", to: "[::1]:53", data: encode("odd"), note: "datagram" },
+    { transport: "udp", from: "fetch_client", to: "localhost:80", data: encode("a"), note: "datagram: lost" },
+    { transport: "udp", from: "[::1]:5", to: "127.0.0.1:6", data: encode("x"), note: "datagram" },
+    { note: "not about the network" },
+  );
+  assertEquals([six?.from, six?.to], [
+    "20010db8000000000000000000000001:1000",
+    "00000000000000000000000000000001:53",
+  ]);
+  assertMatch(name?.from ?? "", /^192\.0\.2\.1:\d+$/);
+  assertEquals([name?.to, name?.comment], ["127.0.0.1:80", "datagram: lost"]);
+  assertEquals(mixed?.to, "00000000000000000000ffff7f000001:6");
+});
+
+Deno.test("pcap: a file that cannot be written is exit code 2, one line, and nothing is opened", async () => {
+  const run = async (...args: string[]) => {
+    const program = new Program(["deno", "run", "--no-prompt", ...args], { cwd: root });
+    await program.end();
+    assertEquals([program.status?.code, program.stdout], [2, ""], program.stderr);
+    return program.stderr;
+  };
+  assertEquals(
+    await run("-N=127.0.0.1", "tcp/echo_client.ts", "--pcap", "x y.pcapng"),
+    "echo_client: no permission to write x y.pcapng: add '-W=x y.pcapng': " +
+      "deno run '-W=x y.pcapng' -N=127.0.0.1 tcp/echo_client.ts --pcap 'x y.pcapng'\n",
+  );
+  assertEquals(
+    await run("-W", "dns/query.ts", "--pcap=no/such/folder/x", "a.example"),
+    "query: cannot write no/such/folder/x: is there such a folder?\n",
+  );
+});
+
+/** A pair: its server and its client, what they are to be told, and what Wireshark must see in their captures. */
+const pairs: { server: string[]; client: string[]; decode: string; sees: RegExp; needs?: "openssl" }[] = [
+  { server: ["tcp/echo_server.ts"], client: ["tcp/echo_client.ts", "Hello"], decode: "", sees: /^TCP/ },
+  { server: ["tcp/reply_server.ts"], client: ["tcp/reply_client.ts", "Hello"], decode: "", sees: /^TCP/ },
+  {
+    server: ["tcp/threaded_server.ts", "--threads=2"],
+    client: ["tcp/many_clients.ts", "--clients=5", "--messages=2"],
+    ...{ decode: "", sees: /^TCP/ },
+  },
+  { server: ["udp/chat_server.ts"], client: ["udp/chat_client.ts", "--message", "hi"], decode: "", sees: /^UDP/ },
+  {
+    server: ["dns/server.ts"],
+    client: ["dns/query.ts", "www.example.com"],
+    ...{ decode: "udp,dns", sees: /^DNS .*response.* A www\.example\.com/i },
+  },
+  {
+    server: ["dns/server.ts"],
+    client: ["dns/query.ts", "--tcp", "www.example.com"],
+    ...{ decode: "tcp,dns", sees: /^DNS .*response.* A www\.example\.com/i },
+  },
+  {
+    server: ["http/one_request_server.ts"],
+    client: ["http/raw_client.ts", "/about.txt"],
+    ...{ decode: "tcp,http", sees: /^HTTP HTTP\/1\.1 200 OK/ },
+  },
+  {
+    server: ["http/file_server.ts", "--root", "http/site"],
+    client: ["http/fetch_client.ts", "/protocols.json"],
+    ...{ decode: "tcp,http", sees: /^HTTP(\/JSON)? HTTP\/1\.1 200 OK/ },
+  },
+  {
+    server: ["rest/server.ts"],
+    client: ["rest/client.ts", "create", "--name", "Ada", "--email", "a@example.com"],
+    ...{ decode: "tcp,http", sees: /^HTTP(\/JSON)? HTTP\/1\.1 201 Created/ },
+  },
+  {
+    server: ["smtp/server.ts"],
+    client: ["smtp/send.ts", "--to", "b@example.com", "--text", "Hello"],
+    ...{ decode: "tcp,smtp", sees: /^SMTP C: .*RCPT TO:<b@example\.com>/ },
+  },
+  {
+    server: ["smtp/server.ts", "--cert={folder}/cert.pem", "--key={folder}/key.pem"],
+    client: ["smtp/send.ts", "--to", "c@example.com", "--text", "Hi", "--tls=required", "--ca={folder}/cert.pem"],
+    ...{ decode: "tcp,smtp", sees: /^SMTP C: .*RCPT TO:<c@example\.com>/ },
+  },
+  {
+    server: ["http/file_server.ts", "--root", "http/site", "--cert={folder}/cert.pem", "--key={folder}/key.pem"],
+    client: ["http/raw_client.ts", "https://127.0.0.1:{port}/about.txt", "--ca={folder}/cert.pem"],
+    ...{ decode: "tcp,http", sees: /^HTTP HTTP\/1\.1 200 OK/ },
+  },
+];
+
+const hasTshark = await has("tshark", "--version");
+
+testWith(
+  await has("openssl", "version"),
+  "openssl, for the certificates",
+  `pcap: both sides of every pair${hasTshark ? ", with no word of complaint by tshark" : ""}`,
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await certificate(folder);
+      await Promise.all(pairs.map(async (pair, i) => {
+        const port = getAvailablePort();
+        const start = ([script = "", ...args]: string[], file: string) => {
+          const words = args.map((word) => word.replace("{folder}", folder).replace("{port}", `${port}`));
+          const [deno = "", run = "", ...rest] = command(script, port, ...words, "--pcap", file).map((word, i, all) =>
+            script !== "dns/query.ts"
+              ? word
+              : word === "--port"
+              ? "--server"
+              : all[i - 1] === "--port"
+              ? `127.0.0.1:${port}`
+              : word
+          );
+          return new Program([deno, run, `-W=${file}`, `-R`, ...rest.filter((flag) => !/^-R=/.test(flag))], {
+            cwd: root,
+          });
+        };
+        await using server = start(pair.server, `${folder}/server${i}`);
+        await server.line(/listening on/);
+        const client = start(pair.client, `${folder}/client${i}`);
+        assertEquals((await client.end()).code, 0, client.stderr);
+        server.signal("SIGTERM");
+        assertEquals((await server.end()).code, 0, server.stderr);
+        for (const side of ["server", "client"]) {
+          const file = `${folder}/${side}${i}`;
+          const packets = readCapture(await Deno.readFile(file));
+          const sent = packets.filter(({ data }) => data.length > 0);
+          assert(sent.some(({ to }) => to.endsWith(`:${port}`)), `${pair.client[0]}: the ${side}'s file has requests`);
+          assert(sent.some(({ from }) => from.endsWith(`:${port}`)), `${pair.client[0]}: and responses`);
+          if (!hasTshark) continue;
+          const decode = pair.decode && ["-d", `${pair.decode.replace(",", `.port==${port},`)}`];
+          const complaints = "_ws.malformed or _ws.expert.severity >= 0x600000";
+          const checks = ["ip", "tcp", "udp"].flatMap((name) => ["-o", `${name}.check_checksum:TRUE`]);
+          const tshark = (...args: string[]) => output("tshark", "-n", "-r", file, ...decode, ...checks, ...args);
+          assertEquals(await tshark("-Y", complaints), "", `${pair.client.join(" ")}, the ${side}'s file`);
+          const seen = await tshark(
+            "-T",
+            "fields",
+            "-E",
+            "separator= ",
+            "-e",
+            "_ws.col.Protocol",
+            "-e",
+            "_ws.col.Info",
+          );
+          assert(seen.split("\n").some((line) => pair.sees.test(line)), `${pair.client.join(" ")}, ${side}:\n${seen}`);
+        }
+      }));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+Deno.test("--trace=diagram: both sides draw the same exchange", async () => {
+  const { program, port } = await serve("tcp/echo_server.ts", "--once", "--trace=diagram");
+  await using server = program;
+  const echo = client("tcp/echo_client.ts", port, "--trace=diagram", "Hello");
+  await echo.end();
+  await server.end();
+  const arrows = (text: string) =>
+    text.trimEnd().split("\n").slice(1).map((line) =>
+      line.replace(/^.*?│|[─ ]+/g, " ").replace(/accepted/, "connected")
+    );
+  assertEquals(arrows(server.stderr).slice(0, 4), arrows(echo.stderr).slice(0, 4));
+  assertStringIncludes(echo.stderr, `server 127.0.0.1:${port} (tcp)`);
+});
