@@ -41,6 +41,7 @@ Deno.test("a permission that is missing: the command has it once, beside those t
       ["--allow-ffi", "deno run -N=a x.ts", "deno run --allow-ffi -N=a x.ts"],
       ["-R=. -W=.", "deno run -N=a -R=b x.ts", "deno run -W=. -N=a -R=b,. x.ts"],
       ["-N -E", "deno run -N=a x.ts", "deno run -E -N x.ts"],
+      ["-R=. -W=.", "deno run -N=a x.ts", "deno run -R=. -W=. -N=a x.ts"],
     ] as const
   ) assertEquals(addPermissions(command, permissions), expected);
 });
