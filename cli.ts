@@ -55,7 +55,7 @@ export function addPermissions(command: string, permissions: string): string {
     const granted = words[at]?.split("=")[1];
     if (at < 0) words.splice(end++, 0, permission);
     else if (values === undefined) words[at] = permission;
-    else if (granted !== undefined && !granted.split(",").includes(values)) words[at] += `,${values}`;
+    else if (granted !== undefined) words[at] = `${name}=${[...new Set(`${granted},${values}`.split(","))].join(",")}`;
   }
   return words.join(" ");
 }
