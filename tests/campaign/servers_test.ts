@@ -105,7 +105,7 @@ for (const [name, subject] of Object.entries(subjects)) {
     if (name.includes("--inbox")) await program.line(/Inbox listening/);
     // Before the first accept fails, a client may find no descriptor for its file. Afterwards the rest have to wait.
     await serves(port, subject, 150, 40, /^HTTP\/1\.1 503 [^]*retry-after: 1/i);
-    for (let round = 0; round < 2; round++) await serves(port, subject, 150, 40);
+    for (let round = 0; round < 2; round++) await serves(port, subject, 150, 40, /^HTTP\/1\.1 503 [^]*retry-after: 1/i);
     await isWell(program, 64);
   });
 
