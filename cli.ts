@@ -50,13 +50,14 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
 /** A command with some more permissions: `-N=a` and `-N=b` become `-N=a,b`, and `-N` alone stands for all of them. */
 export function addPermissions(command: string, permissions: string): string {
   const words = command.split(" ");
+  let end = 2; // behind "deno run"
   for (const permission of permissions.split(" ")) {
     const [name, values] = permission.split("=");
     const at = words.findIndex((word) => word.split("=")[0] === name);
     const granted = words[at]?.split("=")[1];
-    if (at < 0) words.splice(2, 0, permission); // behind "deno run"
+    if (at < 0) words.splice(end++, 0, permission);
     else if (values === undefined) words[at] = permission;
-    else if (granted !== undefined && !granted.split(",").includes(values)) words[at] += `,${values}`;
+    else if (granted !== undefined) words[at] = `${name}=${[...new Set(`${granted},${values}`.split(","))].join(",")}`;
   }
   return words.join(" ");
 }

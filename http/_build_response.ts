@@ -44,8 +44,8 @@ async function respondTo(request: RequestHead, cache: FileCache): Promise<FileRe
 
 async function listFolder({ folder, segments }: Folder, site: Site): Promise<FileResponse> {
   if (segments.at(-1) !== "") return statusPage(301, [["Location", folderPath(segments)]]);
-  const { entries, hidden } = await readFolder(site, folder, segments);
-  const page = encoder.encode(listing(segments, entries, hidden));
+  const { entries, hidden, unreadable } = await readFolder(site, folder, segments);
+  const page = encoder.encode(listing(segments, entries, hidden, unreadable));
   return {
     status: 200,
     fields: [

@@ -39,9 +39,15 @@ tbody tr:hover td { background: var(--raised); }
 /**
  * The page for a folder: folders first, then files.
  *
- * `segments` is the folder's path, decoded; `hidden` is how many entries were left out because there are too many.
+ * `segments` is the folder's path, decoded; `hidden` is how many entries were left out because there are too many,
+ * `unreadable` how many because their names are not UTF-8.
  */
-export function listing(segments: readonly string[], entries: readonly Entry[], hidden: number): string {
+export function listing(
+  segments: readonly string[],
+  entries: readonly Entry[],
+  hidden: number,
+  unreadable = 0,
+): string {
   const names = segments.filter((segment) => segment !== "");
   const crumbs = names.map((name, i) =>
     ` / <a href="${"../".repeat(names.length - 1 - i) || "./"}">${escape(visible(name))}</a>`
@@ -51,6 +57,7 @@ export function listing(segments: readonly string[], entries: readonly Entry[], 
   const notes = [
     ...entries.length === 0 ? ["<p>This folder is empty.</p>"] : [],
     ...hidden > 0 ? [`<p>… and ${hidden} more.</p>`] : [],
+    ...unreadable > 0 ? [`<p>… and ${unreadable} with a name that is not UTF-8: it cannot be requested.</p>`] : [],
   ];
   return page({
     title: `/${names.map(visible).join("/")}`,

@@ -124,7 +124,7 @@ function systemCode(error: unknown): string | undefined {
 const MAX_LISTED = 10_000;
 
 /**
- * The entries of a folder that are served, and how many more there are. `path` has no symbolic links.
+ * The entries of a folder that are served, how many more there are, and how many of them have names that are not UTF-8. `path` has no symbolic links.
  *
  * @throws {FileError} when the folder cannot be read.
  */
@@ -132,17 +132,17 @@ export async function readFolder(
   site: Site,
   path: string,
   segments: readonly string[],
-): Promise<{ entries: Entry[]; hidden: number }> {
+): Promise<{ entries: Entry[]; hidden: number; unreadable: number }> {
   const names = await fromDisk(Array.fromAsync(Deno.readDir(path), ({ name }) => name)) ?? [];
   const entries: Entry[] = [];
-  let hidden = Math.max(0, names.length - MAX_LISTED);
+  let unreadable = 0;
   for (const name of names.slice(0, MAX_LISTED)) {
     const found = await find(site, [...segments.slice(0, -1), name]);
     if (found) {
       entries.push({ name, folder: found.info.isDirectory, size: found.info.size, modified: found.info.mtime });
-    } else if (name.includes("\ufffd")) hidden++; // a name that is not UTF-8: Deno cannot open it
+    } else if (name.includes("\ufffd")) unreadable++; // a name that is not UTF-8: Deno cannot open it
   }
-  return { entries, hidden };
+  return { entries, hidden: Math.max(0, names.length - MAX_LISTED), unreadable };
 }
 
 /**

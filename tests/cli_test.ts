@@ -35,12 +35,14 @@ Deno.test("a permission that is missing: the command has it once, beside those t
     const [permissions, command, expected] of [
       ["-N=b:1", "deno run -N=a x.ts", "deno run -N=a,b:1 x.ts"],
       ["-N=a", "deno run -N=a,b x.ts", "deno run -N=a,b x.ts"],
+      ["-R=a,c", "deno run -R=a,b x.ts", "deno run -R=a,b,c x.ts"],
       ["-N", "deno run -N=a x.ts", "deno run -N x.ts"],
       ["-N=a", "deno run -N x.ts", "deno run -N x.ts"],
       ["--allow-ffi", "deno run --allow-ffi x.ts", "deno run --allow-ffi x.ts"],
       ["--allow-ffi", "deno run -N=a x.ts", "deno run --allow-ffi -N=a x.ts"],
       ["-R=. -W=.", "deno run -N=a -R=b x.ts", "deno run -W=. -N=a -R=b,. x.ts"],
       ["-N -E", "deno run -N=a x.ts", "deno run -E -N x.ts"],
+      ["-R=. -W=.", "deno run -N=a x.ts", "deno run -R=. -W=. -N=a x.ts"],
     ] as const
   ) assertEquals(addPermissions(command, permissions), expected);
 });

@@ -1001,3 +1001,19 @@ testWith(
     await Deno.remove(folder, { recursive: true });
   },
 );
+
+testWith(linux, "names of any bytes", "file_server.ts: a listing with names that no URL can have", async () => {
+  const folder = await folderOf({ "back\\slash.txt": "hello" });
+  await Deno.symlink("back\\slash.txt", `${folder}/link.txt`);
+  await output("sh", "-c", `printf x > "$(printf '%s/\\377\\376.txt' '${folder}')"`);
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  const page = await raw(port, get("/"));
+  assertStringIncludes(page, `<span title="a name with a backslash cannot be requested">back\\slash.txt</span>`);
+  assertStringIncludes(page, `<a href="link.txt">link.txt</a>`);
+  assertStringIncludes(page, "… and 1 with a name that is not UTF-8: it cannot be requested.");
+  assertMatch(await raw(port, get("/link.txt")), /^HTTP\/1\.1 200 [^]*hello$/);
+  assertMatch(await raw(port, get("/back%5Cslash.txt")), /^HTTP\/1\.1 400 /);
+  assertMatch(await raw(port, get("/%FF%FE.txt")), /^HTTP\/1\.1 400 /);
+  await Deno.remove(folder, { recursive: true });
+});

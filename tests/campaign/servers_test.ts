@@ -1,9 +1,10 @@
 /** Every TCP server: with few file descriptors, and with hundreds of slow clients beside the right ones. */
 import { assert, assertEquals } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { within } from "../../cli.ts";
+import { codeOf, within } from "../../cli.ts";
 import { withLength } from "../../dns/_framing.ts";
 import { encode } from "../../dns/_message.ts";
+import { mutate, pick, seeded } from "../support/fuzz.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import type { Program } from "../support/program.ts";
 import { command } from "../support/tasks.ts";
@@ -104,7 +105,7 @@ for (const [name, subject] of Object.entries(subjects)) {
     if (name.includes("--inbox")) await program.line(/Inbox listening/);
     // Before the first accept fails, a client may find no descriptor for its file. Afterwards the rest have to wait.
     await serves(port, subject, 150, 40, /^HTTP\/1\.1 503 [^]*retry-after: 1/i);
-    for (let round = 0; round < 2; round++) await serves(port, subject, 150, 40);
+    for (let round = 0; round < 2; round++) await serves(port, subject, 150, 40, /^HTTP\/1\.1 503 [^]*retry-after: 1/i);
     await isWell(program, 64);
   });
 
@@ -129,3 +130,50 @@ for (const [name, subject] of Object.entries(subjects)) {
     assert(await memory(program.pid) < 400);
   });
 }
+
+const ID = "1700000000.1.x";
+const inboxRequests = [
+  get("/"),
+  get("/api/mails?q=hi&from=a&limit=3&offset=0"),
+  get("/api/wait?subject=none&timeout=0&since=2026-01-01T00:00:00Z"),
+  get(`/mail/${ID}/`),
+  get(`/mail/${ID}/raw`),
+  get(`/mail/${ID}/part/0`),
+  bytes(`PUT /api/mails/${ID}/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello`),
+  bytes("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n"),
+  bytes(`GET /openapi.json HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`.repeat(3)),
+];
+
+testWith(linux, "/proc of Linux", "smtp/inbox.ts: 2000 mutated requests leave nothing behind", async () => {
+  const subject = subjects["smtp/inbox.ts"];
+  if (!subject) throw new Error("the inbox is one of the servers");
+  const { program, port } = await listening(subject.start);
+  await using _ = program;
+  const random = seeded(17);
+  const attack = async () => {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    const leaves = random() < 0.2;
+    try {
+      const request = mutate(pick(random, inboxRequests), random);
+      for (let at = 0; at < request.length;) at += await conn.write(request.subarray(at));
+      if (leaves) return;
+      await conn.closeWrite();
+      const buffer = new Uint8Array(65_536);
+      while (await conn.read(buffer) !== null);
+    } catch (error) {
+      if (!["ECONNRESET", "EPIPE", "ECONNABORTED"].includes(codeOf(error))) throw error;
+    }
+  };
+  const run = async (count: number) => {
+    for (let i = 0; i < count; i += 20) await Promise.all(Array.from({ length: 20 }, attack));
+  };
+  await run(600); // what the runtime keeps is allocated now
+  const before = [await descriptors(program.pid), await memory(program.pid)] as const;
+  await run(1400);
+  await serves(port, { ...subject, request: get("/"), response: /^HTTP\/1\.1 200 / }, 10, 20);
+  await isWell(program, before[0]);
+  const grown = await memory(program.pid) - before[1];
+  assert(grown < 60, `${grown} MiB more`);
+  // deno-lint-ignore no-control-regex -- they are what must not reach a terminal
+  assertEquals(/[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/.exec(program.stdout), null);
+});

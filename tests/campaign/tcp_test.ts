@@ -120,7 +120,7 @@ for (
 ) {
   Deno.test(`${script} at 100 hostile servers: in time, exit code 0 or 1, one line at most`, async () => {
     let next = 0;
-    await Promise.all(Array.from({ length: 4 }, async () => {
+    await Promise.all(Array.from({ length: 8 }, async () => {
       while (next < 100) {
         const i = next++;
         const way = hostile[i % hostile.length] ?? (() => {});
