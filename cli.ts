@@ -51,7 +51,7 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
 export function addPermissions(command: string, permissions: string): string {
   const words = command.split(" ");
   let end = 2; // behind "deno run"
-  for (const permission of permissions.split(" ")) {
+  for (const permission of permissions.split(/ (?='?-)/)) {
     const [name, values] = permission.split("=");
     const at = words.findIndex((word) => word.split("=")[0] === name);
     const granted = words[at]?.split("=")[1];

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto";
 import { Buffer } from "node:buffer";
 
 /** A certificate and its key, both PEM. */
@@ -54,6 +54,14 @@ export function selfSigned(from = Date.now()): CertificatePair {
     cert: pem(sequence(toBeSigned, algorithm, signature)),
     key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
   };
+}
+
+/** Reads a certificate. @throws {Error} when it, or its key, is malformed, or they do not belong together. */
+export function checkedCertificate({ cert, key }: CertificatePair): X509Certificate {
+  const certificate = new X509Certificate(cert);
+  if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new TypeError("the key is not the certificate's");
+  Deno.createHttpClient({ cert, key }).close(); // reads the rest of a chain; Deno 2.9.5 panics at a malformed pair
+  return certificate;
 }
 
 const [BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, UTF8_STRING, UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET] = [

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { X509Certificate } from "node:crypto";
 import { dirname } from "node:path";
 import { Failure, printable, text } from "../cli.ts";
 import { readText, reason } from "./_read_file.ts";
-import { type CertificatePair, selfSigned } from "./_self_signed.ts";
+import { type CertificatePair, checkedCertificate, selfSigned } from "./_self_signed.ts";
 
 /** The options of every server that has TLS: `...certificateOptions`. */
 export const certificateOptions = {
@@ -88,8 +87,7 @@ async function readIfPresent(path: string): Promise<string | undefined> {
 /** When a pair of `selfSigned` expires, in milliseconds; undefined for anything else. */
 function expiry(cert: string, key: string): number | undefined {
   try {
-    Deno.createHttpClient({ cert, key }).close(); // throws if they do not belong together
-    const { subject, issuer, validTo } = new X509Certificate(cert);
+    const { subject, issuer, validTo } = checkedCertificate({ cert, key });
     return subject === "CN=localhost" && issuer === subject ? Date.parse(validTo) : undefined;
   } catch (error) {
     if (!(error instanceof Error)) throw error;

@@ -8,7 +8,7 @@ import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { codeOf, Failure, printable } from "../cli.ts";
 import { isClosedLocally } from "./_clients.ts";
-import type { CertificatePair } from "./_self_signed.ts";
+import { type CertificatePair, checkedCertificate } from "./_self_signed.ts";
 import { underTls } from "./_trace.ts";
 import { writeAll } from "./_write_all.ts";
 
@@ -18,7 +18,7 @@ export type Stream = Pick<Deno.Conn, "read" | "write" | "closeWrite">;
 /** Reads a certificate and its key. @throws {Failure} with code 2 when they are not PEM, or do not belong together. */
 export function tlsContext({ cert, key }: CertificatePair): SecureContext {
   try {
-    Deno.createHttpClient({ cert, key }).close(); // checks the pair; node:tls would do so at the first client only
+    checkedCertificate({ cert, key }); // node:tls would check it at the first client only
     return createSecureContext({ cert, key });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
