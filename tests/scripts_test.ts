@@ -11,7 +11,8 @@ import { pairs, parseJsonc, root, scriptTasks } from "./support/tasks.ts";
 const folders = ["tcp", "udp", "http", "ping", "dns", "smtp", "rest"];
 const tasks = scriptTasks().map(([task, command]) => ({ task, command, script: command.split(" ").at(-1) ?? "" }));
 const scripts = tasks.map(({ script }) => script);
-const servers = scripts.filter((script) => script.includes("server"));
+/** A relay is a server to its clients. */
+const servers = scripts.filter((script) => /server|relay/.test(script));
 /** These have no partner among the scripts. */
 const alone = scripts.filter((script) => /^ping\/|^dns\/(lookup|query)|^smtp\/inbox/.test(script));
 const clients = scripts.filter((script) => !servers.includes(script) && !alone.includes(script));
@@ -20,6 +21,8 @@ const clients = scripts.filter((script) => !servers.includes(script) && !alone.i
 const needs = (script: string) =>
   script === "http/file_server.ts"
     ? ["--root", "http/site"]
+    : script.endsWith("/relay.ts")
+    ? ["--to", "127.0.0.1:7777"]
     : script === "smtp/send.ts"
     ? ["--to", "b@example.com", "--text", "hi"]
     : [];
@@ -154,7 +157,7 @@ for (const script of servers) {
         /no address found/,
       ]] as const
     ) {
-      const program = new Program(["deno", "run", "-N", "-R", script, "--host", host], { cwd: root });
+      const program = new Program(["deno", "run", "-N", "-R", script, "--host", host, ...needs(script)], { cwd: root });
       await program.end();
       failedWith(program, 1, line);
     }
@@ -162,7 +165,8 @@ for (const script of servers) {
 
   Deno.test(`${script}: --port 0 takes a free port and prints it; SIGTERM and Ctrl-C end the server with exit code 0`, async () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      const program = new Program(["deno", "run", "-N=127.0.0.1", "-R", script, "--port", "0"], { cwd: root });
+      const args = ["--port", "0", ...needs(script)];
+      const program = new Program(["deno", "run", "-N=127.0.0.1", "-R", script, ...args], { cwd: root });
       const [, port] = await program.line(/listening on 127\.0\.0\.1:(\d+)$/i);
       assert(Number(port) > 0);
       program.signal(signal);
@@ -171,6 +175,7 @@ for (const script of servers) {
     }
   });
 
+  if (script === "tcp/relay.ts") continue; // it needs a server behind it: relay_test.ts
   Deno.test(`${script}: --once, a silent client, then Ctrl-C: ends within 5 s, with exit code 0`, async () => {
     const { program, port } = await serve(script, "--once", ...needs(script));
     await using _ = program;
