@@ -4,12 +4,11 @@
  * @module
  */
 import { type Address, Failure, formatAddress, integer, type Option, parseHost, serverOptions, text } from "../cli.ts";
-import { maxClients } from "./_clients.ts";
 import { Fates } from "./_fate.ts";
 import { type Network, parseNetwork, parseScript, perfect, type Rule, type Side, type Transport } from "./_network.ts";
 
-const toOption: Option<Address | undefined> = {
-  ...{ default: undefined, help: "the server that the clients are to reach", value: "HOST:PORT" },
+const toOption: Option<Address | ""> = {
+  ...{ default: "", help: "the server that the clients are to reach", value: "HOST:PORT" },
   parse(raw) {
     const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(raw) ?? [];
     if (!(Number(port) >= 1 && Number(port) <= 65_535)) throw new RangeError("HOST:PORT, such as 127.0.0.1:7007");
@@ -18,14 +17,14 @@ const toOption: Option<Address | undefined> = {
 };
 
 export const relayOptions = (port: number) => ({
-  ...serverOptions(port, "forget a client that is silent for this long; 0: never"),
+  ...serverOptions(port, "forget a silent client after this; 0: never"),
   "to": toOption,
   "network": text("", "shake both directions: 'loss=20% delay=50ms'", "SETTINGS"),
   "client": text("", "shake what the clients send", "SETTINGS"),
   "server": text("", "shake what the server sends", "SETTINGS"),
   "script": text("", "shake some messages: 'client: delay 1,3 200ms'", "SCRIPT"),
-  "seed": integer(0, "chance is the same for the same seed; 0: a new one", 0, 2 ** 31 - 1),
-  "max-clients": maxClients(1000),
+  "seed": integer(0, "the same seed, the same chance; 0: a new one", 0, 2 ** 31 - 1),
+  "max-clients": integer(1000, "clients at the same time; more are refused", 1, 1_000_000),
 });
 
 /** What a relay does with the messages of its clients. */
@@ -38,10 +37,10 @@ export interface Plan {
 
 /** The plan of a command line. @throws {Failure} with code 2 when there is a mistake in it. */
 export function planOf(
-  flags: Record<Side | "network" | "script", string> & { to: Address | undefined; seed: number },
+  flags: Record<Side | "network" | "script", string> & { to: Address | ""; seed: number },
   transport: Transport,
 ): Plan {
-  if (!flags.to) throw new Failure("--to HOST:PORT is missing: which server are the clients to reach?", 2);
+  if (flags.to === "") throw new Failure("--to HOST:PORT is missing: which server are the clients to reach?", 2);
   const both = { ...perfect, ...parseNetwork("network", flags.network, transport) };
   const networks = {
     client: { ...both, ...parseNetwork("client", flags.client, transport) },

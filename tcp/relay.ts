@@ -132,7 +132,7 @@ const command = {
   name: "relay",
   about: `Passes TCP connections on to a server, shows what passes, and shakes it.
 SETTINGS: delay=TIME jitter=TIME rate=BYTES/s queue=BYTES loss=SHARE slice=BYTES;
-stall, reset, close or half-open=BYTES cut the connection off after so many bytes.
+stall, reset, close, half-open=BYTES: cut the connection off after so many.
 SCRIPT: 'client: delay 1,3 200ms; server: reset 2', with delay, stall, reset,
 close, half-open; the numbers count the reads of each direction.`,
   run: "deno run -N=127.0.0.1 tcp/relay.ts",

@@ -207,7 +207,7 @@ const command = {
 SETTINGS: delay=TIME jitter=TIME rate=BYTES/s queue=BYTES, and by chance
 loss=SHARE duplicate=SHARE reorder=SHARE flip=SHARE (a bit of the datagram).
 SCRIPT: 'client: drop 1,3; server: delay 2 200ms', with drop, duplicate, delay,
-swap (with the next one), flip; the numbers count the datagrams of each direction.`,
+swap (with the next one), flip; the numbers count the datagrams a direction.`,
   run: "deno run -N=127.0.0.1 --unstable-net udp/relay.ts",
   options: relayOptions(9998),
 };
