@@ -48,7 +48,7 @@ export class Capture {
     const { t, from, to, transport, data, note } = event;
     if (from === "" || to === "") return;
     if (transport === "tcp") this.#addTcp(event);
-    else if (transport === "udp" && (data.length > 0 || note.startsWith("datagram"))) {
+    else if (transport === "udp" && (data.length > 0 || note === "datagram" || event.side === "relay")) {
       // The relay says here what it did to a datagram.
       this.#file.add(t, udpPacket(...this.#ends(from, to), data), note === "datagram" ? "" : note);
     }

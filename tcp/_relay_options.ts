@@ -1,0 +1,79 @@
+/**
+ * The options of both relays.
+ *
+ * @module
+ */
+import { type Address, Failure, formatAddress, integer, type Option, parseHost, serverOptions, text } from "../cli.ts";
+import { Fates } from "./_fate.ts";
+import { type Network, parseNetwork, parseScript, perfect, type Rule, type Side, type Transport } from "./_network.ts";
+
+const toOption: Option<Address | ""> = {
+  ...{ default: "", help: "the server that the clients are to reach", value: "HOST:PORT" },
+  parse(raw) {
+    const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(raw) ?? [];
+    if (!(Number(port) >= 1 && Number(port) <= 65_535)) throw new RangeError("HOST:PORT, such as 127.0.0.1:7007");
+    return { hostname: parseHost(host), port: Number(port) };
+  },
+};
+
+export const relayOptions = (port: number) => ({
+  ...serverOptions(port, "forget a silent client after this; 0: never"),
+  "to": toOption,
+  "network": text("", "shake both directions: 'loss=20% delay=50ms'", "SETTINGS"),
+  "client": text("", "shake what the clients send", "SETTINGS"),
+  "server": text("", "shake what the server sends", "SETTINGS"),
+  "script": text("", "shake some messages: 'client: delay 1,3 200ms'", "SCRIPT"),
+  "seed": integer(0, "the same seed, the same chance; 0: a new one", 0, 2 ** 31 - 1),
+  "max-clients": integer(1000, "clients at the same time; more are refused", 1, 1_000_000),
+});
+
+/** What a relay does with the messages of its clients. */
+export interface Plan {
+  readonly to: Address;
+  readonly networks: Readonly<Record<Side, Network>>;
+  readonly rules: readonly Rule[];
+  readonly seed: number;
+}
+
+/** The plan of a command line. @throws {Failure} with code 2 when there is a mistake in it. */
+export function planOf(
+  flags: Record<Side | "network" | "script", string> & { to: Address | ""; seed: number },
+  transport: Transport,
+): Plan {
+  if (flags.to === "") throw new Failure("--to HOST:PORT is missing: which server are the clients to reach?", 2);
+  const both = { ...perfect, ...parseNetwork("network", flags.network, transport) };
+  const networks = {
+    client: { ...both, ...parseNetwork("client", flags.client, transport) },
+    server: { ...both, ...parseNetwork("server", flags.server, transport) },
+  };
+  const rules = parseScript(flags.script, transport);
+  const seed = flags.seed || 1 + (crypto.getRandomValues(new Uint16Array(1))[0] ?? 0);
+  return { to: flags.to, networks, rules, seed };
+}
+
+/** Whether one direction is passed on as it is. */
+export function isPlain({ networks, rules }: Plan, side: Side): boolean {
+  const isPerfect = Object.entries(perfect).every(([key, value]) =>
+    key === "queue" || Reflect.get(networks[side], key) === value
+  );
+  return isPerfect && !rules.some((rule) => rule.side === side);
+}
+
+/** The fates of what one side of a client's exchange sends. */
+export const fatesOf = ({ networks, rules, seed }: Plan, side: Side, client: number): Fates =>
+  new Fates(networks[side], rules, side, seed, client);
+
+/** Says which seed was taken, where chance has a part in it. */
+export function announceSeed({ networks, seed }: Plan): void {
+  const isByChance = Object.values(networks).some(({ loss, duplicate, reorder, flip, jitter }) =>
+    loss + duplicate + reorder + flip + jitter > 0
+  );
+  if (isByChance) console.log(`the same once more: --seed ${seed}`);
+}
+
+/** Checks that the relay may use the server's address. @throws {Failure} with the flag of `deno run` that is missing. */
+export async function checkPermission(to: Address): Promise<void> {
+  const at = formatAddress(to);
+  const { state } = await Deno.permissions.query({ name: "net", host: at });
+  if (state !== "granted") throw new Failure(`no permission to use ${at}: add -N=${at}`, 1, `-N=${at}`);
+}

@@ -1,0 +1,239 @@
+/**
+ * Stands between UDP clients and a server, shows what passes, and shakes it: lost, late, double and broken datagrams for
+ * anyone, without root.
+ *
+ * Look at `send`: a datagram that is late is overtaken by those behind it, and nobody is told of one that is lost. Each client
+ * has a socket of its own towards the server, because its port is all by which the server can tell clients apart.
+ *
+ * First terminal: `deno task chat-server`. This one, also with `deno task udp-relay`:
+ * `deno run -N=127.0.0.1 --unstable-net udp/relay.ts --to 127.0.0.1:9999 --trace=diagram --script 'client: drop 1'`.
+ * A third: `deno task chat-client --port 9998 --name anna`.
+ * RFC 768 (UDP), RFC 8085 (what a program must expect). API: Deno.listenDatagram.
+ *
+ * @module
+ */
+import { bind, codeOf, count, formatAddress, onStop, run, type Tracing } from "../cli.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
+import { announce } from "../tcp/_announce.ts";
+import { isClosedLocally } from "../tcp/_clients.ts";
+import { type Fates, Line } from "../tcp/_fate.ts";
+import type { Side } from "../tcp/_network.ts";
+import { announceSeed, checkPermission, fatesOf, type Plan, planOf, relayOptions } from "../tcp/_relay_options.ts";
+import { isTraced, showMessage } from "../tcp/_trace.ts";
+import { localAddress } from "./_local_address.ts";
+
+/** Sends a datagram on in one direction, now or later, once, twice or never. */
+function send(session: Session, side: Side, data: Uint8Array): void {
+  const way = session.ways[side];
+  const { queue } = session.relay.plan.networks[side];
+  const fate = way.fates.next();
+  way.count++;
+  session.lastSeen = performance.now();
+  if (fate.isLost || way.waiting + data.length > queue) {
+    way.lost++;
+    return show(session, side, data, fate.isLost ? "lost" : "lost: the queue is full");
+  }
+  const notes: string[] = [];
+  const bytes = data.slice(); // the buffer is used again for the next datagram
+  if (fate.flipAt !== undefined && bytes.length > 0) {
+    const bit = Math.floor(fate.flipAt * bytes.length * 8);
+    bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ 128 >> (bit & 7);
+    notes.push(`bit ${bit} flipped`);
+  }
+  if (fate.delay > 0) notes.push(`delayed ${Math.round(fate.delay)} ms`);
+  if (fate.isTwice) notes.push("sent twice");
+  const held = way.held; // an earlier datagram that this one overtakes
+  way.held = undefined;
+  const deliver = () => {
+    for (let copy = fate.isTwice ? 2 : 1; copy > 0; copy--) {
+      show(session, side, bytes, notes.join(", ") || "datagram");
+      transmit(way, bytes);
+    }
+    held?.();
+  };
+  const wait = way.line.wait(bytes.length) + fate.delay;
+  if (fate.isLate) {
+    notes.push("after the next one");
+    way.held = after(way, bytes.length, HOLD, deliver);
+  } else if (wait <= 0) deliver();
+  else after(way, bytes.length, wait, deliver);
+}
+
+/** Sends a datagram after those before it: two calls of a socket's `send` at the same time may change places. */
+function transmit(way: Way, data: Uint8Array): void {
+  way.sending = way.sending.then(() => way.deliver(data)).catch(logError);
+}
+
+/** Calls `deliver` after so many milliseconds, or when what it returns is called, if that is earlier. */
+function after(way: Way, size: number, ms: number, deliver: () => void): () => void {
+  way.waiting += size;
+  let isDone = false;
+  const once = () => {
+    clearTimeout(timer);
+    if (isDone) return;
+    isDone = true;
+    way.waiting -= size;
+    deliver();
+  };
+  const timer = setTimeout(once, ms);
+  return once;
+}
+
+/** Milliseconds that a datagram waits for the next one, which is to overtake it. */
+const HOLD = 1000;
+
+/** One direction of a client's exchange. */
+interface Way {
+  readonly fates: Fates;
+  readonly line: Line;
+  readonly deliver: (data: Uint8Array) => Promise<unknown>;
+  /** Sends the datagram that waits to be overtaken. */
+  held: (() => void) | undefined;
+  /** Settles when the last datagram so far is sent. */
+  sending: Promise<unknown>;
+  /** Bytes that wait. */
+  waiting: number;
+  count: number;
+  lost: number;
+}
+
+/** A client, by the address of its datagrams. */
+interface Session {
+  readonly name: string;
+  readonly relay: Relay;
+  /** Receives what the server sends to this client. */
+  readonly socket: Deno.DatagramConn;
+  readonly ways: Readonly<Record<Side, Way>>;
+  lastSeen: number;
+}
+
+interface Relay {
+  readonly socket: Deno.DatagramConn;
+  readonly plan: Plan;
+  readonly flags: Tracing & { "max-clients": number };
+  readonly sessions: Map<string, Session>;
+  clients: number;
+}
+
+/** Receives the clients' datagrams until the socket is closed. */
+async function serve(relay: Relay): Promise<void> {
+  const buffer = new Uint8Array(65_535);
+  for await (const [data, from] of datagrams(relay.socket, buffer)) {
+    const session = relay.sessions.get(formatAddress(from)) ?? open(relay, from);
+    if (session) send(session, "client", data);
+  }
+}
+
+/** A session for a new client; none when there are too many. */
+function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
+  const { plan, sessions, flags } = relay;
+  const name = formatAddress(from);
+  if (sessions.size >= flags["max-clients"]) {
+    console.log(`${name} is ignored: there are ${count(sessions.size, "client")} (--max-clients)`);
+    return undefined;
+  }
+  const server: Deno.NetAddr = { transport: "udp", ...plan.to };
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(plan.to.hostname), port: 0 });
+  const number = ++relay.clients;
+  const way = (side: Side, deliver: Way["deliver"]): Way => ({
+    ...{ fates: fatesOf(plan, side, number), line: new Line(plan.networks[side].rate), deliver },
+    ...{ held: undefined, sending: Promise.resolve(), waiting: 0, count: 0, lost: 0 },
+  });
+  const ways = {
+    client: way("client", (data) => socket.send(data, server)),
+    server: way("server", (data) => relay.socket.send(data, from)),
+  };
+  const session: Session = { name, relay, socket, ways, lastSeen: performance.now() };
+  sessions.set(name, session);
+  receiveReplies(session, server).catch(logError);
+  return session;
+}
+
+async function receiveReplies(session: Session, server: Deno.NetAddr): Promise<void> {
+  const buffer = new Uint8Array(65_535);
+  const wanted = canonical(server.hostname);
+  for await (const [data, from] of datagrams(session.socket, buffer)) {
+    // Anyone can send to this port: only the server's datagrams count.
+    const isServer = from.port === server.port && (wanted === undefined || canonical(from.hostname) === wanted);
+    if (isServer) send(session, "server", data);
+  }
+}
+
+/** The datagrams that arrive, each valid until the next one; ends when the socket is closed. */
+async function* datagrams(
+  socket: Deno.DatagramConn,
+  buffer: Uint8Array,
+): AsyncGenerator<[data: Uint8Array, from: Deno.NetAddr]> {
+  while (true) {
+    try {
+      const [data, from] = await socket.receive(buffer);
+      if (from.transport === "udp") yield [data, from];
+    } catch (error) {
+      if (isClosedLocally(error)) return;
+      // On Windows `receive` reports that an earlier datagram was refused (ICMP port unreachable): go on.
+      if (codeOf(error) !== "ECONNRESET" && codeOf(error) !== "ECONNREFUSED") throw error;
+    }
+  }
+}
+
+/** An address in the one form of RFC 5952; `undefined` for a name. */
+function canonical(hostname: string): string | undefined {
+  const bytes = parseAddress(hostname);
+  return bytes && printAddress(bytes);
+}
+
+function show({ name, relay }: Session, side: Side, data: Uint8Array, note: string): void {
+  if (!isTraced(relay.flags)) return;
+  const server = formatAddress(relay.plan.to);
+  const [from, to] = side === "client" ? [name, server] : [server, name];
+  showMessage(relay.flags, { side: "relay", transport: "udp", from, to, data, note });
+}
+
+function logError(error: unknown): void {
+  if (!isClosedLocally(error)) console.error(error instanceof Error && codeOf(error) ? error.message : error);
+}
+
+/** Forgets a client, and says how much went each way. */
+function close({ name, relay, socket, ways: { client, server } }: Session): void {
+  if (!relay.sessions.delete(name)) return;
+  socket.close();
+  const said = ({ count: all, lost }: Way) => `${count(all, "datagram")}${lost > 0 ? ` (${lost} lost)` : ""}`;
+  console.log(`${name}: ${said(client)} to the server, ${said(server)} back`);
+}
+
+const command = {
+  name: "relay",
+  about: `Passes datagrams on to a server, shows what passes, and shakes it.
+SETTINGS: delay=TIME jitter=TIME rate=BYTES/s queue=BYTES, and by chance
+loss=SHARE duplicate=SHARE reorder=SHARE flip=SHARE (a bit of the datagram).
+SCRIPT: 'client: drop 1,3; server: delay 2 200ms', with drop, duplicate, delay,
+swap (with the next one), flip; the numbers count the datagrams a direction.`,
+  run: "deno run -N=127.0.0.1 --unstable-net udp/relay.ts",
+  options: relayOptions(9998),
+};
+
+await run(command, async (flags) => {
+  const plan = planOf(flags, "udp");
+  await checkPermission(plan.to);
+  const socket = bind(flags, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
+  const relay: Relay = { socket, plan, flags, sessions: new Map(), clients: 0 };
+  const stop = () => {
+    for (const session of [...relay.sessions.values()]) close(session);
+    socket.close();
+  };
+  onStop(stop);
+  // UDP has no end of an exchange: with --once the relay stops when its first client has been silent for a second.
+  const patience = flags.once ? 1 : flags.timeout;
+  const forgetSilent = () => {
+    for (const session of [...relay.sessions.values()]) {
+      const { client, server } = session.ways;
+      const isSilent = performance.now() - session.lastSeen > patience * 1000 && client.waiting + server.waiting === 0;
+      if (isSilent) close(session);
+    }
+    if (flags.once && relay.clients > 0 && relay.sessions.size === 0) stop();
+  };
+  if (patience > 0) setInterval(forgetSilent, Math.min(patience * 250, 5000));
+  if (socket.addr.transport === "udp") announce(`UDP relay to ${formatAddress(plan.to)}`, socket.addr);
+  announceSeed(plan);
+  await serve(relay);
+});
