@@ -6,7 +6,7 @@
 import { AssertionError } from "jsr:@std/assert@1";
 import { count, printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
-import type { Random } from "./_random.ts";
+import { Random } from "./_random.ts";
 
 /** A server under check. */
 export interface Server {
@@ -16,6 +16,8 @@ export interface Server {
   readonly starting?: () => boolean;
   /** What the suite has made for this run; undefined for a server that was running before. */
   readonly content?: unknown;
+  /** What differs in every run, from the seed. */
+  readonly random?: Random;
   /** Its process; undefined for a server that was running before. */
   readonly program?: () => Program | undefined;
 }
@@ -25,6 +27,7 @@ export interface Client {
   /** `values` are for this start alone: a URL, for example. */
   start(port: number, values?: Values): Program;
   readonly content?: unknown;
+  readonly random?: Random;
 }
 
 /** What is asked of a first program, of one that others use, and of one that follows the specification to the letter. */
@@ -45,6 +48,10 @@ export interface Check<T> {
   readonly byHand?: string;
   run(target: T): Promise<void>;
 }
+
+/** The run's random numbers, for contents of which the program need not know before. */
+export const randomOf = ({ random }: { readonly random?: Random }): Random =>
+  random ?? new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 1);
 
 /** Texts that replace `{name}` in the command of a program under check; they are also in its environment, as NAME. */
 export type Values = Readonly<Record<string, string>>;

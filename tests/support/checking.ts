@@ -134,6 +134,9 @@ class Started {
   readonly #prepared: Prepared<object> | undefined;
   #program: Program | undefined;
   #since = 0;
+  /** Whether it listens, but not where it should. */
+  #elsewhere = false;
+  readonly #random: Random;
   #address: Address;
   /** Whether it has ever done something right. */
   answered = false;
@@ -141,14 +144,15 @@ class Started {
   constructor(run: Run, mark: string, prepared: Prepared<object> | undefined) {
     this.#run = run;
     this.#mark = mark;
+    this.#random = new Random(run.seed);
     this.#prepared = prepared;
     this.#address = run.at ?? { hostname: "127.0.0.1", port: run.port };
   }
 
   /** A server that runs. One that has ended, by a crash or on purpose, is started again: one failure does not cause others. */
   async server(): Promise<Server> {
-    const content = this.#prepared?.content;
-    if (this.#run.at) return { ...this.#run.at, content };
+    const [content, random] = [this.#prepared?.content, this.#random];
+    if (this.#run.at) return { ...this.#run.at, content, random };
     if (this.#program) await inTime(this.#program.ended, 100); // one that ends after its first client needs a moment
     if (!this.#program || this.#program.status && (await marked(this.#mark)).length === 0) {
       const { over = "tcp" } = this.#run.suite;
@@ -161,16 +165,30 @@ class Started {
           3,
         );
       }
-      this.#start(this.#address);
+      const program = this.#start(this.#address);
+      if (!this.answered) this.#look(program, over === "udp" ? "udp" : "tcp");
     }
-    const [program, until] = [this.#program, this.#since + 10_000];
-    const starting = () => program?.status === undefined && Date.now() < until;
-    return { ...this.#address, starting, content, program: () => program };
+    const [program, since] = [this.#program, this.#since];
+    // One that has ended with 0 may have left a daemon, which is still starting.
+    const starting = () =>
+      !this.#elsewhere &&
+      (program?.status === undefined
+        ? Date.now() < since + 10_000
+        : program.status.code === 0 && Date.now() < since + 3000);
+    return { ...this.#address, starting, content, random, program: () => program };
+  }
+
+  /** Looks after three seconds whether a server that has not answered yet listens on another port. */
+  async #look(program: Program, over: "tcp" | "udp"): Promise<void> {
+    if (await inTime(program.ended, 3000) || this.answered) return;
+    const addresses = await listeningAddresses(this.#mark, over);
+    this.#elsewhere = addresses.length > 0 && !addresses.some((each) => each.endsWith(`:${this.#address.port}`));
   }
 
   client(): Client {
     return {
       content: this.#prepared?.content,
+      random: this.#random,
       start: (port, values) => this.#start({ hostname: "127.0.0.1", port }, values),
     };
   }
