@@ -11,11 +11,13 @@ import { type Client, contentOf, fail, quote, type Suite } from "./_suite.ts";
 const afterwards = "close the connection when the echo is complete, and exit";
 
 /** Echoes until the client closes its side, in pieces of `size` bytes. Returns what the client sent. */
-async function echo(peer: Peer, size: number): Promise<Uint8Array> {
+async function echo(peer: Peer, size: number, wrong = false): Promise<Uint8Array> {
   const all: number[] = [];
   let data = await firstMessage(peer);
   while (data.length > 0) {
+    const first = all.length === 0;
     all.push(...data);
+    if (wrong && first) data = data.map((byte, i) => i === 0 ? byte ^ 1 : byte);
     for (let at = 0; at < data.length; at += size) {
       await peer.send(data.subarray(at, at + size));
       // Pieces that are sent together can be read together: this pause lets the client read the first one alone.
@@ -85,11 +87,7 @@ const suite: Suite = {
       level: "robust",
       needs,
       async run(client) {
-        const { program } = await playServer(client, afterwards, async (peer) => {
-          const data = Uint8Array.from(await firstMessage(peer));
-          data[0] = (data[0] ?? 0) ^ 1;
-          await peer.send(data);
-        });
+        const { program } = await playServer(client, afterwards, (peer) => echo(peer, 65536, true));
         complained(program, "a byte that differs");
       },
     },
