@@ -25,6 +25,8 @@ export class Recording {
   readonly entries: Entry[] = [];
   /** A command that does the same by hand. */
   byHand = "";
+  /** How long the program may take for one step of this check, in milliseconds; 0: the usual time. */
+  patience = 0;
   received = 0;
   #kept = 0;
   readonly #start = performance.now();
@@ -77,6 +79,9 @@ const current = new AsyncLocalStorage<Recording>();
 
 /** Runs a check, or a part of one, and records what happens in it. */
 export const recordIn = <T>(recording: Recording, body: () => Promise<T>): Promise<T> => current.run(recording, body);
+
+/** The patience of the running check, in milliseconds; 0 if it has none of its own. */
+export const ownPatience = (): number => current.getStore()?.patience ?? 0;
 
 /** Says what the check does next, in a few words: "ends its side (FIN)". */
 export const step = (text: string, who = ""): void => current.getStore()?.add("step", text, who);

@@ -7,6 +7,7 @@ import { AssertionError } from "jsr:@std/assert@1";
 import { count, printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { Random } from "./_random.ts";
+import { ownPatience } from "./_record.ts";
 
 /** A server under check. */
 export interface Server {
@@ -130,7 +131,15 @@ export function contentOf<C extends object>(
  * How long a program under check may take for one step, in milliseconds. `deno task check --timeout` sets it; it shrinks when
  * checks have failed, so that a program that never answers does not take minutes.
  */
-export const limits = { patience: 5000 };
+export const limits = {
+  usual: 5000,
+  get patience(): number {
+    return ownPatience() || this.usual;
+  },
+  set patience(milliseconds: number) {
+    this.usual = milliseconds;
+  },
+};
 
 /** Fails the check: what was expected, what was received, and what to do. */
 export function fail(expected: string, got: string, hint: string): never {

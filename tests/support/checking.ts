@@ -122,7 +122,6 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       lost += recording.seconds * 1000;
     } finally {
       clearTimeout(timer);
-      limits.patience = patience;
     }
   }
 }
@@ -240,7 +239,10 @@ class Started {
     if (suite.role === "client") return "";
     const over = suite.over === "udp" ? "udp" : "tcp";
     const addresses = await listeningAddresses(this.#mark, over);
-    if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) return "";
+    if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) {
+      return !refused ? "" : `your program listens on ${addresses.join(" and ")}, and refuses ${address}\n` +
+        "hint: bind to 127.0.0.1 or 0.0.0.0; a socket of IPv6 also serves IPv4 when IPV6_V6ONLY is 0";
+    }
     if (addresses.length > 0) {
       return `your program listens on ${addresses.join(" and ")}, not on ${address}${output(program, 10)}\n` +
         "hint: take the port from {port} in your command or from the environment variable PORT, or give yours with --port";
