@@ -28,13 +28,14 @@ export class Recording {
   /** How long the program may take for one step of this check, in milliseconds; 0: the usual time. */
   patience = 0;
   received = 0;
+  sent = 0;
   #kept = 0;
   readonly #start = performance.now();
 
   add(kind: Entry["kind"], text: string, who = "", bytes: Uint8Array = new Uint8Array()): void {
     const data = bytes.slice(0, Math.max(0, Math.min(most.message, most.check - this.#kept)));
     this.#kept += data.length;
-    if (kind === "received") this.received += bytes.length;
+    if (kind !== "step") this[kind] += bytes.length;
     this.entries.push({ time: performance.now() - this.#start, kind, text, who, size: bytes.length, data });
   }
 

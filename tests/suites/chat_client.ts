@@ -192,7 +192,7 @@ const suite: Suite = {
       why: "Anyone can send to an open port: accept only datagrams from the server's address.",
       points: 2,
       level: "robust",
-      needs,
+      needs: [...needs, "lost datagrams"],
       async run(client) {
         const forge: Answer = (line, _nth, order) =>
           isSay(line, order) ? ["mallory: your password?", usual(line, { ...order, name: "mallory" }).join("")] : [];
@@ -209,7 +209,7 @@ const suite: Suite = {
       why: "The echo starts with #NUMBER: a line from another user is never an echo, whatever it contains.",
       points: 2,
       level: "robust",
-      needs,
+      needs: [...needs, "lost datagrams"],
       async run(client) {
         const played = await play(client, (line, nth, order) => {
           if (!isSay(line, order) || nth > 0) return usual(line, order);
@@ -285,7 +285,7 @@ const suite: Suite = {
         if (received.length > 20) fail("a few datagrams", `${received.length}`, "wait longer after each try");
       },
     },
-    { ...noServer, needs, level: "robust" },
+    { ...noServer, needs: [...needs, "a silent server"], level: "robust" },
   ],
 };
 

@@ -115,7 +115,8 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
         continue;
       }
       if (!(error instanceof Error && error instanceof AssertionError)) throw error;
-      if (recording.received > 0) started.answered = true;
+      // A TCP server that could be connected to was there; a sent datagram says nothing.
+      if (recording.received > 0 || run.suite.over !== "udp" && recording.sent > 0) started.answered = true;
       const diagnosis = started.answered ? "" : await started.diagnose(error instanceof Refused);
       if (diagnosis) cause ||= diagnosis.split("\n")[0] ?? diagnosis;
       yield result("failed", diagnosis || error.message + started.report());
@@ -143,7 +144,7 @@ class Started {
   constructor(run: Run, mark: string, prepared: Prepared<object> | undefined) {
     this.#run = run;
     this.#mark = mark;
-    this.#random = new Random(run.seed);
+    this.#random = new Random(run.seed ^ 0x5eed); // other words than those that `prepare` makes
     this.#prepared = prepared;
     this.#address = run.at ?? { hostname: "127.0.0.1", port: run.port };
   }
