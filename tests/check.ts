@@ -36,16 +36,17 @@ const names = Object.keys(suites).join(", ");
 const command = {
   name: "check",
   about: `Checks a server or a client of your own, in any language.
-suites: ${names}
-In COMMAND, {host} and {port} are replaced by the real values, which are also in the environment variables HOST and PORT;
---list says which other values a suite gives. Folders and files are relative to where you are.
-Exit code 0: all checks passed; 1: not all; 2: wrong usage; 3: the command could not be started, or its port is in use.`,
+suites: ${names.replace(/(.{50,70}), /g, "$1,\n  ")}
+In COMMAND, {host} and {port} are replaced by the real values, which are also
+in the environment (HOST, PORT); --list says which other values a suite gives.
+Folders and files are relative to where you are. Exit code 0: all passed;
+1: not all; 2: wrong usage; 3: COMMAND cannot be started, or its port is in use.`,
   run: "deno task check",
   args: "SUITE [-- COMMAND ...]",
   options: {
     "list": flag("print what the suite asks for, and check nothing"),
     "at": text("", "check the server that is running there", "HOST:PORT"),
-    "port": integer(0, "the port that COMMAND's server or the client's server has; 0: a free one", 0, 65535, "PORT"),
+    "port": integer(0, "the server's port; 0: a free one", 0, 65535, "PORT"),
     "timeout": seconds(5, "how long the program may take for one step"),
     "limit": seconds(30, "how long the checks that fail may take together"),
     "level": text("strict", "up to which level: basic, robust or strict", "LEVEL"),

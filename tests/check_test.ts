@@ -49,46 +49,11 @@ Deno.test("check: each mistake is caught by the check that is made for it, with 
       await t.step(`${suite} on ${command}: ${caught.join(", ")}`, async () => {
         const results = await jobs[i] ?? [];
         assertEquals(failures(results), caught, results.map(({ problem }) => problem).join("\n"));
-        for (const { problem } of results) assertMatch(problem, /hint: |ended with exit code/);
+        const [first] = results;
+        assertMatch(first?.problem ?? "", /^expected [^]*hint: /); // and not that it did not start
       });
     }
   });
-});
-
-Deno.test("check: the project's chat client passes", async () => {
-  const chat = `deno run -N=127.0.0.1 ${root}udp/chat_client.ts --port {port} --timeout=3 --message={text}`;
-  assertEquals(failures(await patiently(5000, () => judge("udp:chat-client", chat))), []);
-});
-
-Deno.test("check dns:client on query.ts: nothing to catch", async () => {
-  const query = ["deno", "run", "-N=127.0.0.1", "dns/query.ts", "--server", "{host}:{port}", "--timeout", "3"];
-  const program = await check("dns:client", "--timeout", "5", "--", ...query, "www.example.com");
-  assertEquals(failed(program), [], program.stdout + program.stderr);
-});
-
-Deno.test("check smtp:client on send.ts: nothing to catch", async () => {
-  const command = ["deno", "run", "-N=127.0.0.1", "smtp/send.ts", "--port", "{port}", "--timeout=3", "--text=hi"];
-  const addresses = ["--from=a@example.com", "--to=b@example.com"];
-  const program = await check("smtp:client", "--timeout", "5", "--", ...command, ...addresses);
-  assertEquals(failed(program), [], program.stdout + program.stderr);
-});
-
-for (const script of ["raw_client", "fetch_client"]) {
-  Deno.test(`check http:client on ${script}.ts: nothing to catch`, async () => {
-    const command = ["deno", "run", "-N=127.0.0.1", `http/${script}.ts`, "--timeout=3", "http://{host}:{port}/"];
-    const program = await check("http:client", "--timeout", "5", "--", ...command);
-    assertEquals(failed(program), [], program.stdout + program.stderr);
-  });
-}
-
-Deno.test("check: the project's own clients pass; {host} and {port} are replaced in their options", async () => {
-  for (const [suite, script] of [["tcp:echo-client", "echo_client"], ["tcp:reply-client", "reply_client"]] as const) {
-    const program = await check(
-      ...[suite, "--timeout", "10", "--", "deno", "run", "-N=127.0.0.1", `tcp/${script}.ts`],
-      ...["--host", "{host}", "--port={port}", "--timeout=3", "{text}"],
-    );
-    assertEquals([failed(program), program.status?.code], [[], 0], program.stdout + program.stderr);
-  }
 });
 
 Deno.test("check --at: a server that is running; --json: the results for Gradescope", async () => {
@@ -97,7 +62,7 @@ Deno.test("check --at: a server that is running; --json: the results for Gradesc
   const file = await Deno.makeTempFile({ suffix: ".json" });
   const program = await check("tcp:reply", "--at", `127.0.0.1:${port}`, "--timeout", "1", "--json", file);
   assertEquals(failed(program), ["a conversation"], program.stdout + program.stderr);
-  assertMatch(program.stdout, /^tcp:reply: 7 of 8 checks passed, 12 of 14 points$/m);
+  assertMatch(program.stdout, /^tcp:reply: 7 of 8 checks passed, 12 of 14 points \(--seed \d+\)$/m);
   assertMatch(
     program.stdout,
     /^✗ a conversation \(0\/2\)\n {4}A connection .*\n {4}expected .*, got .*\n {4}hint: loop/m,
@@ -253,7 +218,7 @@ testWith(
     assertMatch(evidence, /^half-close: failed$/m);
     assertMatch(
       evidence,
-      /checker → program {2}300000 bytes\n {4}000000 {2}([\da-f]{2} ){15}[\da-f]{2} {2}[a-z]{16}$/m,
+      /checker → program {2}\d+ bytes\n {4}000000 {2}([\da-f]{2} ){15}[\da-f]{2} {2}[a-z]{16}$/m,
     );
     const [, seed = ""] = /--seed (\d+)/.exec(next.stdout) ?? [];
     const sent = async () => {
@@ -338,8 +303,8 @@ Deno.test("check: wrong usage is one line and exit code 2, a missing program exi
     "no folder",
   );
   const nobody = await check("tcp:echo", "--at", `127.0.0.1:${closed.addr.port}`);
-  assertEquals([nobody.status?.code, failed(nobody).length], [1, suites["tcp:echo"]?.checks.length]);
-  assertStringIncludes(nobody.stdout, "expected a connection to 127.0.0.1:");
+  assertEquals([nobody.status?.code, failed(nobody)], [1, ["exact bytes"]]);
+  assertStringIncludes(nobody.stdout, `nothing listens on 127.0.0.1:${closed.addr.port}`);
 });
 
 Deno.test("check: every check says why it matters, and counts", () => {

@@ -36,10 +36,20 @@ export const right: [suite: string, command: string][] = [
   ["http:client", "python3 http_client.py correct"],
   ["smtp:server", "python3 smtp_wrong.py correct"],
   ["smtp:client", "python3 smtp_client.py correct"],
+  ["tcp:echo-client", "deno run -N=127.0.0.1 tcp/echo_client.ts --host {host} --port={port} --timeout=3 {text}"],
+  ["tcp:reply-client", "deno run -N=127.0.0.1 tcp/reply_client.ts --host {host} --port={port} --timeout=3 hello"],
+  ["udp:chat-client", "deno run -N=127.0.0.1 udp/chat_client.ts --port {port} --timeout=3 --message={text}"],
+  ["dns:client", "deno run -N=127.0.0.1 dns/query.ts --server {host}:{port} --timeout 3 www.example.com"],
+  ["http:client", "deno run -N=127.0.0.1 http/raw_client.ts --timeout=3 http://{host}:{port}/"],
+  ["http:client", "deno run -N=127.0.0.1 http/fetch_client.ts --timeout=3 http://{host}:{port}/"],
+  [
+    "smtp:client",
+    "deno run -N=127.0.0.1 smtp/send.ts --port {port} --timeout=3 --text=hi --from=a@example.com --to=b@example.com",
+  ],
 ];
 
-const dns = (way: string) => `deno run -N=127.0.0.1 -R -E=PORT dns_wrong.ts ${way}`;
-const rest = (way: string) => `deno run -N=127.0.0.1 -E=PORT --allow-run rest_wrong.ts ${way}`;
+const dns = (way: string) => `deno run -N=127.0.0.1 -R=dns -E=PORT tests/peers/dns_wrong.ts ${way}`;
+const rest = (way: string) => `deno run -N=127.0.0.1 -E=PORT --allow-run tests/peers/rest_wrong.ts ${way}`;
 
 /** The checks of the users API that create no user. */
 const withoutUsers = ["no such user", "a bad page", "malformed JSON", "every bad field", "another type", "too long"]

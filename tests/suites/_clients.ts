@@ -19,7 +19,7 @@ export async function playServer<T>(
   serve: (peer: Peer, port: number) => Promise<T>,
   values: (port: number) => Values = () => ({}),
 ): Promise<{ program: Program; result: T }> {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: client.port ?? 0 });
   const program = client.start(listener.addr.port, values(listener.addr.port));
   try {
     const ended = program.ended.then(() => undefined); // it will not connect any more
@@ -83,7 +83,7 @@ export const noServer: Check<Client> = {
     "It is normal that a server is not running: the client prints one line, and no stack trace, and exits with a code other than 0.",
   points: 1,
   async run(client) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: client.port ?? 0 });
     listener.close(); // now no server listens on this port
     step(`nothing listens on 127.0.0.1:${listener.addr.port}`);
     const program = client.start(listener.addr.port);

@@ -27,6 +27,8 @@ export interface Server {
 export interface Client {
   /** `values` are for this start alone: a URL, for example. */
   start(port: number, values?: Values): Program;
+  /** The port on which the suite's server must listen (--port); 0 or nothing: a free one. */
+  readonly port?: number;
   readonly content?: unknown;
   readonly random?: Random;
 }

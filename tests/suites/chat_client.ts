@@ -49,8 +49,8 @@ interface Played {
 
 /** Plays the server for one run of the client; `forge` returns datagrams that an attacker sends from another port. */
 async function play(client: Client, answer: Answer, forge: Answer = () => []): Promise<Played> {
-  const open = () => Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  const [socket, other] = [open(), open()];
+  const open = (port: number) => Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port });
+  const [socket, other] = [open(client.port ?? 0), open(0)];
   const order = { ...orders.of(client) };
   const received: string[] = [];
   const serving = (async () => {

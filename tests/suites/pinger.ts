@@ -23,7 +23,7 @@ type Answer = (ping: Ping, last: Ping | undefined) => Uint8Array[];
 
 /** Plays the responder for one run of the client. Returns the texts of the pings. */
 async function play(client: Client, answer: Answer): Promise<{ program: Program; pings: string[] }> {
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: client.port ?? 0 });
   const pings: string[] = [];
   const serving = (async () => {
     let last: Ping | undefined;

@@ -189,6 +189,7 @@ class Started {
     return {
       content: this.#prepared?.content,
       random: this.#random,
+      port: this.#run.port,
       start: (port, values) => this.#start({ hostname: "127.0.0.1", port }, values),
     };
   }
@@ -225,7 +226,7 @@ class Started {
     if (program.tooMuch) {
       return `your program printed more than 16 MiB, and was stopped\nhint: look for a loop that prints`;
     }
-    if (program.status && !program.stopped && (refused || suite.over === "udp" || suite.role === "client")) {
+    if (program.status && !program.stopped) {
       if (suite.role === "client" && program.status.code === 0) return "";
       if ((await marked(this.#mark)).length > 0) return "";
       const what = suite.role === "server" ? `nothing listens on ${address}: your` : "your";

@@ -8,6 +8,7 @@ import { suites } from "../suites/suites.ts";
 import { type Result, runSuite } from "./checking.ts";
 import { root } from "./tasks.ts";
 
+/** The project's own programs are started in its folder, the others beside their files. */
 const peers = `${root}tests/peers`;
 
 /** Runs a suite, or the checks of these names alone, on a program. */
@@ -20,7 +21,12 @@ export async function judge(name: string, command: string, only: readonly string
     suite,
     checks: only.length > 0 ? checks.filter((check) => only.includes(check.name)) : checks,
     words: command.split(" "),
-    ...{ port: 0, seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1, cwd: peers, limit: 60 },
+    ...{
+      port: 0,
+      seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1,
+      cwd: command.startsWith("deno") ? root : peers,
+      limit: 60,
+    },
   };
   for await (const result of runSuite(run)) results.push(result);
   return results;
