@@ -19,7 +19,7 @@ export class Peer {
     this.conn = conn;
     conn.setNoDelay(true);
     this.#name = `checker's port ${conn.localAddr.port}`;
-    step(`a connection from ${conn.remoteAddr.hostname}:${conn.remoteAddr.port}`, this.#name);
+    step(`connected with ${conn.remoteAddr.hostname}:${conn.remoteAddr.port}`, this.#name);
   }
 
   /** Connects. While the server may still be starting, a refused connection is tried again. */
@@ -151,6 +151,7 @@ export async function reset(server: Server, message: string | Uint8Array = "abou
   (await Peer.connect(server)).close(); // now it is listening
   step("another client connects, sends, and resets its connection (RST)");
   const closed = Promise.withResolvers<void>();
+  sent(typeof message === "string" ? new TextEncoder().encode(message) : message, "the one that resets");
   const socket = connect(server.port, server.hostname, () => socket.write(message));
   socket.once("data", () => socket.resetAndDestroy());
   socket.once("error", () => closed.resolve());

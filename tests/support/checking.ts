@@ -116,6 +116,8 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       }
       if (!(error instanceof Error && error instanceof AssertionError)) throw error;
       // A TCP server that could be connected to was there; a sent datagram says nothing.
+      const touched = recording.entries.some(({ kind, text }) => kind !== "step" || /^(connected|nothing)/.test(text));
+      if (run.suite.role === "client" && touched) started.answered = true;
       if (recording.received > 0 || run.suite.over !== "udp" && recording.sent > 0) started.answered = true;
       const diagnosis = started.answered ? "" : await started.diagnose(error instanceof Refused);
       if (diagnosis) cause ||= diagnosis.split("\n")[0] ?? diagnosis;
