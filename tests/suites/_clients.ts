@@ -6,7 +6,7 @@
 import { printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { Peer } from "./_peer.ts";
-import { type Check, type Client, fail, inTime, limits, quote } from "./_suite.ts";
+import { type Check, type Client, fail, inTime, limits, quote, type Values } from "./_suite.ts";
 
 /**
  * Plays a TCP server for one run of the client: `serve` talks to it. The connection stays open on this side until the client
@@ -16,9 +16,10 @@ export async function playServer<T>(
   client: Client,
   hint: string,
   serve: (peer: Peer, port: number) => Promise<T>,
+  values: (port: number) => Values = () => ({}),
 ): Promise<{ program: Program; result: T }> {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const program = client.start(listener.addr.port);
+  const program = client.start(listener.addr.port, values(listener.addr.port));
   try {
     const conn = await inTime(listener.accept(), limits.patience * 2);
     if (!conn) fail("a connection", `none in ${limits.patience * 2 / 1000} s`, "connect to the given host and port");

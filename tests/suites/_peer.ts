@@ -93,10 +93,10 @@ export class Peer {
  * A client that sends something and then resets the connection (RST, RFC 9293 §3.5.3). Deno's `close` ends the stream first
  * (FIN), which a server may take for a proper end; `node:net` can reset without it.
  */
-export async function reset(server: Server): Promise<void> {
+export async function reset(server: Server, message: string | Uint8Array = "about to vanish"): Promise<void> {
   (await Peer.connect(server)).close(); // now it is listening
   const closed = Promise.withResolvers<void>();
-  const socket = connect(server.port, server.hostname, () => socket.write("about to vanish"));
+  const socket = connect(server.port, server.hostname, () => socket.write(message));
   socket.once("data", () => socket.resetAndDestroy());
   socket.once("error", () => closed.resolve());
   socket.once("close", () => closed.resolve());

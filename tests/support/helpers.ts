@@ -7,6 +7,8 @@ import { assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Program } from "./program.ts";
 import { selfSigned } from "../../tcp/_server_certificate.ts";
+import { Random } from "../suites/_random.ts";
+import type { Values } from "../suites/_suite.ts";
 import { suites } from "../suites/suites.ts";
 import { command, root } from "./tasks.ts";
 
@@ -70,18 +72,21 @@ export function portsFree(...ports: number[]): boolean {
 export function suiteTest(
   name: string,
   title: string,
-  start: () => Promise<{ program: Program; port: number }>,
+  start: (values: Values) => Promise<{ program: Program; port: number }>,
   except: readonly string[] = [],
 ): void {
   const suite = suites[name];
   if (suite?.role !== "server") throw new Error(`${name} is not a suite for servers`);
   Deno.test(`${name} suite on ${title}`, async (t) => {
-    const { program, port } = await start();
+    const folder = await Deno.makeTempDir();
+    const prepared = await suite.prepare?.(new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 1), folder);
+    const { program, port } = await start(prepared?.values ?? {});
     await using _ = program;
     for (const check of suite.checks) {
       if (except.includes(check.name)) continue;
-      await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port }));
+      await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port, content: prepared?.content }));
     }
+    await Deno.remove(folder, { recursive: true });
     assertEquals(program.status, undefined, `the server has ended: ${program.tail()}`);
     if (!title.includes("--trace")) assertEquals(program.stderr, "");
   });
