@@ -447,13 +447,18 @@ async function mails(folder: string): Promise<string[]> {
   return await Promise.all(names.map((name) => Deno.readTextFile(`${folder}/new/${name}`)));
 }
 
-suiteTest("smtp:server", "smtp/server.ts", () => serve("smtp/server.ts"));
-suiteTest("smtp:server", "smtp/server.ts --trace", () => serve("smtp/server.ts", "--trace"));
+suiteTest(
+  "smtp:server",
+  "smtp/server.ts --trace",
+  ({ mailbox = "" }) => start(mailbox, "--maildir", mailbox, "--trace"),
+);
 const folderOfSuite = await Deno.makeTempDir();
 if (openssl) {
   const { cert, key } = await certificate(folderOfSuite);
-  const kept = ["--maildir", `${folderOfSuite}/mail`, "--cert", cert, "--key", key];
-  suiteTest("smtp:server", "smtp/server.ts with a Maildir and TLS", () => start(folderOfSuite, ...kept));
+  suiteTest("smtp:server", "smtp/server.ts with TLS", ({ mailbox = "" }) => {
+    const folders = `${folderOfSuite},${mailbox}`;
+    return start(folders, "--maildir", mailbox, "--cert", cert, "--key", key);
+  });
 }
 globalThis.addEventListener("unload", () => Deno.removeSync(folderOfSuite, { recursive: true }));
 
