@@ -9,108 +9,27 @@
  *
  * @module
  */
-import { type Address, Failure, formatAddress, integer, onStop, printable, run, seconds, text } from "../cli.ts";
-import { reason } from "../tcp/_read_file.ts";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { AssertionError } from "jsr:@std/assert@1";
-import { suites } from "./suites/suites.ts";
-import { Random } from "./suites/_random.ts";
 import {
-  type Check,
-  type Client,
-  inTime,
-  limits,
-  NotKnown,
-  type Prepared,
-  type Server,
-  type Values,
-} from "./suites/_suite.ts";
-import { Program, stopAll } from "./support/program.ts";
-
-/** The result of one check. */
-interface Result {
-  readonly check: Check<never>;
-  /** What was wrong; undefined if the check passed. */
-  readonly problem: string | undefined;
-  /** Whether the check was not run: then `problem` says why. */
-  readonly skipped?: boolean;
-}
-
-/** What a suite has made for this run. */
-type Content = Prepared<object> | undefined;
-
-/** Checks a server: the one that runs at `addr`, or one that is started there by `words`. */
-async function* checkServer(
-  checks: readonly Check<Server>[],
-  addr: Address,
-  words: readonly string[],
-  content: Content,
-): AsyncGenerator<Result> {
-  const failed = new Set<string>();
-  let program: Program | undefined;
-  let starting: (() => boolean) | undefined;
-  for (const check of checks) {
-    if (program) await inTime(program.ended, 100); // a server that ends after its first client needs a moment
-    // A server that has ended, by a crash or on purpose, is started again, so that one failure does not cause others.
-    if (words.length > 0 && (!program || program.status)) {
-      const started = program = start(words, addr, content);
-      const until = Date.now() + 10_000;
-      starting = () => started.status === undefined && Date.now() < until;
-    }
-    yield await attempt(check, { ...addr, starting, content: content?.content }, () => program, failed);
-  }
-}
-
-/** Checks a client: each check starts it once or more, by `words`. */
-async function* checkClient(
-  checks: readonly Check<Client>[],
-  words: readonly string[],
-  content: Content,
-): AsyncGenerator<Result> {
-  const failed = new Set<string>();
-  let last: Program | undefined;
-  const client: Client = {
-    content: content?.content,
-    start: (port, values) => last = start(words, { hostname: "127.0.0.1", port }, content, values),
-  };
-  for (const check of checks) yield await attempt(check, client, () => last, failed);
-}
-
-/** Starts the program under check. It finds the address, and what the suite has made, in its arguments or in its environment. */
-function start(words: readonly string[], addr: Address, content: Content, more: Values = {}): Program {
-  const values: Values = { host: addr.hostname, port: `${addr.port}`, ...content?.values, ...more };
-  const command = words.map((word) => word.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole));
-  const env = Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value]));
-  return new Program(command, { env });
-}
-
-/**
- * Runs one check, unless one that it needs has failed. What was wrong is followed by the last lines of the program under check.
- */
-async function attempt<T>(
-  check: Check<T>,
-  target: T,
-  program: () => Program | undefined,
-  failed: Set<string>,
-): Promise<Result> {
-  const missing = check.needs?.find((name) => failed.has(name));
-  if (missing !== undefined) {
-    failed.add(check.name);
-    return { check, problem: `not run: it needs what "${missing}" asks for`, skipped: true };
-  }
-  try {
-    await check.run(target);
-    return { check, problem: undefined };
-  } catch (error) {
-    if (error instanceof NotKnown) return { check, problem: `not run: ${error.message}`, skipped: true };
-    failed.add(check.name);
-    if (!(error instanceof Error && error instanceof AssertionError)) throw error;
-    const { status } = program() ?? {};
-    const ended = status ? `\nyour program ended with exit code ${status.code}` : "";
-    const tail = program()?.tail(3).split("\n").map((line) => `\n  | ${printable(line.slice(0, 120))}`).join("") ?? "";
-    return { check, problem: `${error.message}${ended}${tail.trim() === "|" ? "" : tail}` };
-  }
-}
+  type Address,
+  Failure,
+  flag,
+  formatAddress,
+  integer,
+  list,
+  onStop,
+  printable,
+  run,
+  seconds,
+  text,
+} from "../cli.ts";
+import { codeOf } from "../cli.ts";
+import { type Check, levels, limits, type Suite } from "./suites/_suite.ts";
+import { suites } from "./suites/suites.ts";
+import { type Result, runSuite } from "./support/checking.ts";
+import { choose, parsePoints, type Points } from "./support/choice.ts";
+import { pack } from "./support/pack.ts";
+import { stopAll } from "./support/program.ts";
+import { gradescope, junit, lines, type Report, score, specification, tap } from "./support/reports.ts";
 
 const names = Object.keys(suites).join(", ");
 
@@ -118,27 +37,49 @@ const command = {
   name: "check",
   about: `Checks a server or a client of your own, in any language.
 suites: ${names}
-In COMMAND, {host} and {port} are replaced by the real values, which are also in the environment variables HOST and PORT.`,
+In COMMAND, {host} and {port} are replaced by the real values, which are also in the environment variables HOST and PORT;
+--list says which other values a suite gives. Folders and files are relative to where you are.
+Exit code 0: all checks passed; 1: not all; 2: wrong usage; 3: the command could not be started, or its port is in use.`,
   run: "deno task check",
   args: "SUITE [-- COMMAND ...]",
   options: {
+    "list": flag("print what the suite asks for, and check nothing"),
     "at": text("", "check the server that is running there", "HOST:PORT"),
-    "port": integer(0, "the port of COMMAND's server; 0: a free port, given to it as {port}", 0, 65535, "PORT"),
+    "port": integer(0, "the port that COMMAND's server or the client's server has; 0: a free one", 0, 65535, "PORT"),
     "timeout": seconds(5, "how long the program may take for one step"),
-    "seed": integer(0, "makes the same contents again; 0: others in every run", 0, 0xffffffff),
-    "content": text("", "with --at: where the suite writes what the server has to know, and leaves it", "FOLDER"),
+    "limit": seconds(30, "how long the checks that fail may take together"),
+    "level": text("strict", "up to which level: basic, robust or strict", "LEVEL"),
+    "only": list("only the checks with this in their names", "NAME"),
+    "skip": list("not the checks with this in their names", "NAME"),
+    "next": flag("stop at the first check that fails"),
+    "watch": flag("check again when a file beside the program changes"),
+    "seed": integer(0, "send the same again; 0: something else in every run", 0, 0xffffffff),
+    "content": text("", "with --at: the suite writes what the server must know there", "FOLDER"),
+    "points": text("", 'own points, and hidden checks: {"exact bytes": 5}', "FILE"),
     "json": text("", "also write the results there, as results.json for Gradescope", "FILE"),
+    "junit": text("", "also write them there as JUnit XML", "FILE"),
+    "tap": flag("print them as TAP"),
+    "evidence": text("", "write every byte of each check there, a file a check", "FOLDER"),
+    "pack": text("", "write an autograder for Gradescope there", "FOLDER"),
   },
 };
 
+/** Where the user stands: `deno task` changes to the folder of the project. */
+const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
+const path = (name: string) => /^(\/|[A-Za-z]:[\\/]|\\\\)/.test(name) ? name : `${cwd}/${name}`;
+
 await run(command, async (flags) => {
-  limits.patience = flags.timeout * 1000;
-  onStop(() => stopAll().then(() => Deno.exit(1)));
   const [name = "", ...words] = flags.args;
   const suite = suites[name];
   if (!suite) {
     const wrong = name ? `there is no suite ${printable(name)}: choose one of` : "give the name of a suite:";
     throw new Failure(`${wrong} ${names}`, 2);
+  }
+  if (flags.list) return console.log(specification(name, suite));
+  if (flags.pack) {
+    const split = flags.args.findIndex((word) => !suites[word]);
+    const [chosen, rest] = split < 0 ? [flags.args, []] : [flags.args.slice(0, split), flags.args.slice(split)];
+    return console.log(await pack(path(flags.pack), chosen, rest));
   }
   if (flags.at && words.length > 0) {
     throw new Failure("--at checks a server that is already running: leave out the command, or leave out --at", 2);
@@ -150,59 +91,133 @@ await run(command, async (flags) => {
     throw new Failure(`${name} checks ${suite.about}: give the program to check with ${how}`, 2);
   }
   if (flags.at && suite.role === "client") throw new Failure(`${name} checks a client: give its command after --`, 2);
+  const level = levels.find((level) => level === flags.level);
+  if (!level) throw new Failure(`--level needs ${levels.join(", ")}, not ${printable(flags.level)}`, 2);
+  const at = flags.at ? parseAddress(flags.at) : undefined;
+  const points: Points = flags.points ? parsePoints(await read(path(flags.points)), suite) : new Map();
+  const checks = choose(suite, { level, only: flags.only, skip: flags.skip, points });
+  if (checks.length === 0) throw new Failure(`no check of ${name} is chosen: --list lists them`, 2);
 
-  const seed = flags.seed || (crypto.getRandomValues(new Uint32Array(1))[0] ?? 1);
-  const folder = flags.content || await Deno.makeTempDir();
-  const results: Result[] = [];
-  try {
-    const content = flags.at && !flags.content ? undefined : await suite.prepare?.(new Random(seed), folder);
-    const addr = flags.at ? parseAddress(flags.at) : { hostname: "127.0.0.1", port: flags.port || getAvailablePort() };
-    const checking = suite.role === "server"
-      ? checkServer(suite.checks, addr, words, content)
-      : checkClient(suite.checks, words, content);
-    for await (const result of checking) {
-      results.push(result);
-      report(result);
-    }
-  } finally {
-    await stopAll();
-    if (!flags.content) await Deno.remove(folder, { recursive: true });
+  const once = () => checkOnce(name, suite, checks, points, { ...flags, at, words });
+  if (!flags.watch) return void (Deno.exitCode = await once() ? 0 : 1);
+  onStop(() => stopAll().then(() => Deno.exit(0)));
+  while (true) {
+    const changed = nextChange();
+    console.log("\x1b[2J\x1b[H");
+    await once();
+    console.log(`waiting for a change in ${printable(cwd)} (Ctrl-C ends)`);
+    await changed;
   }
-
-  const passed = results.filter(({ problem }) => problem === undefined);
-  const points = (list: Result[]) => list.reduce((sum, { check }) => sum + check.points, 0);
-  console.log(
-    `${name}: ${passed.length} of ${results.length} checks passed, ${points(passed)} of ${points(results)} points${
-      suite.prepare ? ` (--seed ${seed})` : ""
-    }`,
-  );
-  if (flags.json) {
-    try {
-      await Deno.writeTextFile(flags.json, gradescope(results));
-    } catch (error) {
-      throw new Failure(`cannot write ${printable(flags.json)}: ${reason(error)}`);
-    }
-  }
-  if (passed.length < results.length) Deno.exitCode = 1;
 });
 
-function report({ check, problem, skipped }: Result): void {
-  const mark = problem === undefined ? "✓" : skipped ? "–" : "✗";
-  console.log(`${mark} ${check.name} (${problem === undefined ? check.points : 0}/${check.points})`);
-  if (problem === undefined) return;
-  for (const line of [...skipped ? [] : [check.why], ...problem.split("\n")]) console.log(`    ${line}`);
+interface Wanted {
+  readonly at: Address | undefined;
+  readonly words: readonly string[];
+  readonly port: number;
+  readonly timeout: number;
+  readonly limit: number;
+  readonly seed: number;
+  readonly content: string;
+  readonly next: boolean;
+  readonly watch: boolean;
+  readonly json: string;
+  readonly junit: string;
+  readonly tap: boolean;
+  readonly evidence: string;
 }
 
-/** The results in the form that Gradescope's autograder reads. */
-function gradescope(results: Result[]): string {
-  const tests = results.map(({ check, problem }) => ({
-    name: check.name,
-    score: problem === undefined ? check.points : 0,
-    max_score: check.points,
-    status: problem === undefined ? "passed" : "failed",
-    output: problem === undefined ? check.why : `${check.why}\n${problem}`,
-  }));
-  return JSON.stringify({ tests }, null, 2) + "\n";
+/** Runs the checks once, prints and writes the results; returns whether all passed. */
+async function checkOnce(
+  name: string,
+  suite: Suite,
+  checks: readonly Check<never>[],
+  points: Points,
+  wanted: Wanted,
+): Promise<boolean> {
+  limits.patience = wanted.timeout * 1000;
+  const seed = wanted.seed || (crypto.getRandomValues(new Uint32Array(1))[0] ?? 1) || 1;
+  const start = performance.now();
+  const results: Result[] = [];
+  const hidden = new Set([...points].filter(([, { hidden }]) => hidden).map(([name]) => name));
+  const write = async (trouble = "") => {
+    const open = checks.slice(results.length);
+    const report: Report = {
+      ...{ name, seed, results, open, hidden, trouble },
+      seconds: (performance.now() - start) / 1000,
+    };
+    if (wanted.json) await save(path(wanted.json), gradescope(report));
+    if (wanted.junit) await save(path(wanted.junit), junit(report));
+    return report;
+  };
+  await write(); // whatever happens next, there are results
+  if (wanted.evidence) await Deno.mkdir(path(wanted.evidence), { recursive: true });
+  if (!wanted.watch) onStop(() => write("stopped by Ctrl-C").then(stopAll).then(() => Deno.exit(1)));
+  try {
+    const running = runSuite({
+      ...{ suite, checks, cwd, seed, words: wanted.words, port: wanted.port, limit: wanted.limit },
+      at: wanted.at,
+      folder: wanted.content ? path(wanted.content) : undefined,
+    });
+    for await (const result of running) {
+      results.push(result);
+      if (!wanted.tap) { for (const line of lines(result)) console.log(line); }
+      if (wanted.evidence) await keep(path(wanted.evidence), results.length, result);
+      if (wanted.json || wanted.junit) await write();
+      if (wanted.next && result.state === "failed") {
+        console.log(
+          `    ${results.length - 1} of ${checks.length} so far; next: ${
+            suite.sheet ?? `deno task check ${name} --list`
+          }`,
+        );
+        break;
+      }
+    }
+  } catch (error) {
+    await write(error instanceof Failure ? error.message : "the checker itself failed");
+    if (wanted.watch && error instanceof Failure) console.log(error.message);
+    else throw error;
+  } finally {
+    await stopAll();
+  }
+  const report = await write(wanted.next ? "not run yet (--next)" : "");
+  const { passed, all, points: got, of } = score(results);
+  if (wanted.tap) console.log(tap(report).trimEnd());
+  else console.log(`${name}: ${passed} of ${all} checks passed, ${got} of ${of} points (--seed ${seed})`);
+  return results.length === checks.length && passed === all;
+}
+
+/** Writes the evidence of one check. */
+async function keep(folder: string, number: number, { check, state, problem, recording }: Result): Promise<void> {
+  const name = `${`${number}`.padStart(2, "0")}_${check.name.replace(/[^\w-]+/g, "_")}.txt`;
+  const head = [`${check.name}: ${state}`, check.why, problem, recording.byHand && `by hand: ${recording.byHand}`];
+  await save(`${folder}/${name}`, `${head.filter((line) => line).join("\n")}\n\n${recording.dump()}`);
+}
+
+async function save(file: string, content: string): Promise<void> {
+  try {
+    await Deno.writeTextFile(file, content);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new Failure(`cannot write ${printable(file)}: ${codeOf(error) || error.name}`);
+  }
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new Failure(`cannot read ${printable(file)}: ${codeOf(error) || error.name}`, 2);
+  }
+}
+
+/** Settles when a file in the user's folder has changed. */
+async function nextChange(): Promise<void> {
+  using watcher = Deno.watchFs(cwd);
+  for await (const { kind, paths } of watcher) {
+    if (kind !== "access" && !paths.every((path) => /__pycache__|\.(json|xml|pyc|swp)$|~$/.test(path))) break;
+  }
+  await new Promise((settled) => setTimeout(settled, 100)); // an editor writes more than once
 }
 
 function parseAddress(at: string): Address {

@@ -6,6 +6,7 @@
 import { printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { Peer } from "./_peer.ts";
+import { step } from "./_record.ts";
 import { type Check, type Client, fail, inTime, limits, quote, type Values } from "./_suite.ts";
 
 /**
@@ -21,8 +22,15 @@ export async function playServer<T>(
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const program = client.start(listener.addr.port, values(listener.addr.port));
   try {
-    const conn = await inTime(listener.accept(), limits.patience * 2);
-    if (!conn) fail("a connection", `none in ${limits.patience * 2 / 1000} s`, "connect to the given host and port");
+    const ended = program.ended.then(() => undefined); // it will not connect any more
+    const accepting = listener.accept().catch(() => undefined);
+    const conn = await inTime(Promise.race([accepting, ended.then(() => inTime(accepting, 100))]), limits.patience * 2);
+    if (!conn) {
+      const got = program.status
+        ? `none before the program ended with exit code ${program.status.code}`
+        : `none in ${limits.patience * 2 / 1000} s`;
+      fail(`a connection to 127.0.0.1:${listener.addr.port}`, got, "connect to the given {host} and {port}");
+    }
     using peer = new Peer(conn);
     const result = await serve(peer, listener.addr.port);
     await clientEnd(program, hint);
@@ -36,7 +44,7 @@ export async function playServer<T>(
 /** Waits until the client ends by itself, at most so many times `patience`. */
 export async function clientEnd(program: Program, hint: string, times = 2): Promise<void> {
   const seconds = limits.patience * times / 1000;
-  if (await inTime(program.ended, seconds * 1000)) return;
+  if (await inTime(program.ended, seconds * 1000)) return step(`the program ended with ${program.status?.code}`);
   fail("the client to end", `a client that still runs after ${seconds} s`, hint);
 }
 
@@ -77,6 +85,7 @@ export const noServer: Check<Client> = {
   async run(client) {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     listener.close(); // now no server listens on this port
+    step(`nothing listens on 127.0.0.1:${listener.addr.port}`);
     const program = client.start(listener.addr.port);
     try {
       await clientEnd(program, "stop trying after a few seconds");

@@ -9,6 +9,7 @@ import { printData } from "../../dns/_record.ts";
 import { typeName, typeNumber } from "../../dns/_record_types.ts";
 import { localAddress } from "../../udp/_local_address.ts";
 import { Peer } from "./_peer.ts";
+import { byHand, received, sent, step } from "./_record.ts";
 import { fail, inTime, limits, type Server } from "./_suite.ts";
 
 const noFlags = { qr: false, opcode: 0, aa: false, tc: false, rd: false, ra: false, ad: false, cd: false, rcode: 0 };
@@ -57,13 +58,18 @@ export async function exchangeUdp<T>(
       const until = Date.now() + limit;
       do {
         await socket.send(bytes, to);
+        sent(bytes, "UDP");
         const again = Date.now() + Math.min(limit, server.starting?.() ? 200 : 1000);
         do {
           receiving ??= socket.receive();
           const got = await inTime(receiving, Math.max(1, again - Date.now()));
-          if (!got) break;
+          if (!got) {
+            step("no response so far", "UDP");
+            break;
+          }
           receiving = undefined;
           answers = true;
+          received(got[0], "UDP");
           if (idOf(got[0]) === idOf(bytes)) return got[0];
           onStray(got[0]);
         } while (Date.now() < again);
@@ -108,6 +114,8 @@ export function parseResponse(bytes: Uint8Array | undefined, what: string): Mess
 /** Sends a query over UDP and returns the response. */
 export async function ask(server: Server, name: string, typeName: string, options?: QueryOptions): Promise<Message> {
   const { id, bytes } = query(name, typeName, options);
+  const { hostname, port } = server;
+  byHand(`dig +norec ${options?.edns ? "" : "+noedns "}@${hostname} -p ${port} ${name} ${typeName}`);
   let stray: Uint8Array | undefined;
   const got = await exchangeUdp(server, (exchange) => exchange(bytes), (bytes) => stray = bytes);
   if (!got && stray) {

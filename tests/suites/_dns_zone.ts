@@ -52,7 +52,11 @@ export interface LabZone {
 export async function makeZone(random: Random, folder: string): Promise<LabZone> {
   const origin = `${word(random)}.example.`;
   const below = (name = word(random)) => `${name}.${origin}`;
-  const ttl = () => random.integer(1, 200) * 300;
+  /** A TTL that is another positive number when its bytes are in the wrong order: the lowest one is less than 128. */
+  const ttl = (): number => {
+    const seconds = random.integer(1, 200) * 300;
+    return (seconds & 0x80) === 0 && (seconds & 0xff) > 0 ? seconds : ttl();
+  };
   let hosts = random.integer(0, 50);
   const ipv4 = () => `192.0.2.${++hosts}`;
   const ipv6 = () => `2001:db8::${random.integer(1, 0xffff).toString(16)}:${(++hosts).toString(16)}`;

@@ -6,7 +6,9 @@
 import { Body, responseFraming } from "../../http/_body.ts";
 import { concat } from "../../http/_concat.ts";
 import { MessageError, parseResponse, type ResponseHead } from "../../http/_message.ts";
+import { formatAddress } from "../../cli.ts";
 import { Peer } from "./_peer.ts";
+import { byHand } from "./_record.ts";
 import { fail, Gone, inTime, limits, quote, type Server } from "./_suite.ts";
 
 /** A GET request; `more` are further field lines. */
@@ -30,13 +32,16 @@ export class HttpPeer {
   #unread = new Uint8Array();
   #bareLf = false;
 
-  constructor(readonly peer: Peer) {}
+  private constructor(readonly peer: Peer, readonly server: Server) {}
 
   static async connect(server: Server): Promise<HttpPeer> {
-    return new HttpPeer(await Peer.connect(server));
+    return new HttpPeer(await Peer.connect(server), server);
   }
 
   async send(text: string | Uint8Array): Promise<void> {
+    if (typeof text === "string" && text.length > 10 && text.length < 1000) {
+      byHand(`printf '${escaped(text)}' | nc ${formatAddress(this.server).replace(/:(\d+)$/, " $1")}`);
+    }
     await this.peer.send(text);
   }
 
@@ -157,6 +162,11 @@ export class HttpPeer {
     this.peer.close();
   }
 }
+
+/** Text as `printf` of a shell takes it, in single quotes. */
+export const escaped = (text: string): string =>
+  text.replaceAll("\\", "\\\\").replaceAll("%", "%%").replaceAll("'", "'\\''")
+    .replaceAll("\r", "\\r").replaceAll("\n", "\\n");
 
 /** The length of a head, with its empty line; -1 if it is incomplete. Accepts lines that end in LF alone. */
 function headEnd(bytes: Uint8Array): number {

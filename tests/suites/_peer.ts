@@ -5,16 +5,21 @@
  */
 import { connect } from "node:net";
 import { isClosedLocally } from "../../tcp/_clients.ts";
-import { fail, Gone, inTime, limits, type Server } from "./_suite.ts";
+import { received, sent, step } from "./_record.ts";
+import { fail, Gone, inTime, limits, Refused, type Server } from "./_suite.ts";
 
 /** One end of a TCP connection to the program under check. */
 export class Peer {
   readonly conn: Deno.TcpConn;
+  /** Tells several connections apart in the evidence. */
+  readonly #name: string;
   #open = true;
 
   constructor(conn: Deno.TcpConn) {
     this.conn = conn;
     conn.setNoDelay(true);
+    this.#name = `checker's port ${conn.localAddr.port}`;
+    step(`a connection from ${conn.remoteAddr.hostname}:${conn.remoteAddr.port}`, this.#name);
   }
 
   /** Connects. While the server may still be starting, a refused connection is tried again. */
@@ -27,8 +32,19 @@ export class Peer {
           await new Promise((again) => setTimeout(again, 50));
           continue;
         }
-        const what = error instanceof Error ? error.message : String(error);
-        fail(`a connection to ${hostname}:${port}`, what, "keep listening after a client has left");
+        step(`cannot connect to ${hostname}:${port}`);
+        if (error instanceof Deno.errors.ConnectionRefused) {
+          throw new Refused(
+            `expected a connection to ${hostname}:${port}, got a refusal: nothing listens there any more\n` +
+              "hint: keep the listening socket open, and call accept in a loop",
+          );
+        }
+        const what = error instanceof DOMException && error.name === "TimeoutError"
+          ? `none in ${limits.patience / 1000} s`
+          : error instanceof Error
+          ? error.message
+          : String(error);
+        fail(`a connection to ${hostname}:${port}`, what, "call accept again while you serve a client");
       }
     }
   }
@@ -39,6 +55,7 @@ export class Peer {
     while (bytes.length > 0) {
       const n = await inTime(this.#try(this.conn.write(bytes), "while sending"));
       if (n === undefined) fail("the bytes to be read", `${bytes.length} unread bytes`, "read while you write");
+      sent(bytes.subarray(0, n), this.#name);
       bytes = bytes.subarray(n);
     }
   }
@@ -48,7 +65,13 @@ export class Peer {
     const buffer = new Uint8Array(65536);
     const n = await inTime(this.#try(this.conn.read(buffer), "while waiting for a reply"));
     if (n === undefined) fail("a reply", `nothing in ${limits.patience / 1000} s`, hint);
+    this.#note(buffer, n);
     return buffer.subarray(0, n ?? 0);
+  }
+
+  #note(buffer: Uint8Array, n: number | null): void {
+    if (n === null) step("the program has ended its side", this.#name);
+    else received(buffer.subarray(0, n), this.#name);
   }
 
   /** Reads `size` bytes; fewer if the stream ends, is reset, or nothing arrives for `patience`. */
@@ -57,6 +80,8 @@ export class Peer {
     let got = 0;
     while (got < size) {
       const n = await inTime(this.conn.read(buffer.subarray(got)).catch(() => null));
+      if (n === undefined) step(`waited ${limits.patience / 1000} s for more`, this.#name);
+      else this.#note(buffer.subarray(got), n);
       if (!n) break;
       got += n;
     }
@@ -65,7 +90,8 @@ export class Peer {
 
   /** Ends this side (FIN): the other side reads the end of the stream, and can still send. */
   async end(): Promise<void> {
-    await this.#try(this.conn.closeWrite(), "while this side was ending");
+    step("the checker ends its side (FIN)", this.#name);
+    await this.#try(this.conn.closeWrite(), "while the checker ended its side");
   }
 
   close(): void {
@@ -82,10 +108,38 @@ export class Peer {
       return await promise;
     } catch (error) {
       if (isClosedLocally(error)) throw error;
-      const what = error instanceof Error ? error.message : String(error);
-      const hint = "look for a crash, or for a close() that is too early";
+      const what = error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe
+        ? "a reset"
+        : error instanceof Error
+        ? error.message
+        : String(error);
+      step(`${what} ${when}`, this.#name);
+      const hint = "look for a crash, for a close() that is too early, or for bytes that you have not read before it";
       throw new Gone(`expected the connection to stay open, got ${what}, ${when}\nhint: ${hint}`);
     }
+  }
+}
+
+/**
+ * Opens so many connections, one after another, and keeps them open. `greet` talks to the program before the next one connects:
+ * then it has accepted this one, and a server with a short queue (`listen(1)`) is not overrun.
+ */
+export async function connectMany(
+  server: Server,
+  clients: number,
+  greet: (peer: Peer, i: number) => Promise<void>,
+): Promise<Peer[]> {
+  const peers: Peer[] = [];
+  try {
+    for (let i = 0; i < clients; i++) {
+      const peer = await Peer.connect(server);
+      peers.push(peer);
+      await greet(peer, i);
+    }
+    return peers;
+  } catch (error) {
+    for (const peer of peers) peer.close();
+    throw error;
   }
 }
 
@@ -95,6 +149,7 @@ export class Peer {
  */
 export async function reset(server: Server, message: string | Uint8Array = "about to vanish"): Promise<void> {
   (await Peer.connect(server)).close(); // now it is listening
+  step("another client connects, sends, and resets its connection (RST)");
   const closed = Promise.withResolvers<void>();
   const socket = connect(server.port, server.hostname, () => socket.write(message));
   socket.once("data", () => socket.resetAndDestroy());

@@ -4,7 +4,9 @@
  * @module
  */
 import { type Reply, ReplyError, ReplyParser } from "../../smtp/_reply.ts";
+import { escaped } from "./_http_peer.ts";
 import { Peer } from "./_peer.ts";
+import { byHand } from "./_record.ts";
 import { fail, Gone, inTime, limits, quote, type Server } from "./_suite.ts";
 
 /** A client of the server under check. */
@@ -16,11 +18,13 @@ export class SmtpPeer {
   /** Whether a reply line ends in LF alone. One check asks for that; the others read it all the same. */
   bareLf = false;
 
-  private constructor(readonly peer: Peer) {}
+  #commands = "";
+
+  private constructor(readonly peer: Peer, readonly server: Server) {}
 
   /** Connects and reads the greeting. */
   static async connect(server: Server): Promise<SmtpPeer> {
-    const peer = new SmtpPeer(await Peer.connect(server));
+    const peer = new SmtpPeer(await Peer.connect(server), server);
     try {
       peer.expect(await peer.reply("greet the client with 220"), [220], "greet the client with 220");
       return peer;
@@ -78,8 +82,15 @@ export class SmtpPeer {
 
   /** Sends a command; fails unless the reply has one of these codes. */
   async ask(command: string, codes: number[], hint: string): Promise<Reply> {
-    await this.peer.send(`${command}\r\n`);
+    await this.#send(command);
     return this.expect(await this.reply(hint), codes, hint);
+  }
+
+  async #send(command: string): Promise<void> {
+    this.#commands += `${command}\r\n`;
+    const { hostname, port } = this.server;
+    byHand(`(printf '${escaped(this.#commands)}'; sleep 1) | nc ${hostname} ${port}`);
+    await this.peer.send(`${command}\r\n`);
   }
 
   /** Sends EHLO; returns the offered extensions, by their first word. */
@@ -109,7 +120,7 @@ export class SmtpPeer {
 
   /** Sends a command that the server must refuse permanently (5yz). */
   async refuses(command: string, hint: string): Promise<void> {
-    await this.peer.send(`${command}\r\n`);
+    await this.#send(command);
     const { code, lines } = await this.reply(hint);
     if (code < 500 || code > 599) fail(`an error (5yz) to ${command}`, `${code} ${lines.join(" / ")}`, hint);
   }

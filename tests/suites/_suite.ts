@@ -16,6 +16,8 @@ export interface Server {
   readonly starting?: () => boolean;
   /** What the suite has made for this run; undefined for a server that was running before. */
   readonly content?: unknown;
+  /** Its process; undefined for a server that was running before. */
+  readonly program?: () => Program | undefined;
 }
 
 /** A client under check: each start is a new process, which must connect to this port of 127.0.0.1. */
@@ -25,16 +27,22 @@ export interface Client {
   readonly content?: unknown;
 }
 
+/** What is asked of a first program, of one that others use, and of one that follows the specification to the letter. */
+export type Level = "basic" | "robust" | "strict";
+export const levels: readonly Level[] = ["basic", "robust", "strict"];
+
 /** One check of a suite: `run` throws an `AssertionError` that says what was expected and what was received. */
 export interface Check<T> {
   readonly name: string;
   /** One sentence: why it matters. */
   readonly why: string;
   readonly points: number;
-  /** What is asked of a first program, of one that others use, and of one that follows the specification to the letter. */
-  readonly level?: "basic" | "robust" | "strict";
+  /** Without it, a check is basic. */
+  readonly level?: Level;
   /** The names of the checks that must have passed: if one has not, this one would only repeat what is wrong. */
   readonly needs?: readonly string[];
+  /** A command that does the same by hand; {host}, {port} and the values of the suite are replaced. */
+  readonly byHand?: string;
   run(target: T): Promise<void>;
 }
 
@@ -47,23 +55,33 @@ export interface Prepared<C> {
   readonly values: Values;
 }
 
-type Prepare = (random: Random, folder: string) => Promise<Prepared<object>>;
+/** What `--list` says beside the checks: the specification of the program. */
+interface Specification {
+  /** What it checks: "a TCP echo server". */
+  readonly about: string;
+  /** The values that the program is given, and what it does with them. */
+  readonly given?: string;
+  readonly prints?: string;
+  readonly exits?: string;
+  /** What may differ, and which sizes and times are asked for. */
+  readonly limits?: string;
+  /** The section of a lab sheet: "tcp/README.md#echo". */
+  readonly sheet?: string;
+  /** What its port is of; without it, TCP. */
+  readonly over?: "tcp" | "udp" | "both";
+  /** Makes what differs in every run, from the seed; files in `folder`. */
+  readonly prepare?: (random: Random, folder: string) => Promise<Prepared<object>>;
+}
 
 /** The checks of one protocol, for servers or for clients. */
 export type Suite =
-  & {
-    readonly about: string;
-    /** The values that the program is given, and what it does with them. */
-    readonly given?: string;
-    /** Makes what differs in every run, from the seed; files in `folder`. */
-    readonly prepare?: Prepare;
-  }
+  & Specification
   & (
     | { readonly role: "server"; readonly checks: readonly Check<Server>[] }
     | { readonly role: "client"; readonly checks: readonly Check<Client>[] }
   );
 
-/** A check that cannot be run: nobody knows what the program has been given. */
+/** A check that cannot be run: nobody knows what the program has been given. It does not count. */
 export class NotKnown extends Error {
   constructor() {
     super("the server was started without what this check asks for: give its command, or --content");
@@ -101,7 +119,10 @@ export function contentOf<C extends object>(
   };
 }
 
-/** How long a program under check may take for one step, in milliseconds; `deno task check --timeout` sets it. */
+/**
+ * How long a program under check may take for one step, in milliseconds. `deno task check --timeout` sets it; it shrinks when
+ * checks have failed, so that a program that never answers does not take minutes.
+ */
 export const limits = { patience: 5000 };
 
 /** Fails the check: what was expected, what was received, and what to do. */
@@ -111,6 +132,13 @@ export function fail(expected: string, got: string, hint: string): never {
 
 /** The program under check has ended, or has reset the connection. */
 export class Gone extends AssertionError {
+  constructor(message: string) {
+    super(message);
+  }
+}
+
+/** Nothing listens on the port of the program under check. */
+export class Refused extends AssertionError {
   constructor(message: string) {
     super(message);
   }
@@ -130,10 +158,31 @@ export async function inTime<T>(promise: Promise<T>, limit = limits.patience): P
   return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Fails unless the program sent back exactly these bytes, and names the first one that differs. */
-export function sameBytes(got: Uint8Array, sent: Uint8Array, hint: string): void {
-  const at = sent.findIndex((byte, i) => byte !== got[i]);
-  if (at < 0 && got.length === sent.length) return;
-  const where = at >= 0 && at < got.length ? ` (byte ${at} is ${got[at]}, not ${sent[at]})` : "";
-  fail(quote(sent), quote(got) + where, hint);
+/** Fails unless the program sent exactly these bytes; shows those around the first one that differs, with a mark under it. */
+export function sameBytes(got: Uint8Array, wanted: Uint8Array, hint: string): void {
+  const at = firstDifference(got, wanted);
+  if (at < 0) return;
+  fail(quote(wanted), `${quote(got)}\n${difference(got, wanted)}`, hint);
+}
+
+/** The position of the first byte that differs; -1 if they are the same. */
+function firstDifference(got: Uint8Array, wanted: Uint8Array): number {
+  const shorter = Math.min(got.length, wanted.length);
+  for (let i = 0; i < shorter; i++) if (got[i] !== wanted[i]) return i;
+  return got.length === wanted.length ? -1 : shorter;
+}
+
+/** Three lines: what was expected and what came around the first difference, in hex and as text, and a mark under it. */
+export function difference(got: Uint8Array, wanted: Uint8Array): string {
+  const at = Math.max(0, firstDifference(got, wanted));
+  const from = Math.max(0, at - 6);
+  const row = (name: string, bytes: Uint8Array) => {
+    const part = Array.from(bytes.subarray(from, from + 14));
+    const hex = part.map((byte) => byte.toString(16).padStart(2, "0"));
+    if (from + 14 >= bytes.length) hex.push("end");
+    const text = part.map((byte) => byte > 31 && byte < 127 ? String.fromCharCode(byte) : ".").join("");
+    return `  ${name}  ${from > 0 ? "… " : "  "}${hex.join(" ").padEnd(45)}  ${text}`;
+  };
+  const mark = `  ${" ".repeat(12 + 3 * (at - from))}^^ byte ${at}, counted from 0`;
+  return [row("expected", wanted), row("got     ", got), mark].join("\n");
 }

@@ -555,7 +555,7 @@ const strict: readonly Check<Server>[] = [
   ),
   check(
     "an unknown opcode",
-    "RFC 1035 §4.1.1: an opcode that the server does not know gets NOTIMP (4).",
+    "RFC 1035 §4.1.1, RFC 8906 §3.1.4: an opcode that the server does not know gets NOTIMP (4).",
     1,
     "strict",
     async (server, zone) => {
@@ -589,6 +589,9 @@ const suite: Suite = {
   prepare: zones.prepare,
   given:
     "{zone} (ZONE): a file with the zone, one record a line: NAME TTL IN TYPE DATA, names complete. {port} (PORT): where to listen, on 127.0.0.1, over UDP and TCP.",
+  limits: "Over UDP, a response has up to 512 bytes without EDNS.",
+  sheet: "dns/README.md#the-server",
+  over: "both",
   checks: [...basic, ...robust, ...strict],
 };
 

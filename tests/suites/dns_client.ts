@@ -13,6 +13,7 @@ import { isClosedLocally } from "../../tcp/_clients.ts";
 import type { Program } from "../support/program.ts";
 import { clientEnd, complained, succeeded } from "./_clients.ts";
 import { hex } from "./_dns_peer.ts";
+import { received, sent, step } from "./_record.ts";
 import { type Random, word } from "./_random.ts";
 import { type Check, type Client, contentOf, fail, quote, type Suite } from "./_suite.ts";
 
@@ -93,16 +94,20 @@ async function play(client: Client, script: Script): Promise<Played> {
   };
   const datagrams = (async () => {
     for await (const [packet, from] of socket) {
+      received(packet, "UDP");
       const query = parse(packet);
       if (!query) continue;
       queries.push(query);
       for (const { bytes, elsewhere } of script.udp(query, queries.length - 1)) {
         await (elsewhere ? other : socket).send(bytes, from);
+        sent(bytes, elsewhere ? "UDP, from another port" : "UDP");
       }
     }
   })().catch(ignoreClosed);
   const serve = async (conn: Deno.Conn) => {
+    step("the client connects", "TCP");
     const got = await readFramed(conn);
+    received(got, "TCP");
     if (got.length < 2) return; // the client has opened a connection and said nothing
     const query = parse(got.subarray(2));
     const bytes = query && script.tcp?.(query);
@@ -110,6 +115,7 @@ async function play(client: Client, script: Script): Promise<Played> {
     await conn.write(Uint8Array.of(bytes.length >> 8, bytes.length & 255, ...bytes.subarray(0, 10)));
     await new Promise((go) => setTimeout(go, 50)); // TCP may cut the message anywhere
     await conn.write(bytes.subarray(10));
+    sent(bytes, "TCP");
   };
   const streams = (async () => {
     for await (const conn of listener) {
@@ -212,8 +218,11 @@ const suite: Suite = {
   role: "client",
   about: "a DNS client that asks for the address of a name",
   prepare: labs.prepare,
-  given:
-    "{host} (HOST), {port} (PORT): the server. {name} (NAME): the name whose address (A) is asked for and printed. The exit code is 0, or not 0 without an address.",
+  given: "{host} (HOST), {port} (PORT): the server. {name} (NAME): the name to ask for.",
+  prints: "the IPv4 address of the name (type A) on stdout, or one line about what went wrong",
+  exits: "0 when it has printed the address; another code without one",
+  limits: "It may send a query several times, and gives up within some seconds.",
+  sheet: "dns/README.md#the-client",
   checks: [
     {
       name: "asks and prints",

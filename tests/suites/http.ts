@@ -497,6 +497,9 @@ const suite: Suite = {
   prepare: sites.prepare,
   given:
     "{root} (ROOT): a folder. / is its index.html, and /NAME its file NAME. {port} (PORT): where to listen, on 127.0.0.1.",
+  limits:
+    "It may close the connection after each response, or keep it open. Files have up to 5 MB, request lines 200 bytes.",
+  sheet: "http/README.md#the-server",
   checks: [...basic, ...robust, ...strict],
 };
 

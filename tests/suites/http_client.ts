@@ -167,8 +167,10 @@ const suite: Suite = {
   role: "client",
   about: "an HTTP client that requests a URL and prints the body",
   prepare: pages.prepare,
-  given:
-    "{url} (URL): http://127.0.0.1:PORT/… to request. The client prints the body; its exit code is 0, or not 0 after an error.",
+  given: "{url} (URL): http://127.0.0.1:PORT/… to request.",
+  prints: "the body of the response on stdout, among other lines if you like; or one line about what went wrong",
+  exits: "0 when it has printed the whole body; another code when there is no whole response",
+  sheet: "http/README.md#the-client",
   checks: [
     prints(
       "a page",

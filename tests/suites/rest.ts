@@ -609,6 +609,8 @@ const suite: Suite = {
   about: "a REST API of users",
   prepare: randoms.prepare,
   given: "{port} (PORT): where to listen, on 127.0.0.1. There are no users at the start.",
+  limits: "Members of a user may be in any order, and ids of any kind; bodies have up to 1 KB, but for one of 2 MB.",
+  sheet: "rest/README.md#check-yours",
   checks: [...basic, ...robust, ...strict],
 };
 

@@ -513,6 +513,8 @@ const suite: Suite = {
   prepare: mailboxes.prepare,
   given:
     "{mailbox} (MAILBOX): a folder; each mail that is accepted is a file of its own in it or below it. {port} (PORT): where to listen, on 127.0.0.1.",
+  limits: "It accepts mails of 100 KB and lines of 1000 bytes. It may add fields before the header of a mail.",
+  sheet: "smtp/README.md#the-server",
   checks: [...basic, ...robust, ...strict],
 };
 

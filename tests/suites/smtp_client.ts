@@ -244,7 +244,11 @@ const suite: Suite = {
   about: "a mail client that sends one mail",
   prepare: orders.prepare,
   given:
-    "{host} (HOST), {port} (PORT): the server. {to} (TO): the recipient. {text} (TEXT): the text, of several lines. The exit code is 0 when the mail was accepted.",
+    "{host} (HOST), {port} (PORT): the server. {to} (TO): the recipient. {text} (TEXT): the text, of several lines.",
+  prints: "one line about what went wrong",
+  exits: "0 when the server has accepted the mail; another code otherwise",
+  limits: "The text may be encoded as MIME allows.",
+  sheet: "smtp/README.md#the-client",
   checks: [
     {
       name: "a mail",

@@ -17,6 +17,10 @@ export class Program {
   /** Everything it has printed so far. */
   stdout = "";
   stderr = "";
+  /** Whether it was stopped from here while it was running. */
+  stopped = false;
+  /** Whether it was stopped because it printed more than `mostOutput` characters. */
+  tooMuch = false;
   /** Settles when it has ended and all its output has been read. */
   readonly ended: Promise<Ended>;
 
@@ -42,6 +46,12 @@ export class Program {
         detached: true,
       }).spawn();
     } catch (error) {
+      if (error instanceof Deno.errors.PermissionDenied) {
+        throw new Failure(`${name} cannot be executed: run chmod +x on it, or name its interpreter before it`, 3);
+      }
+      if (error instanceof Error && /os error (8|193)\)/.test(error.message)) { // ENOEXEC, ERROR_BAD_EXE_FORMAT
+        throw new Failure(`${name} is no program for this machine: begin a script with #!, or name its interpreter`, 3);
+      }
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       if (options.cwd !== undefined && !isFolder(options.cwd)) {
         throw new Failure(`there is no folder ${options.cwd}`, 3);
@@ -71,7 +81,12 @@ export class Program {
 
   async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, add: (text: string) => void): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      if (this.tooMuch) continue;
       add(text);
+      if (this.stdout.length + this.stderr.length > mostOutput) {
+        this.tooMuch = true;
+        this.#killAll("SIGKILL");
+      }
       this.#notify();
     }
   }
@@ -145,6 +160,7 @@ export class Program {
 
   /** Stops the program and its children: SIGTERM, and a second later SIGKILL for those that are left. */
   async stop(): Promise<void> {
+    this.stopped ||= this.#ended === undefined;
     this.#killAll("SIGTERM");
     const timer = setTimeout(() => this.#killAll("SIGKILL"), 1000);
     await this.ended.finally(() => clearTimeout(timer));
@@ -169,6 +185,9 @@ export class Program {
 }
 
 const running = new Set<Program>();
+
+/** No program that is tested prints as much as this on purpose. */
+const mostOutput = 1 << 24;
 
 function isFolder(path: string): boolean {
   try {

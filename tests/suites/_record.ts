@@ -1,0 +1,91 @@
+/**
+ * The evidence of a check: its steps, and every byte that went either way. Peers record by themselves; a suite adds steps.
+ *
+ * @module
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { count, printable } from "../../cli.ts";
+
+/** One thing that happened: a step of the check, or bytes on the way. `who` tells several connections apart. */
+export interface Entry {
+  /** Milliseconds since the check began. */
+  readonly time: number;
+  readonly kind: "step" | "sent" | "received";
+  readonly text: string;
+  readonly who: string;
+  readonly size: number;
+  readonly data: Uint8Array;
+}
+
+/** How many bytes of one message, and of a check, are kept; of the others only the number is. */
+const most = { message: 1 << 18, check: 1 << 23 };
+
+/** What happened in one check. */
+export class Recording {
+  readonly entries: Entry[] = [];
+  /** A command that does the same by hand. */
+  byHand = "";
+  received = 0;
+  #kept = 0;
+  readonly #start = performance.now();
+
+  add(kind: Entry["kind"], text: string, who = "", bytes: Uint8Array = new Uint8Array()): void {
+    const data = bytes.slice(0, Math.max(0, Math.min(most.message, most.check - this.#kept)));
+    this.#kept += data.length;
+    if (kind === "received") this.received += bytes.length;
+    this.entries.push({ time: performance.now() - this.#start, kind, text, who, size: bytes.length, data });
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.#start) / 1000;
+  }
+
+  /** The last steps in short, a line each. */
+  summary(most = 10): string[] {
+    const several = new Set(this.entries.map(({ who }) => who).filter((who) => who)).size > 1;
+    const lines = this.entries.map((entry) =>
+      `${(entry.time / 1000).toFixed(3)} s  ${line(several ? entry : { ...entry, who: "" }, 48)}`
+    );
+    return lines.length > most ? [`… ${count(lines.length - most, "step")} before`, ...lines.slice(-most)] : lines;
+  }
+
+  /** All of it, with the bytes in hex and as text. */
+  dump(): string {
+    return this.entries.map((entry) => {
+      const rows = Array.from({ length: Math.ceil(entry.data.length / 16) }, (_, i) => {
+        const row = entry.data.subarray(i * 16, i * 16 + 16);
+        const hex = Array.from(row, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+        return `    ${(i * 16).toString(16).padStart(6, "0")}  ${hex.padEnd(47)}  ${asText(row)}`;
+      });
+      if (entry.data.length < entry.size) rows.push(`    … ${entry.size - entry.data.length} more bytes are not kept`);
+      return [`${(entry.time / 1000).toFixed(6)} s  ${line(entry, 0)}`, ...rows].join("\n");
+    }).join("\n") + "\n";
+  }
+}
+
+function line({ kind, text, who, size, data }: Entry, most: number): string {
+  if (kind === "step") return `${text}${who && ` (${who})`}`;
+  const quoted = most > 0 ? ` "${printable(data.subarray(0, most))}${size > most ? "…" : ""}"` : "";
+  return `${kind === "sent" ? "checker → program" : "checker ← program"}  ${count(size, "byte")}${size ? quoted : ""}${
+    text && `  ${text}`
+  }${who && `  (${who})`}`;
+}
+
+const asText = (row: Uint8Array) => Array.from(row, (b) => b > 31 && b < 127 ? String.fromCharCode(b) : ".").join("");
+
+const current = new AsyncLocalStorage<Recording>();
+
+/** Runs a check, or a part of one, and records what happens in it. */
+export const recordIn = <T>(recording: Recording, body: () => Promise<T>): Promise<T> => current.run(recording, body);
+
+/** Says what the check does next, in a few words: "ends its side (FIN)". */
+export const step = (text: string, who = ""): void => current.getStore()?.add("step", text, who);
+/** Bytes that go to the program. */
+export const sent = (data: Uint8Array, who = ""): void => current.getStore()?.add("sent", "", who, data);
+/** Bytes that came from the program. */
+export const received = (data: Uint8Array, who = ""): void => current.getStore()?.add("received", "", who, data);
+/** A line that does what this check does by hand, when it depends on what differs in every run. */
+export function byHand(line: string): void {
+  const recording = current.getStore();
+  if (recording) recording.byHand = line;
+}

@@ -1,0 +1,260 @@
+/**
+ * Runs the checks of a suite on a program: starts it, tells one cause once, keeps to the time limit, ends what is left.
+ *
+ * @module
+ */
+import { AssertionError } from "jsr:@std/assert@1";
+import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { type Address, count, Failure, formatAddress, printableLine } from "../../cli.ts";
+import { Random } from "../suites/_random.ts";
+import { recordIn, Recording } from "../suites/_record.ts";
+import {
+  type Check,
+  type Client,
+  inTime,
+  limits,
+  NotKnown,
+  type Prepared,
+  Refused,
+  type Server,
+  type Suite,
+  type Values,
+} from "../suites/_suite.ts";
+import { endMarked, listeningAddresses, marked, portInUse } from "./processes.ts";
+import { Program } from "./program.ts";
+
+/** The result of one check. */
+export interface Result {
+  readonly check: Check<never>;
+  readonly state: "passed" | "failed" | "not run";
+  /** What was wrong, or why it was not run; "" if it passed. */
+  readonly problem: string;
+  /** Whether it counts: a check that nobody could run does not. */
+  readonly counts: boolean;
+  readonly seconds: number;
+  readonly recording: Recording;
+}
+
+/** One run of a suite. */
+export interface Run {
+  readonly suite: Suite;
+  /** The checks to run, in their order. */
+  readonly checks: readonly Check<never>[];
+  /** The command of the program; none for a server that is running at `at`. */
+  readonly words: readonly string[];
+  readonly at?: Address;
+  /** The port that a server is given; 0: a free one for each start. */
+  readonly port: number;
+  readonly seed: number;
+  /** Where the suite writes its content; it stays there. Without it, a temporary folder. */
+  readonly folder?: string;
+  /** The folder in which the program is started. */
+  readonly cwd: string;
+  /** How many seconds the checks that fail may take together. */
+  readonly limit: number;
+}
+
+/** Runs one check on the program: a suite for servers has checks for servers. */
+type Attempt = (check: Check<never>) => Promise<void>;
+
+/** Runs the checks, one after another. @throws {Failure} with code 3 if the program could not be started. */
+export async function* runSuite(run: Run): AsyncGenerator<Result> {
+  const { suite } = run;
+  const mark = `SOCKETLAB_CHECK=${crypto.randomUUID()}`;
+  const folder = run.folder ?? await Deno.makeTempDir({ prefix: "check-" });
+  try {
+    const prepared = run.at && !run.folder ? undefined : await suite.prepare?.(new Random(run.seed), folder);
+    const started = new Started(run, mark, prepared);
+    const attempt: Attempt = suite.role === "server"
+      ? async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(await started.server())
+      : async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(started.client());
+    yield* runChecks(run, started, attempt);
+  } finally {
+    await endMarked(mark);
+    if (!run.folder) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGenerator<Result> {
+  const [patience, limit] = [limits.patience, run.limit * 1000];
+  const failed = new Set<string>();
+  let lost = 0; // milliseconds in checks that failed
+  let cause = ""; // why no further check can be run
+  for (const check of run.checks) {
+    const recording = new Recording();
+    recording.byHand = started.fill(check.byHand ?? "");
+    const result = (state: Result["state"], problem = "", counts = true): Result => {
+      if (state !== "passed") failed.add(check.name);
+      return { check, state, problem, counts, seconds: recording.seconds, recording };
+    };
+    const missing = check.needs?.find((name) => failed.has(name));
+    if (cause || missing !== undefined) {
+      yield result("not run", `not run: ${cause || `"${missing}" must pass first`}`);
+      continue;
+    }
+    // The more time was lost, the less there is for a next step: the whole ends in `limit`.
+    limits.patience = lost === 0
+      ? patience
+      : Math.max(Math.min(patience, 1000), Math.min(patience, limit / 6 - lost / 3));
+    const deadline = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => deadline.resolve("late"), limit - lost);
+    try {
+      const running = recordIn(recording, () => attempt(check));
+      running.catch(() => {}); // after the deadline nobody waits for it
+      if (await Promise.race([running, deadline.promise]) === "late") {
+        cause = `the ${run.limit} s for checks that fail were over (--limit)`;
+        throw new AssertionError(
+          `expected the check to end, got none in ${run.limit} s\nhint: answer sooner, or use --limit`,
+        );
+      }
+      started.answered = true;
+      yield result("passed");
+    } catch (error) {
+      if (error instanceof NotKnown) {
+        yield result("not run", `not run: ${error.message}`, false);
+        continue;
+      }
+      if (!(error instanceof Error && error instanceof AssertionError)) throw error;
+      if (recording.received > 0) started.answered = true;
+      const diagnosis = started.answered ? "" : await started.diagnose(error instanceof Refused);
+      if (diagnosis) cause ||= diagnosis.split("\n")[0] ?? diagnosis;
+      yield result("failed", diagnosis || error.message + started.report());
+      lost += recording.seconds * 1000;
+    } finally {
+      clearTimeout(timer);
+      limits.patience = patience;
+    }
+  }
+}
+
+/** The program under check: its process, or its address if it was running before. */
+class Started {
+  readonly #run: Run;
+  readonly #mark: string;
+  readonly #prepared: Prepared<object> | undefined;
+  #program: Program | undefined;
+  #since = 0;
+  #address: Address;
+  /** Whether it has ever done something right. */
+  answered = false;
+
+  constructor(run: Run, mark: string, prepared: Prepared<object> | undefined) {
+    this.#run = run;
+    this.#mark = mark;
+    this.#prepared = prepared;
+    this.#address = run.at ?? { hostname: "127.0.0.1", port: run.port };
+  }
+
+  /** A server that runs. One that has ended, by a crash or on purpose, is started again: one failure does not cause others. */
+  async server(): Promise<Server> {
+    const content = this.#prepared?.content;
+    if (this.#run.at) return { ...this.#run.at, content };
+    if (this.#program) await inTime(this.#program.ended, 100); // one that ends after its first client needs a moment
+    if (!this.#program || this.#program.status && (await marked(this.#mark)).length === 0) {
+      const { over = "tcp" } = this.#run.suite;
+      const port = this.#run.port || getAvailablePort();
+      this.#address = { hostname: "127.0.0.1", port };
+      if (portInUse(port, over)) {
+        throw new Failure(
+          `${formatAddress(this.#address)} is in use before your program starts: stop the program that runs there ` +
+            "(an earlier run of yours?), or choose another --port",
+          3,
+        );
+      }
+      this.#start(this.#address);
+    }
+    const [program, until] = [this.#program, this.#since + 10_000];
+    const starting = () => program?.status === undefined && Date.now() < until;
+    return { ...this.#address, starting, content, program: () => program };
+  }
+
+  client(): Client {
+    return {
+      content: this.#prepared?.content,
+      start: (port, values) => this.#start({ hostname: "127.0.0.1", port }, values),
+    };
+  }
+
+  /** Starts the program. It finds the address, and what the suite has made, in its arguments or in its environment. */
+  #start(address: Address, more: Values = {}): Program {
+    this.#address = address;
+    const [name = "", value = ""] = this.#mark.split("=");
+    const values = this.#values(more);
+    const command = this.#run.words.map((word) => replace(word, values));
+    const env = Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value]));
+    this.#since = Date.now();
+    return this.#program = new Program(command, { env: { ...env, [name]: value }, cwd: this.#run.cwd });
+  }
+
+  #values(more: Values = {}): Values {
+    const { hostname, port } = this.#address;
+    return { host: hostname, port: `${port}`, ...this.#prepared?.values, ...more };
+  }
+
+  /** Replaces {host}, {port} and the values of the suite. */
+  fill(text: string): string {
+    return replace(text, this.#values());
+  }
+
+  /** Why a program that has done nothing right cannot be checked at all; "" if it can. */
+  async diagnose(refused: boolean): Promise<string> {
+    const { suite, at } = this.#run;
+    const address = formatAddress(this.#address);
+    if (at) return refused ? `nothing listens on ${address}\nhint: start your server before, or give its command` : "";
+    if (this.#program && !this.#program.status) await inTime(this.#program.ended, 200);
+    const program = this.#program;
+    if (!program) return "";
+    if (program.tooMuch) {
+      return `your program printed more than 16 MiB, and was stopped\nhint: look for a loop that prints`;
+    }
+    if (program.status && !program.stopped && (refused || suite.over === "udp" || suite.role === "client")) {
+      if (suite.role === "client" && program.status.code === 0) return "";
+      if ((await marked(this.#mark)).length > 0) return "";
+      const what = suite.role === "server" ? `nothing listens on ${address}: your` : "your";
+      const taken = /EADDRINUSE|[Aa]ddress already in use|AddrInUse|WinError 10048/.test(
+        program.stderr + program.stdout,
+      );
+      const hint = taken
+        ? "\nhint: the port is taken: set SO_REUSEADDR before bind, and take the port from {port} or the environment variable PORT"
+        : "";
+      return `${what} program ended with exit code ${program.status.code}${output(program, 60)}${hint}`;
+    }
+    if (suite.role === "client") return "";
+    const over = suite.over === "udp" ? "udp" : "tcp";
+    const addresses = await listeningAddresses(this.#mark, over);
+    if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) return "";
+    if (addresses.length > 0) {
+      return `your program listens on ${addresses.join(" and ")}, not on ${address}${output(program, 10)}\n` +
+        "hint: take the port from {port} in your command or from the environment variable PORT, or give yours with --port";
+    }
+    if (!refused && Deno.build.os !== "linux") return "";
+    return `your program runs, but after ${
+      Math.round((Date.now() - this.#since) / 1000)
+    } s it does not listen on ${address}` +
+      `${output(program, 10)}\nhint: call ${over === "tcp" ? "bind and listen" : "bind"} before anything that waits`;
+  }
+
+  /** What has become of the program, for a check that failed. */
+  report(): string {
+    const program = this.#program;
+    if (!program) return "";
+    if (program.tooMuch) return "\nyour program printed more than 16 MiB, and was stopped";
+    const ended = !program.status
+      ? ""
+      : program.stopped
+      ? `\nthe checker stopped your program ${
+        count(Math.round((Date.now() - this.#since) / 1000), "second")
+      } after its start`
+      : `\nyour program ended with exit code ${program.status.code}`;
+    const crashed = /Traceback|^\s+at |Exception in thread|panicked|goroutine/m.test(program.stderr);
+    return ended + output(program, crashed ? 40 : 5);
+  }
+}
+
+const replace = (text: string, values: Values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+/** The last lines of what a program has printed. */
+function output(program: Program, lines: number): string {
+  const tail = program.tail(lines);
+  return tail === "" ? "" : tail.split("\n").map((line) => `\n  | ${printableLine(line.slice(0, 200))}`).join("");
+}

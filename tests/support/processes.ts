@@ -1,0 +1,80 @@
+/**
+ * Finds what a program under check has left behind, and the ports on which it listens. On Linux, and with `lsof` and `ps` on
+ * macOS; elsewhere nothing is found.
+ *
+ * @module
+ */
+
+/** What a shell prints; "" if it cannot be run. */
+async function shell(script: string): Promise<string> {
+  if (Deno.build.os === "windows") return "";
+  try {
+    const command = new Deno.Command("sh", { args: ["-c", script], stdin: "null", stderr: "null" });
+    return new TextDecoder().decode((await command.output()).stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** The processes that were started with `mark` in their environment, and their children, even those that are daemons. */
+export async function marked(mark: string): Promise<number[]> {
+  const found = Deno.build.os === "linux"
+    ? await shell(`grep -lsF -- '${mark}' /proc/[0-9]*/environ`)
+    : await shell(`ps -axEww -o pid=,command= | grep -F -- '${mark}' | grep -v grep`);
+  const pids = found.split("\n").map((line) => Number(/(\d+)/.exec(line)?.[1] ?? 0));
+  return pids.filter((pid) => pid > 0 && pid !== Deno.pid);
+}
+
+/** Ends the marked processes. Returns how many there were. */
+export async function endMarked(mark: string): Promise<number> {
+  let ended = 0;
+  for (let round = 0; round < 5; round++) { // a process may start another one while it is ended
+    const pids = await marked(mark);
+    if (pids.length === 0) break;
+    ended = Math.max(ended, pids.length);
+    for (const pid of pids) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) throw error;
+      }
+    }
+    await new Promise((again) => setTimeout(again, 20));
+  }
+  return ended;
+}
+
+/** The addresses on which the marked processes listen, such as `0.0.0.0:7007`. */
+export async function listeningAddresses(mark: string, over: "tcp" | "udp"): Promise<string[]> {
+  const pids = await marked(mark);
+  if (pids.length === 0) return [];
+  if (Deno.build.os !== "linux") {
+    const which = over === "tcp" ? "-iTCP -sTCP:LISTEN" : "-iUDP";
+    const found = await shell(`lsof -nP -a -p ${pids.join(",")} ${which} -Fn`);
+    return [...found.matchAll(/^n(.+)$/gm)].map(([, name = ""]) => name);
+  }
+  const files = await shell(pids.map((pid) => `ls -l /proc/${pid}/fd`).join("; "));
+  const inodes = new Set([...files.matchAll(/socket:\[(\d+)\]/g)].map(([, inode]) => inode));
+  const tables = await shell(`cat /proc/net/${over} /proc/net/${over}6`);
+  return tables.split("\n").flatMap((line) => {
+    const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
+    const [address = "", port = ""] = local.split(":");
+    if (!inodes.has(inode) || state !== (over === "tcp" ? "0A" : "07")) return [];
+    const bytes = address.match(/../g)?.map((hex) => parseInt(hex, 16)).reverse() ?? [];
+    const name = bytes.length === 4 ? bytes.join(".") : /^0+$/.test(address) ? "[::]" : "[an IPv6 address]";
+    return [`${name}:${parseInt(port, 16)}`];
+  });
+}
+
+/** Whether another program already uses a port of 127.0.0.1. */
+export function portInUse(port: number, over: "tcp" | "udp" | "both"): boolean {
+  try {
+    if (over !== "udp") Deno.listen({ hostname: "127.0.0.1", port }).close();
+    if (over !== "tcp") Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return true;
+    throw error;
+  }
+}
