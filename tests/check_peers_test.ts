@@ -9,21 +9,10 @@ import { testWith } from "./support/helpers.ts";
 import { peers } from "./support/mistakes.ts";
 import { has } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
-import { failures, type Outcome, runSuite } from "./support/suite_run.ts";
+import { failures, inParallel, type Outcome, problems, runSuite } from "./support/suite_run.ts";
 
 const python = await has("python3", "--version");
 const node = await has("node", "--version");
-
-/** Runs jobs, `many` at a time: a check spends most of its time waiting. */
-async function inParallel(many: number, jobs: (() => Promise<void>)[]): Promise<void> {
-  const left = [...jobs];
-  await Promise.all(Array.from({ length: many }, async () => {
-    for (let job = left.shift(); job; job = left.shift()) await job();
-  }));
-}
-
-const problems = (outcome: Outcome) =>
-  [...outcome].filter(([, problem]) => problem).map(([name, problem]) => `${name}: ${problem}`).join("\n");
 
 /** Waits `patience` ms for a step; if that was too little on a busy machine, once more with ten times as much. */
 async function patiently(patience: number, attempt: () => Promise<boolean>): Promise<boolean> {

@@ -81,6 +81,7 @@ end = "\n" if WAY == "lf-text" else "\r\n"
 separator = "" if WAY == "no-empty-line" else "\r\n"
 conn.sendall((header + separator + end.join(lines) + "\r\n.\r\n").encode())
 if WAY == "trusts-the-dot":
+    send("QUIT")
     sys.exit(0)
 if reply() != 250 and WAY != "ignores-codes":
     give_up("refused")

@@ -35,7 +35,8 @@ class Handler(socketserver.BaseRequestHandler):
 
     def content(self):
         """Reads the mail up to its end; returns it, or None when its line ends are wrong."""
-        ends = {"ends-at-lf-dot-lf": rb"\n\.\r?\n", "ends-at-cr-dot-cr": rb"\r\n\.\r\n|\r\.\r",
+        ends = {"ends-at-lf-dot-lf": rb"(?<!\r)\n\.\n|\r\n\.\r\n", "ends-at-lf-dot-crlf": rb"\n\.\r\n",
+                "ends-at-crlf-dot-lf": rb"\r\n\.\r?\n", "ends-at-cr-dot-cr": rb"\r\n\.\r\n|\r\.\r",
                 "ends-at-dot-cr": rb"\r\n\.\r\n?", "dot-ends-all": rb"\r\n\."}
         end = re.compile(ends.get(WAY, rb"\r\n\.\r\n"))
         data = b"\r\n"  # the end of the DATA command: a mail may consist of the dot alone
@@ -50,6 +51,8 @@ class Handler(socketserver.BaseRequestHandler):
                     return None
                 return data[2:]
             more = self.request.recv(65536)
+            if not more and WAY == "dies-with-its-client":
+                os._exit(1)
             if not more:
                 raise ConnectionError
             self.rest = more
@@ -58,8 +61,7 @@ class Handler(socketserver.BaseRequestHandler):
         try:
             self.serve()
         except OSError:
-            if WAY == "dies-with-its-client":
-                os._exit(1)
+            pass
 
     def keep(self, data):
         if WAY == "keeps-nothing":

@@ -74,8 +74,7 @@ interface Played {
 /** Plays the server for one run of the client, until the client has ended. Fails when a query is malformed. */
 async function play(client: Client, script: Script): Promise<Played> {
   const lab = labOf(client);
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: listener.addr.port });
+  const { listener, socket } = openBoth();
   const other = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const queries: Message[] = [];
   let overTcp = 0;
@@ -143,6 +142,20 @@ async function play(client: Client, script: Script): Promise<Played> {
     );
   }
   return { program, queries, overTcp };
+}
+
+/** A TCP and a UDP socket on the same port. */
+function openBoth(): { listener: Deno.TcpListener; socket: Deno.DatagramConn } {
+  for (let tries = 0;; tries++) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    try {
+      const { port } = listener.addr;
+      return { listener, socket: Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }) };
+    } catch (error) {
+      listener.close();
+      if (!(error instanceof Deno.errors.AddrInUse) || tries > 50) throw error; // another program has this port over UDP
+    }
+  }
 }
 
 /** Reads one message with its length before it; less if the connection ends. */

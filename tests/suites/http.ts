@@ -369,7 +369,7 @@ const robust: readonly Check<Server>[] = [
     why: "RFC 9112 §9.3.2: requests that arrive together are answered in their order, unless the server closes.",
     points: 1,
     level: "robust",
-    needs: needsFiles,
+    needs: [...needsFiles, "two requests on one connection"],
     async run(server) {
       using peer = await HttpPeer.connect(server);
       const { page, text } = site(server);

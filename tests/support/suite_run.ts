@@ -1,5 +1,6 @@
 /**
- * Runs the checks of a suite on a program, in this process: all of them, or one and those that it needs.
+ * Runs the checks of a suite on a program, in this process: all of them, or one and those that it needs. Unlike `checking.ts`, it
+ * has no limits and no report, so that many runs can go on at the same time.
  *
  * @module
  */
@@ -27,8 +28,16 @@ function chosen(checks: readonly Check<never>[], only: string | undefined): Read
   return names;
 }
 
-/** Runs a suite on the program that `words` start. Checks that need one that has failed are left out. */
-export async function runSuite(suiteName: string, words: readonly string[], only?: string): Promise<Outcome> {
+/**
+ * Runs a suite on the program that `words` start. Checks that need one that has failed are left out. `pause`: milliseconds that a
+ * server gets before each check to end by itself; it is started again if it has.
+ */
+export async function runSuite(
+  suiteName: string,
+  words: readonly string[],
+  only?: string,
+  pause = 0,
+): Promise<Outcome> {
   const suite = suites[suiteName];
   if (!suite) throw new Error(`there is no suite ${suiteName}`);
   const folder = await Deno.makeTempDir();
@@ -64,7 +73,7 @@ export async function runSuite(suiteName: string, words: readonly string[], only
       let program = start(port);
       let failedBefore = false;
       for (const check of suite.checks) {
-        if (failedBefore) await inTime(program.ended, 100); // a server that ends after its first client needs a moment
+        if (failedBefore || pause > 0) await inTime(program.ended, Math.max(100, pause));
         if (program.status) program = start(port);
         const current = program;
         const until = Date.now() + 20_000;
@@ -84,3 +93,15 @@ export async function runSuite(suiteName: string, words: readonly string[], only
 /** The names of the checks that have failed. */
 export const failures = (outcome: Outcome): string[] =>
   [...outcome].filter(([, problem]) => problem !== undefined).map(([name]) => name);
+
+/** What was wrong in each of them. */
+export const problems = (outcome: Outcome): string =>
+  [...outcome].filter(([, problem]) => problem).map(([name, problem]) => `${name}: ${problem}`).join("\n");
+
+/** Runs jobs, `many` at a time: a check spends most of its time waiting. */
+export async function inParallel(many: number, jobs: (() => Promise<void>)[]): Promise<void> {
+  const left = [...jobs];
+  await Promise.all(Array.from({ length: many }, async () => {
+    for (let job = left.shift(); job; job = left.shift()) await job();
+  }));
+}
