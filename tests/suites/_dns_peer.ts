@@ -73,6 +73,7 @@ export async function exchangeUdp<T>(
           if (idOf(got[0]) === idOf(bytes)) return got[0];
           onStray(got[0]);
         } while (Date.now() < again);
+        if (server.program?.()?.status) return undefined; // it has ended, and will not answer any more
       } while (Date.now() < until || !answers && server.starting?.());
       return undefined;
     });
