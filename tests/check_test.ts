@@ -1,128 +1,63 @@
-/** `deno task check`: the right checks catch each wrong peer, and no program that was started is left behind. `deno task demo`. */
+/** `deno task check` and `deno task mark`: the right checks catch each mistake, and right programs pass. `deno task demo`. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "jsr:@std/assert@1";
 import { Failure } from "../cli.ts";
+import { right, wrong } from "./peers/table.ts";
+import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
 import { output, portsFree, serve, testWith, until } from "./support/helpers.ts";
+import { failures, judge, patiently, pool } from "./support/judge.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const python = await has("python3", "--version");
+const node = await has("node", "--version");
 const linux = Deno.build.os === "linux";
 
-/** Runs `deno task check` to its end. */
-async function check(...args: string[]): Promise<Program> {
-  const program = new Program(["deno", "task", "--quiet", "check", ...args], { cwd: root });
+/** Runs `deno task check` to its end, as a user does who stands in `folder`. */
+async function checkIn(folder: string, ...args: string[]): Promise<Program> {
+  const flags = ["deno", "run", "-N", "--allow-run", "-E", "-R", "-W", `${root}tests/check.ts`];
+  const program = new Program([...flags, ...args], { cwd: root, env: { INIT_CWD: folder } });
   await program.end(100);
   return program;
 }
+const check = (...args: string[]) => checkIn(root.replace(/.$/, ""), ...args);
 
 const failed = (program: Program) => [...program.stdout.matchAll(/^✗ (.*) \(0\/\d+\)$/gm)].map(([, name]) => name);
 
-/** Each peer, the suite that checks it, and exactly the checks that it must fail. */
-const peers: [suite: string, peer: string, caught: string[]][] = [
-  ["tcp:echo", "echo_threads.py", []],
-  ["tcp:echo", "echo_wrong.py correct", []],
-  ["tcp:echo", "echo_wrong.py decodes-as-text", ["binary 0–255"]],
-  ["tcp:echo", "echo_wrong.py reads-once", ["1 MiB", "one byte at a time", "many small writes", "half-close"]],
-  ["tcp:echo", "echo_wrong.py keeps-open", ["half-close"]],
-  ["tcp:echo", "echo_wrong.py one-at-a-time", ["fifty at once, one of them silent"]],
-  ["tcp:echo", "echo_wrong.py dies-on-reset", ["a client that resets"]],
-  ["tcp:echo", "echo_wrong.py waits-for-lines", [
-    "binary 0–255",
-    "1 MiB",
-    "one byte at a time",
-    "many small writes",
-    "ten clients in turn",
-    "fifty at once, one of them silent",
-    "a client that resets",
-  ]],
-  ["tcp:echo", "echo_wrong.py drops-last-byte", [
-    "exact bytes",
-    "binary 0–255",
-    "1 MiB",
-    "many small writes",
-    "half-close",
-    "ten clients in turn",
-    "fifty at once, one of them silent",
-    "a client that resets",
-  ]],
-  ["tcp:threaded", "echo_threads.py", []],
-  ["tcp:threaded", "echo_wrong.py blocks-on-send", ["a client that never reads"]],
-  ["tcp:threaded", "echo_wrong.py one-at-a-time", suites["tcp:threaded"]?.checks.map(({ name }) => name) ?? []],
-  ["tcp:reply", "reply.py classic", ["a conversation", "a silent client at the same time"]],
-  ["tcp:reply", "reply.py never-replies", suites["tcp:reply"]?.checks.map(({ name }) => name) ?? []],
-  ["tcp:reply", "reply.py decodes-strictly", [
-    "bytes that are not text",
-    "a conversation",
-    "a silent client at the same time",
-  ]],
-  ["tcp:reply", "reply.py serves-one-client", [
-    "the next client",
-    "bytes that are not text",
-    "a client that says nothing",
-    "a client that resets",
-    "a conversation",
-    "a silent client at the same time",
-  ]],
-  ["tcp:echo-client", "echo_client.py correct", []],
-  ["tcp:echo-client", "echo_client.py reads-once", ["an echo in pieces"]],
-  ["tcp:echo-client", "echo_client.py compares-nothing", ["a wrong byte"]],
-  ["tcp:echo-client", "echo_client.py spins-at-end", ["the server closes early"]],
-  ["tcp:echo-client", "echo_client.py shows-stack-trace", ["no server"]],
-  ["tcp:reply-client", "reply_client.py", ["the server closes without a reply", "no server"]],
-  ["udp:chat", "chat.py correct", []],
-  ["udp:chat", "chat.py dies-on-bytes", ["any datagram"]],
-  ["udp:chat", "chat.py raw-lines", ["no forged line"]],
-  ["udp:chat", "chat.py raw-controls", ["no forged line", "no terminal controls"]],
-  ["udp:chat", "chat.py shares-names", ["a name that is taken"]],
-  ["udp:chat", "chat.py keeps-who-left", ["/quit"]],
-  ["udp:chat", "chat.py no-echo", ["an echo to the sender"]],
-  ["udp:chat-client", "chat_client.py correct", []],
-  ["udp:chat-client", "chat_client.py sends-once", [
-    "lost datagrams",
-    "a forged echo",
-    "a line that resembles the echo",
-  ]],
-  ["udp:chat-client", "chat_client.py new-number", ["lost datagrams", "a line that resembles the echo"]],
-  ["udp:chat-client", "chat_client.py shows-all", ["an echo that arrives twice"]],
-  ["udp:chat-client", "chat_client.py any-source", ["a forged echo"]],
-  ["udp:chat-client", "chat_client.py any-echo", ["a line that resembles the echo"]],
-  ["udp:chat-client", "chat_client.py deaf", ["messages from others"]],
-  ["udp:chat-client", "chat_client.py raw-controls", ["no terminal controls"]],
-  ["udp:chat-client", "chat_client.py dies-on-bytes", ["any datagram"]],
-  ["udp:chat-client", "chat_client.py floods", ["a silent server", "no server"]],
-  ["udp:chat-client", "chat_client.py shrugs", ["a silent server", "no server"]],
-  ["udp:chat-client", "chat_client.py vanishes", ["/quit at the end"]],
-];
+/** Whether this machine has the program of a command. */
+const runs = (command: string) => command.startsWith("deno") || (command.startsWith("node") ? node : python);
 
-/** Runs jobs, `many` at a time, and returns a promise for each. A check spends most of its time waiting. */
-function pool<T>(many: number, jobs: (() => Promise<T>)[]): Promise<T>[] {
-  const results = jobs.map(() => Promise.withResolvers<T>());
-  let next = 0;
-  const work = async () => {
-    while (next < jobs.length) {
-      const i = next++;
-      await jobs[i]?.().then(results[i]?.resolve, results[i]?.reject);
+Deno.test("check: right programs, in several styles, pass every check", async (t) => {
+  const rows = right.filter(([, command]) => runs(command));
+  await patiently(15_000, async () => {
+    const jobs = pool(3, rows.map(([suite, command]) => () => judge(suite, command)));
+    for (const [i, [suite, command]] of rows.entries()) {
+      await t.step(`${suite} on ${command}`, async () => {
+        const results = await jobs[i] ?? [];
+        assertEquals(results.filter(({ state }) => state !== "passed").map(({ problem }) => problem), []);
+      });
     }
-  };
-  for (let i = 0; i < many; i++) work();
-  return results.map(({ promise }) => promise);
-}
+  });
+});
 
-testWith(python, "python3", "check: the right checks catch each wrong peer", async (t) => {
-  // A correct program gets more time, in case the machine is busy. A wrong one often does not answer at all.
-  const timeout = (caught: string[]) => ["--timeout", caught.length > 0 ? "0.8" : "10"];
-  const run = (suite: string, peer: string, caught: string[]) =>
-    check(suite, ...timeout(caught), "--", "python3", ...`tests/peers/${peer}`.split(" "));
-  const programs = pool(3, peers.map(([suite, peer, caught]) => () => run(suite, peer, caught)));
-  for (const [i, [suite, peer, caught]] of peers.entries()) {
-    await t.step(`${suite} on ${peer}: ${caught.join(", ") || "nothing to catch"}`, async () => {
-      const program = await programs[i];
-      if (!program) throw new Error("the check did not run");
-      assertEquals(failed(program), caught, program.stdout + program.stderr);
-      assertEquals(program.status?.code, caught.length > 0 ? 1 : 0);
-    });
-  }
+// tests/campaign/check_test.ts runs the whole suites on them, and so shows that no other check fails.
+Deno.test("check: each mistake is caught by the check that is made for it, with a hint", async (t) => {
+  const rows = wrong.filter(([, command]) => runs(command));
+  await patiently(1200, async () => {
+    const jobs = pool(3, rows.map(([suite, command, caught]) => () => judge(suite, command, caught)));
+    for (const [i, [suite, command, caught]] of rows.entries()) {
+      await t.step(`${suite} on ${command}: ${caught.join(", ")}`, async () => {
+        const results = await jobs[i] ?? [];
+        assertEquals(failures(results), caught, results.map(({ problem }) => problem).join("\n"));
+        for (const { problem } of results) assertMatch(problem, /hint: |ended with exit code/);
+      });
+    }
+  });
+});
+
+Deno.test("check: the project's chat client passes", async () => {
+  const chat = `deno run -N=127.0.0.1 ${root}udp/chat_client.ts --port {port} --timeout=3 --message={text}`;
+  assertEquals(failures(await patiently(5000, () => judge("udp:chat-client", chat))), []);
 });
 
 Deno.test("check dns:client on query.ts: nothing to catch", async () => {
@@ -131,24 +66,8 @@ Deno.test("check dns:client on query.ts: nothing to catch", async () => {
   assertEquals(failed(program), [], program.stdout + program.stderr);
 });
 
-Deno.test("check udp:chat-client on chat_client.ts: nothing to catch", async () => {
-  const command = ["deno", "run", "-N=127.0.0.1", "udp/chat_client.ts", "--port", "{port}", "--timeout=3"];
-  const program = await check("udp:chat-client", "--timeout", "5", "--", ...command, "--message=hello");
-  assertEquals(failed(program), [], program.stdout + program.stderr);
-});
-
 Deno.test("check smtp:client on send.ts: nothing to catch", async () => {
-  const command = [
-    "deno",
-    "run",
-    "-N=127.0.0.1",
-    "smtp/send.ts",
-    "--port",
-    "{port}",
-    "--timeout=3",
-    "--text",
-    "{text}",
-  ];
+  const command = ["deno", "run", "-N=127.0.0.1", "smtp/send.ts", "--port", "{port}", "--timeout=3", "--text={text}"];
   const addresses = ["--from=a@example.com", "--to={to}"];
   const program = await check("smtp:client", "--timeout", "5", "--", ...command, ...addresses);
   assertEquals(failed(program), [], program.stdout + program.stderr);
@@ -166,7 +85,7 @@ Deno.test("check: the project's own clients pass; {host} and {port} are replaced
   for (const [suite, script] of [["tcp:echo-client", "echo_client"], ["tcp:reply-client", "reply_client"]] as const) {
     const program = await check(
       ...[suite, "--timeout", "10", "--", "deno", "run", "-N=127.0.0.1", `tcp/${script}.ts`],
-      ...["--host", "{host}", "--port={port}", "--timeout=3", "hello"],
+      ...["--host", "{host}", "--port={port}", "--timeout=3", "{text}"],
     );
     assertEquals([failed(program), program.status?.code], [[], 0], program.stdout + program.stderr);
   }
@@ -186,11 +105,187 @@ Deno.test("check --at: a server that is running; --json: the results for Gradesc
   const { tests } = JSON.parse(await Deno.readTextFile(file));
   await Deno.remove(file);
   assertEquals(tests.length, 8);
-  assertEquals(Object.keys(tests[0]), ["name", "score", "max_score", "status", "output"]);
+  assertEquals(Object.keys(tests[0]).sort(), [
+    ...["max_score", "name", "number", "output", "output_format", "score", "status", "tags", "visibility"],
+  ]);
   const wrong = tests.find(({ name }: { name: string }) => name === "a conversation");
   assertEquals([wrong.score, wrong.max_score, wrong.status], [0, 2, "failed"]);
   assertStringIncludes(wrong.output, "hint:");
   assertEquals(tests.filter(({ status }: { status: string }) => status === "passed").length, 7);
+});
+
+/** Writes a program in Python to a new folder, and checks it from there. */
+async function checkPython(source: string, suite: string, ...args: string[]) {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/program.py`, source);
+  const program = await checkIn(folder, suite, ...args, "--json", "results.json", "--", "python3", "program.py");
+  const json = JSON.parse(await Deno.readTextFile(`${folder}/results.json`));
+  await Deno.remove(folder, { recursive: true });
+  return { program, json };
+}
+
+const listen = (port: string) => `import os, socket\ns = socket.create_server(("127.0.0.1", ${port}))\n`;
+
+testWith(
+  python,
+  "python3",
+  "check: one cause is told once, with the whole traceback; the rest is not run",
+  async () => {
+    const { program, json } = await checkPython("def f():\n    1 / 0\nf()\n", "tcp:echo");
+    assertEquals(failed(program), ["exact bytes"], program.stdout);
+    assertMatch(program.stdout, /your program ended with exit code 1\n.*\| Traceback[^]*in f\n[^]*ZeroDivisionError/);
+    assertEquals(program.stdout.match(/Traceback/g)?.length, 1);
+    assertEquals(json.tests.filter(({ tags }: { tags: string[] }) => tags.includes("not run")).length, 10);
+    const client = await checkPython("1 / 0\n", "tcp:echo-client");
+    assertEquals(failed(client.program), ["sends, receives, prints"], client.program.stdout);
+  },
+);
+
+testWith(
+  linux && python,
+  "python3 on Linux",
+  "check: the port on which a server listens instead is named",
+  async () => {
+    const { program } = await checkPython(
+      `${listen("0")}print(s.getsockname()[1], flush=True)\ns.accept()\n`,
+      "tcp:echo",
+    );
+    const [, port] = /\| (\d+)$/m.exec(program.stdout) ?? [];
+    assertStringIncludes(program.stdout, `your program listens on 127.0.0.1:${port}, not on 127.0.0.1:`);
+    assertStringIncludes(program.stdout, "hint: take the port from {port}");
+  },
+);
+
+testWith(
+  python,
+  "python3",
+  "check: a port that is in use before the start: one line, exit code 3, no points",
+  async () => {
+    const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const source = `${listen('int(os.environ["PORT"])')}s.accept()\n`;
+    const { program, json } = await checkPython(source, "tcp:echo", "--port", `${other.addr.port}`);
+    other.close();
+    assertEquals(program.status?.code, 3);
+    assertMatch(program.stderr, /^check: 127\.0\.0\.1:\d+ is in use before your program starts: .*\n$/);
+    assertEquals(json.tests.map(({ score }: { score: number }) => score), Array(11).fill(0));
+    assertStringIncludes(json.output, "is in use before your program starts");
+  },
+);
+
+testWith(linux && python, "python3 on Linux", "check: a daemon is checked, and ended", async () => {
+  const mark = `mark${crypto.randomUUID()}`;
+  const source = `import os, runpy, sys
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+for fd in (0, 1, 2): os.close(fd)
+os.execvp("python3", ["python3", ${JSON.stringify(`${root}tests/peers/echo_wrong.py`)}, "correct", "${mark}"])
+`;
+  const { program } = await checkPython(source, "tcp:echo", "--only", "exact", "--only", "turn");
+  assertEquals([failed(program), program.status?.code], [[], 0], program.stdout);
+  assertEquals(await output("pgrep", "-f", `^python3 .*${mark}`), "");
+});
+
+testWith(python, "python3", "check: output without end, and a program that never answers, end in time", async () => {
+  const endless = await checkPython("while True: print('x' * 10000)\n", "tcp:echo");
+  assertStringIncludes(endless.program.stdout, "your program printed more than 16 MiB, and was stopped");
+  const source = `${listen('int(os.environ["PORT"])')}l = []\nwhile True: l.append(s.accept())\n`;
+  const silent = await checkPython(source, "tcp:threaded", "--timeout", "1", "--limit", "3");
+  assertEquals(failed(silent.program), ["a silent client"], silent.program.stdout);
+  const cut = await checkPython(source, "tcp:echo", "--timeout", "60", "--limit", "1");
+  assertStringIncludes(cut.program.stdout, "were over (--limit)");
+});
+
+testWith(linux, "execute permissions of Linux", "check: a command that cannot be executed: exit code 3", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/server`, "no program");
+  const denied = await checkIn(folder, "tcp:echo", "--", "./server");
+  assertMatch(denied.stderr, /^check: \.\/server cannot be executed: run chmod \+x/);
+  assertEquals(denied.status?.code, 3);
+  await Deno.remove(folder, { recursive: true });
+});
+
+testWith(
+  python,
+  "python3",
+  "check: --level, --only, --skip, --next, --points, --seed, --tap, --junit, --evidence",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(
+      `${folder}/points.json`,
+      '{"exact bytes": 7, "half-close": {"points": 3, "hidden": true}}',
+    );
+    const echo = (way: string, ...args: string[]) =>
+      checkIn(folder, "tcp:echo", ...args, "--", "python3", `${root}tests/peers/echo_wrong.py`, way);
+    const [level, files, next, tap, again] = await Promise.all([
+      echo("correct", "--level", "basic", "--skip", "turn"),
+      echo("keeps-open", "--timeout", "2", "--only", "exact", "--only", "half", "--junit", "j.xml", "--json", "r.json")
+        .then((program) => program),
+      echo("decodes-as-text", "--next"),
+      echo("correct", "--tap", "--only", "exact"),
+      echo(
+        "keeps-open",
+        "--only",
+        "exact",
+        "--only",
+        "half",
+        "--points",
+        "points.json",
+        "--json",
+        "p.json",
+        "--evidence",
+        "e",
+      )
+        .then((program) => program),
+    ]);
+    assertMatch(level.stdout, /^tcp:echo: 7 of 7 checks passed, 10 of 10 points \(--seed \d+\)$/m);
+    assertEquals(failed(files), ["half-close"]);
+    const junit = await Deno.readTextFile(`${folder}/j.xml`);
+    assertMatch(junit, /<testsuite name="tcp:echo" tests="2" failures="1" errors="0" skipped="0" time="[\d.]+">/);
+    assertMatch(junit, /<failure message="expected the end of the stream, got a connection left open">/);
+    assertEquals(next.stdout.match(/^[✓✗–]/gm), ["✓", "✓", "✗"]);
+    assertStringIncludes(next.stdout, "2 of 11 so far; next: tcp/README.md#echo");
+    assertEquals(tap.stdout, "TAP version 14\n1..1\nok 1 - exact bytes\n");
+    assertMatch(again.stdout, /^tcp:echo: 1 of 2 checks passed, 7 of 10 points/m);
+    const { tests } = JSON.parse(await Deno.readTextFile(`${folder}/p.json`));
+    assertEquals(tests.map(({ visibility }: { visibility: string }) => visibility), ["visible", "hidden"]);
+    const evidence = await Deno.readTextFile(`${folder}/e/02_half-close.txt`);
+    assertMatch(evidence, /^half-close: failed$/m);
+    assertMatch(
+      evidence,
+      /checker → program {2}300000 bytes\n {4}000000 {2}([\da-f]{2} ){15}[\da-f]{2} {2}[a-z]{16}$/m,
+    );
+    const [, seed = ""] = /--seed (\d+)/.exec(next.stdout) ?? [];
+    const sent = async () => {
+      const program = await echo("strips", "--only", "exact", "--seed", seed);
+      return /checker → program.*/.exec(program.stdout)?.[0];
+    };
+    assertEquals(await sent(), await sent());
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+Deno.test("check --list: the whole specification", async () => {
+  const program = await check("tcp:echo-client", "--list");
+  assertEquals(program.status?.code, 0);
+  assertMatch(
+    program.stdout,
+    /arguments: .*\{text\}[^]*exit code: 0 when[^]*robust: 3 checks, 3 points[^]*needs: sends, /,
+  );
+});
+
+testWith(python, "python3", "check --watch: checks again when a file changes", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/client.py`, "print('one')\n");
+  const flags = ["deno", "run", "-N", "--allow-run", "-E", "-R", "-W", `${root}tests/check.ts`];
+  await using program = new Program([...flags, "tcp:reply-client", "--watch", "--", "python3", "client.py"], {
+    env: { INIT_CWD: folder },
+  });
+  await program.line(/^waiting for a change/, 60);
+  assertMatch(program.stdout, /\| one/);
+  await Deno.writeTextFile(`${folder}/client.py`, "print('two')\n");
+  await program.line(/\| two/, 60);
+  await Deno.remove(folder, { recursive: true });
 });
 
 testWith(
@@ -252,7 +347,10 @@ Deno.test("check: every check says why it matters, and counts", () => {
     assertEquals(new Set(checks.map(({ name }) => name)).size, checks.length, name);
     for (const check of checks) {
       assert(check.points > 0, check.name);
-      assertMatch(check.why, /^[A-Z].*\.$/);
+      assertMatch(check.why, /^[A-Z/].*\.$/);
+      assert(levels.includes(check.level ?? "basic"));
+      const before = checks.slice(0, checks.findIndex((each) => each.name === check.name)).map(({ name }) => name);
+      for (const needed of check.needs ?? []) assert(before.includes(needed), `${name}: ${check.name} needs ${needed}`);
     }
   }
 });

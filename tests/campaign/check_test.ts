@@ -1,62 +1,48 @@
 /**
- * The suites of HTTP, REST, DNS and SMTP, proved in full: right programs pass every check twenty times of twenty beside four busy
- * loops, and each wrong one fails the check that names its mistake and no other.
+ * The checks themselves, for a few minutes: each mistake with its whole suite, so that no other check fails; right programs
+ * again and again (`TIMES=20`), also while the machine is busy.
  */
 import { assertEquals } from "jsr:@std/assert@1";
-import { limits } from "../suites/_suite.ts";
-import { suites } from "../suites/suites.ts";
-import { testWith } from "../support/helpers.ts";
-import { peers } from "../support/mistakes.ts";
+import { right, wrong } from "../peers/table.ts";
+import { failures, judge, patiently, pool } from "../support/judge.ts";
 import { has, Program } from "../support/program.ts";
-import { failures, inParallel, problems, runSuite } from "../support/suite_run.ts";
 
 const python = await has("python3", "--version");
 const node = await has("node", "--version");
-const RUNS = 20;
+const runs = (command: string) => command.startsWith("deno") || (command.startsWith("node") ? node : python);
+const times = Number(Deno.env.get("TIMES") ?? 2);
+/** `SUITE=tcp:` runs what begins with it. */
+const chosen = ([suite, command]: readonly [string, string, ...unknown[]]) =>
+  suite.startsWith(Deno.env.get("SUITE") ?? "") && runs(command);
 
-testWith(
-  python && node,
-  "python3 and node",
-  "suites: right programs pass 20 times of 20, beside four busy loops",
-  async (t) => {
-    limits.patience = 30_000;
-    const loops = Array.from({ length: 4 }, () => new Program(["python3", "-c", "while True: pass"]));
+Deno.test("check: a mistake is caught by its check, and by no other", async (t) => {
+  const rows = wrong.filter(chosen);
+  await patiently(2000, async () => {
+    const jobs = pool(3, rows.map(([suite, command]) => () => judge(suite, command)));
+    for (const [i, [suite, command, caught]] of rows.entries()) {
+      await t.step(`${suite} on ${command}`, async () => assertEquals(failures(await jobs[i] ?? []), caught));
+    }
+  });
+});
+
+for (const busy of [0, 4]) {
+  Deno.test(`check: right programs pass ${times} times of ${times}, with ${busy} busy loops`, async (t) => {
+    const loops = Array.from({ length: busy }, () => new Program(["deno", "eval", "while (true);"]));
     try {
-      for (const [suite, { right }] of Object.entries(peers)) {
-        for (const command of right) {
+      await patiently(15_000, async () => {
+        for (const [suite, command] of right.filter(chosen)) {
           await t.step(`${suite} on ${command}`, async () => {
-            const wrong: string[] = [];
-            await inParallel(
-              4,
-              Array.from({ length: RUNS }, () => async () => {
-                const outcome = await runSuite(suite, command.split(" "));
-                if (failures(outcome).length > 0) wrong.push(problems(outcome));
-                assertEquals(outcome.size, suites[suite]?.checks.length);
-              }),
-            );
-            assertEquals(wrong, []);
+            const problems: string[] = [];
+            for (let i = 0; i < times; i++) {
+              const results = await judge(suite, command);
+              problems.push(...results.filter(({ state }) => state !== "passed").map(({ problem }) => problem));
+            }
+            assertEquals(problems, []);
           });
         }
-      }
+      });
     } finally {
       await Promise.all(loops.map((loop) => loop.stop()));
-    }
-  },
-);
-
-for (const [suite, { wrong, mistakes, allowed }] of Object.entries(peers)) {
-  testWith(python, "python3", `${suite}: each mistake fails the check that names it, and no other`, async (t) => {
-    limits.patience = 3000;
-    const ways = [...Object.entries(mistakes), ...allowed.map((way): [string, string] => [way, ""])];
-    const results = new Map<string, string[]>();
-    await inParallel(
-      4,
-      ways.map(([way]) => async () => {
-        results.set(way, failures(await runSuite(suite, wrong.replace("WAY", way).split(" "), undefined, 200)));
-      }),
-    );
-    for (const [way, check] of ways) {
-      await t.step(`${way}: ${check || "allowed"}`, () => assertEquals(results.get(way)?.join(), check));
     }
   });
 }

@@ -9,6 +9,7 @@ sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.bind(("127.0.0.1", int(os.environ["PORT"])))
 print("listening on %s:%d" % sock.getsockname(), flush=True)
 names = {}
+said = {}
 
 
 def relay(line, skip=None):
@@ -30,14 +31,29 @@ while True:
         if rest.lower() in (name.lower() for name in names.values()) and way != "shares-names":
             sock.sendto(b"* the name is taken", addr)
         else:
-            names[addr] = rest
-            sock.sendto(f"* you are {rest}".encode(), addr)
+            old, names[addr] = names[addr], rest
+            said.pop(addr, None)
+            if way != "no-welcome":
+                sock.sendto(f"* you are {rest}".encode(), addr)
+            if way != "renames-silently":
+                relay(f"* {old} is now {rest}", addr)
+    elif word == "/who" and way == "one-name":
+        sock.sendto(("* here: " + names[addr]).encode(), addr)
     elif word == "/who":
         sock.sendto(("* here: " + ", ".join(names.values())).encode(), addr)
     elif word == "/quit":
-        sock.sendto(b"* bye", addr)
+        if way != "no-farewell":
+            sock.sendto(b"* bye", addr)
         relay(f"* {names[addr]} left", addr)
         if way != "keeps-who-left":
             del names[addr]
+    elif word == "/say" and way != "no-say":
+        number, _, rest = rest.partition(" ")
+        if not number.isdigit():
+            continue
+        sock.sendto(f"#{number} {names[addr]}: {rest}".encode(errors="replace"), addr)
+        if said.get(addr, 0) < int(number) or way == "says-twice":
+            said[addr] = int(number)
+            relay(f"{names[addr]}: {rest}", addr)
     elif text:
         relay(f"{names[addr]}: {text}", addr if way == "no-echo" else None)

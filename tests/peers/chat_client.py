@@ -45,11 +45,12 @@ def ask(line, is_answer, tries=2):
 
 def is_echo(text):
     if way == "any-echo":
-        return "you: hello" in text
+        return ": " + message in text
     return re.match(r"#\d+ " if way == "new-number" else r"#1 ", text) is not None
 
 
-echo = ask("/say 1 hello", is_echo)
+message = os.environ["TEXT"]
+echo = ask(f"/say 1 {message}", is_echo)
 show(echo.partition(" ")[2])
 if way != "vanishes":
     ask("/quit", lambda text: text == "* bye")

@@ -3,8 +3,8 @@ import os
 import socket
 import sys
 
-message = b"Hello from Python!"
 way = sys.argv[1]
+message = b"Hello from Python!" if way == "own-text" else os.environ["TEXT"].encode()
 
 try:
     conn = socket.create_connection((os.environ["HOST"], int(os.environ["PORT"])), timeout=3)
@@ -15,6 +15,9 @@ except OSError as error:
 
 with conn:
     conn.sendall(message)
+    if way == "prints-what-it-sent":
+        print(message.decode())
+        sys.exit(0)
     if way == "reads-once":
         back = conn.recv(1024)
     else:
@@ -24,6 +27,9 @@ with conn:
             if not data and way != "spins-at-end":
                 sys.exit("the server closed early")
             back += data
+    if way == "prints-nothing":
+        sys.exit(0)
     print("Received:", back.decode(errors="replace"))
     if back != message and way != "compares-nothing":
-        sys.exit("the echo differs")
+        print("the echo differs", file=sys.stderr)
+        sys.exit(0 if way == "exits-with-0" else 1)

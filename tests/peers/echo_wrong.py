@@ -49,6 +49,96 @@ def correct(conn):
         conn.sendall(data)
 
 
+def strips(conn):
+    while data := conn.recv(65536):
+        conn.sendall(data.strip() + b"\n" if data.strip() and data[-1:] == b"\n" else data)
+
+
+def stops_at_nul(conn):
+    while data := conn.recv(65536):
+        conn.sendall(data.partition(b"\0")[0] if b"\0" in data else data)
+
+
+def ends_on_quit(conn):
+    while data := conn.recv(65536):
+        if data.startswith(b"quit"):
+            return
+        conn.sendall(data)
+
+
+def ignores_partial_send(conn):
+    """Not blocking: what does not fit into the buffer is lost."""
+    import select
+
+    conn.setblocking(False)
+    while True:
+        select.select([conn], [], [])
+        if not (data := conn.recv(65536)):
+            return
+        for _ in range(20):  # a short wait is enough for a client that reads
+            try:
+                data = data[conn.send(data):]
+            except BlockingIOError:
+                select.select([], [conn], [], 0.005)
+            if not data:
+                break
+
+
+def canned(conn):
+    while conn.recv(65536):
+        conn.sendall(b"Hello, echo!\r\n")
+
+
+shared = bytearray()
+
+
+def shares_a_buffer(conn):
+    """One buffer for all threads: what one client sent can go to another."""
+    import time
+
+    while data := conn.recv(65536):
+        shared[:] = data
+        time.sleep(0.002)
+        conn.sendall(shared)
+
+
+def shared_reader(server):
+    threads(shares_a_buffer)(server)
+
+
+def closes_nothing(server):
+    """Keeps the socket of each client that has left: after 150 clients the limit of this process is reached."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (180, 180))
+    kept = []
+
+    def serve(conn):
+        try:
+            correct(conn)
+        except OSError:
+            pass
+
+    while True:
+        kept.append(server.accept()[0])
+        threading.Thread(target=serve, args=kept[-1:], daemon=True).start()
+
+
+def eight_threads(server):
+    def work():
+        while True:
+            conn, _ = server.accept()
+            with conn:
+                try:
+                    correct(conn)
+                except OSError:
+                    pass
+
+    for _ in range(16):
+        threading.Thread(target=work, daemon=True).start()
+    threading.Event().wait()
+
+
 def one_at_a_time(server):
     while True:
         conn, _ = server.accept()
@@ -110,6 +200,6 @@ def threads(handle):
 
 if __name__ == "__main__":
     way = globals()[sys.argv[1].replace("-", "_")]
-    loop = way if way in (one_at_a_time, dies_on_reset, blocks_on_send) else threads(way)
-    with socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=1024) as server:
+    loop = way if way in (one_at_a_time, dies_on_reset, blocks_on_send, shared_reader, closes_nothing, eight_threads) else threads(way)
+    with socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=5) as server:
         loop(server)

@@ -17,6 +17,59 @@ def classic(server):
                 pass
 
 
+def correct(server):
+    """A thread for each client, and a reply to each message."""
+    import threading
+
+    def serve(conn):
+        with conn:
+            try:
+                while data := conn.recv(1024):
+                    print("Received from client:", data.decode(errors="replace"))
+                    conn.sendall(b"Hello from the server!")
+            except OSError:
+                pass
+
+    while True:
+        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+
+
+def waits_for_the_end(server):
+    """Reads until the client has ended its side, before it replies."""
+    import threading
+
+    def serve(conn):
+        with conn:
+            try:
+                while conn.recv(1024):
+                    pass
+                conn.sendall(b"Hello from the server!")
+            except OSError:
+                pass
+
+    while True:
+        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+
+
+def minds_silence(server):
+    """Does not expect a client that sends nothing."""
+    import threading
+
+    def serve(conn):
+        with conn:
+            try:
+                if not conn.recv(1024):
+                    os._exit(1)
+                conn.sendall(b"Hello from the server!")
+                while conn.recv(1024):
+                    conn.sendall(b"Hello from the server!")
+            except OSError:
+                pass
+
+    while True:
+        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+
+
 def serves_one_client(server):
     conn, addr = server.accept()
     with conn:
@@ -57,6 +110,6 @@ def dies_on_reset(server):
 
 
 if __name__ == "__main__":
-    with socket.create_server((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"]))) as server:
+    with socket.create_server((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), backlog=5) as server:
         print("listening on %s:%d" % server.getsockname(), flush=True)
         globals()[sys.argv[1].replace("-", "_")](server)

@@ -25,14 +25,17 @@ export class Recording {
   readonly entries: Entry[] = [];
   /** A command that does the same by hand. */
   byHand = "";
+  /** How long the program may take for one step of this check, in milliseconds; 0: the usual time. */
+  patience = 0;
   received = 0;
+  sent = 0;
   #kept = 0;
   readonly #start = performance.now();
 
   add(kind: Entry["kind"], text: string, who = "", bytes: Uint8Array = new Uint8Array()): void {
     const data = bytes.slice(0, Math.max(0, Math.min(most.message, most.check - this.#kept)));
     this.#kept += data.length;
-    if (kind === "received") this.received += bytes.length;
+    if (kind !== "step") this[kind] += bytes.length;
     this.entries.push({ time: performance.now() - this.#start, kind, text, who, size: bytes.length, data });
   }
 
@@ -77,6 +80,9 @@ const current = new AsyncLocalStorage<Recording>();
 
 /** Runs a check, or a part of one, and records what happens in it. */
 export const recordIn = <T>(recording: Recording, body: () => Promise<T>): Promise<T> => current.run(recording, body);
+
+/** The patience of the running check, in milliseconds; 0 if it has none of its own. */
+export const ownPatience = (): number => current.getStore()?.patience ?? 0;
 
 /** Says what the check does next, in a few words: "ends its side (FIN)". */
 export const step = (text: string, who = ""): void => current.getStore()?.add("step", text, who);

@@ -6,7 +6,8 @@
 import { AssertionError } from "jsr:@std/assert@1";
 import { count, printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
-import type { Random } from "./_random.ts";
+import { Random } from "./_random.ts";
+import { ownPatience } from "./_record.ts";
 
 /** A server under check. */
 export interface Server {
@@ -16,6 +17,8 @@ export interface Server {
   readonly starting?: () => boolean;
   /** What the suite has made for this run; undefined for a server that was running before. */
   readonly content?: unknown;
+  /** What differs in every run, from the seed. */
+  readonly random?: Random;
   /** Its process; undefined for a server that was running before. */
   readonly program?: () => Program | undefined;
 }
@@ -25,6 +28,7 @@ export interface Client {
   /** `values` are for this start alone: a URL, for example. */
   start(port: number, values?: Values): Program;
   readonly content?: unknown;
+  readonly random?: Random;
 }
 
 /** What is asked of a first program, of one that others use, and of one that follows the specification to the letter. */
@@ -45,6 +49,10 @@ export interface Check<T> {
   readonly byHand?: string;
   run(target: T): Promise<void>;
 }
+
+/** The run's random numbers, for contents of which the program need not know before. */
+export const randomOf = ({ random }: { readonly random?: Random }): Random =>
+  random ?? new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 1);
 
 /** Texts that replace `{name}` in the command of a program under check; they are also in its environment, as NAME. */
 export type Values = Readonly<Record<string, string>>;
@@ -123,7 +131,15 @@ export function contentOf<C extends object>(
  * How long a program under check may take for one step, in milliseconds. `deno task check --timeout` sets it; it shrinks when
  * checks have failed, so that a program that never answers does not take minutes.
  */
-export const limits = { patience: 5000 };
+export const limits = {
+  usual: 5000,
+  get patience(): number {
+    return ownPatience() || this.usual;
+  },
+  set patience(milliseconds: number) {
+    this.usual = milliseconds;
+  },
+};
 
 /** Fails the check: what was expected, what was received, and what to do. */
 export function fail(expected: string, got: string, hint: string): never {

@@ -7,18 +7,26 @@
 import { printable } from "../../cli.ts";
 import { isClosedLocally } from "../../tcp/_clients.ts";
 import { localAddress } from "../../udp/_local_address.ts";
-import { fail, inTime, limits, type Server, type Suite } from "./_suite.ts";
+import { type Random, word } from "./_random.ts";
+import { received, sent } from "./_record.ts";
+import { fail, inTime, limits, randomOf, type Server, type Suite } from "./_suite.ts";
 
 /** One user of the chat: its socket, and the lines it has received. */
 class User {
   readonly #socket: Deno.DatagramConn;
   readonly #server: Deno.NetAddr;
   readonly lines: string[] = [];
+  readonly #who: string;
+  readonly random: Random;
   #changed = Promise.withResolvers<void>();
 
-  constructor({ hostname, port }: Server) {
+  constructor(server: Server) {
+    const { hostname, port } = server;
     this.#socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(hostname), port: 0 });
     this.#server = { transport: "udp", hostname, port };
+    const { addr } = this.#socket;
+    this.#who = `checker's port ${"port" in addr ? addr.port : 0}`;
+    this.random = randomOf(server);
     this.#receive();
   }
 
@@ -40,7 +48,8 @@ class User {
   async #receive(): Promise<void> {
     try {
       for await (const [datagram] of this.#socket) {
-        this.lines.push(new TextDecoder().decode(datagram));
+        received(datagram, this.#who);
+        this.lines.push(new TextDecoder().decode(datagram).replace(/\r?\n$/, "")); // a line end at the end is allowed
         this.#changed.resolve();
         this.#changed = Promise.withResolvers<void>();
       }
@@ -50,18 +59,20 @@ class User {
   }
 
   async send(data: string | Uint8Array): Promise<void> {
-    await this.#socket.send(typeof data === "string" ? new TextEncoder().encode(data) : data, this.#server);
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    sent(bytes, this.#who);
+    await this.#socket.send(bytes, this.#server);
   }
 
-  /** Waits for a line that matches `pattern`, and returns it. */
-  async receives(pattern: RegExp, hint: string): Promise<string> {
+  /** Waits for a line that `wanted` describes: this text, or in words for a line that `matches`. Returns it. */
+  async receives(wanted: string, hint: string, matches = (line: string) => line === wanted): Promise<string> {
     const until = Date.now() + limits.patience;
     while (true) {
-      const line = this.lines.find((line) => pattern.test(line));
+      const line = this.lines.find(matches);
       if (line !== undefined) return line;
       if (Date.now() > until) {
         const got = this.lines.length > 0 ? this.lines.map((line) => `"${printable(line)}"`).join(", ") : "nothing";
-        fail(`a datagram that matches ${pattern}`, got, hint);
+        fail(`the datagram "${printable(wanted)}"`, got, hint);
       }
       await inTime(this.#changed.promise, until - Date.now() + 1);
     }
@@ -72,9 +83,9 @@ class User {
     const { addr } = this.#socket;
     if (addr.transport !== "udp") throw new TypeError("not a UDP socket");
     const hostname = addr.hostname.replace(/^0\.0\.0\.0$/, "127.0.0.1").replace(/^::$/, "::1");
-    const marker = word();
+    const marker = word(this.random);
     await this.#socket.send(new TextEncoder().encode(marker), { ...addr, hostname });
-    await this.receives(new RegExp(marker), "check again: the checker could not reach itself");
+    await this.receives(marker, "check again: the checker could not reach itself");
   }
 
   close(): void {
@@ -88,68 +99,106 @@ class User {
   }
 }
 
-let unique = 0;
-/** A name that no other check uses. */
-const nick = (name: string) => `${name}${Date.now() % 1e6}x${unique++}`;
-const word = () => `w${crypto.randomUUID().slice(0, 8)}`;
+const enters = ["an echo to the sender"];
+const relays = [...enters, "a relay to everyone"];
+const named = [...relays, "names"];
+
+/** A line that contains this text. */
+const has = (text: string) => (line: string) => line.includes(text);
 
 const suite: Suite = {
   role: "server",
   about: "a UDP chat server",
+  over: "udp",
+  given:
+    "{host} and {port} in its command, or HOST and PORT in its environment: where it listens. It needs nothing else.",
+  prints: "what you like",
+  exits: "it runs until the checker stops it",
+  limits: "a datagram is a line of UTF-8, with a line end or without; up to 5 clients; names have up to 12 letters",
+  sheet: "udp/README.md#the-protocol",
   checks: [
     {
       name: "an echo to the sender",
       why: "A plain datagram is a message for every client, and its sender gets it, too.",
       points: 2,
+      byHand: "nc -u {host} {port}    (then type a line)",
       async run(server) {
         await using anna = await User.enter(server);
-        const text = word();
+        const text = word(anna.random);
         await anna.send(text);
-        await anna.receives(new RegExp(text), "send each message to every client, including its sender");
+        const hint = "send each message to every client, including its sender, as NAME: TEXT";
+        await anna.receives(`…: ${text}`, hint, has(`: ${text}`));
       },
     },
     {
       name: "a relay to everyone",
       why: "The server relays each message to every client that has sent a datagram.",
       points: 2,
+      needs: enters,
+      byHand: "nc -u {host} {port}    (in two terminals: type a line in each, then one more in the first)",
       async run(server) {
         await using anna = await User.enter(server);
         await using bob = await User.enter(server);
         await using carl = await User.enter(server);
-        const text = word();
+        const text = word(anna.random);
         await bob.send(text);
-        for (const each of [anna, carl]) await each.receives(new RegExp(text), "store the addresses of all senders");
+        const hint = "store the addresses of all senders, and send each message to all of them";
+        for (const each of [anna, carl]) await each.receives(`…: ${text}`, hint, has(`: ${text}`));
+        await settled(bob);
+        const again = carl.lines.filter(has(text));
+        if (again.length > 1) fail("the message once", `it ${again.length} times`, "store each address once");
       },
     },
     {
       name: "names",
-      why: "After /name NICK, the messages of a client begin with its name.",
+      why: "After /name NICK, the messages of a client begin with its name; it is told so.",
       points: 1,
+      needs: relays,
       async run(server) {
-        const name = nick("anna");
+        const random = randomOf(server);
+        const [name, text] = [word(random), word(random)];
         await using anna = await User.enter(server, name);
+        await anna.receives(`* you are ${name}`, `answer /name ${name} with "* you are ${name}"`);
         await using bob = await User.enter(server);
-        const text = word();
         await anna.send(text);
-        await bob.receives(new RegExp(`^${name}: ${text}$`), 'relay "NAME: TEXT"');
+        await bob.receives(`${name}: ${text}`, 'relay "NAME: TEXT"');
+      },
+    },
+    {
+      name: "a new name",
+      why: "When a client takes a name, the others are told, so that they know who speaks.",
+      points: 1,
+      needs: named,
+      async run(server) {
+        const random = randomOf(server);
+        const [one, two] = [word(random), word(random)];
+        await using bob = await User.enter(server);
+        await using anna = await User.enter(server, one);
+        await bob.receives(`* … is now ${one}`, `send the others "* OLD is now ${one}"`, has(`is now ${one}`));
+        await anna.send(`/name ${two}`);
+        await bob.receives(`* ${one} is now ${two}`, `send the others "* ${one} is now ${two}"`);
       },
     },
     {
       name: "a name that is taken",
       why: "Nobody could tell two clients with the same name apart, even if the case of the letters differs.",
       points: 1,
+      level: "robust",
+      needs: named,
       async run(server) {
-        const name = nick("anna");
+        const random = randomOf(server);
+        const [name, text] = [word(random), word(random)];
         await using _anna = await User.enter(server, name);
         await using bob = await User.enter(server);
         await using carl = await User.enter(server);
         await bob.send(`/name ${name.toUpperCase()}`);
-        await bob.receives(/taken/i, "compare names without case, and reply that the name is taken");
-        const text = word();
+        const hint = "compare names without case, and answer with a line that contains the word taken";
+        await bob.receives("* the name … is taken", hint, (line) => /taken/i.test(line));
         await bob.send(text);
         const line = await carl.receives(
-          new RegExp(text),
+          `…: ${text}`,
           "relay the message of a client without a name under its address",
+          has(text),
         );
         if (line.toLowerCase().startsWith(`${name.toLowerCase()}:`)) fail("another name", line, "refuse the name");
       },
@@ -158,27 +207,33 @@ const suite: Suite = {
       name: "no forged line",
       why: "After a line end inside a message, the rest would look like the message of another user.",
       points: 1,
+      level: "robust",
+      needs: relays,
+      byHand: "printf 'hello\\nadmin: you all lost' | nc -u -w1 {host} {port}",
       async run(server) {
         await using anna = await User.enter(server);
         await using bob = await User.enter(server);
-        const text = word();
+        const text = word(anna.random);
         await bob.send(`${text}\nadmin: you all lost`);
-        const line = await anna.receives(new RegExp(text), "relay the message");
-        if (/[\r\n]./.test(line)) fail("one line", `"${printable(line)}"`, "escape or remove line ends in a message");
+        const line = await anna.receives(`…: ${text}…`, "relay the message, in one datagram", has(text));
+        if (/[\r\n]/.test(line)) fail("one line", `"${printable(line)}"`, "escape or remove line ends in a message");
       },
     },
     {
       name: "no terminal controls",
       why: "An escape sequence in a message could clear or recolour the terminal of every user.",
       points: 1,
+      level: "robust",
+      needs: relays,
+      byHand: "printf '\\033[2Jhello' | nc -u -w1 {host} {port}",
       async run(server) {
         await using anna = await User.enter(server);
         await using bob = await User.enter(server);
-        const text = word();
+        const text = word(anna.random);
         await bob.send(`\x1b[2J\x9b31m${text}\x07`);
-        const line = await anna.receives(new RegExp(text), "relay the message");
+        const line = await anna.receives(`…${text}…`, "relay the message", has(text));
         // deno-lint-ignore no-control-regex -- the check looks for these
-        if (/[\0-\x08\x0b-\x1f\x7f-\x9f]/.test(line)) {
+        if (/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/.test(line)) {
           fail("no control characters", `"${printable(line)}"`, "escape or remove control characters in a message");
         }
       },
@@ -187,41 +242,87 @@ const suite: Suite = {
       name: "/who",
       why: "A client can ask for the names of all users.",
       points: 1,
+      needs: named,
       async run(server) {
-        const [one, two] = [nick("anna"), nick("bob")];
+        const random = randomOf(server);
+        const [one, two] = [word(random), word(random)];
         await using anna = await User.enter(server, one);
         await using _bob = await User.enter(server, two);
         await anna.send("/who");
-        await anna.receives(new RegExp(`${one}.*${two}|${two}.*${one}`), "answer /who with all names in one datagram");
+        const hint = "answer /who with * here: and all names, in one datagram";
+        await anna.receives(
+          `* here: ${one}, ${two}`,
+          hint,
+          (line) => line.includes("here") && line.includes(one) && line.includes(two),
+        );
       },
     },
     {
       name: "/quit",
-      why: "When a client leaves, the server tells the others and sends it nothing more.",
+      why: "When a client leaves, the server says goodbye, tells the others and sends it nothing more.",
       points: 1,
+      needs: named,
       async run(server) {
-        const name = nick("anna");
+        const random = randomOf(server);
+        const [name, text] = [word(random), word(random)];
         await using bob = await User.enter(server);
         await using carl = await User.enter(server);
         const anna = await User.enter(server, name);
-        await anna.send("/quit");
-        await bob.receives(new RegExp(`${name}.*left`), 'tell the others "* NAME left"');
-        const text = word();
-        await bob.send(text);
-        await carl.receives(new RegExp(text), "keep relaying for the others");
-        // The server would have sent the message to anna before it answers this.
-        await carl.send("/who");
-        await carl.receives(/here/, "answer /who with the names");
-        await anna.catchUp();
-        const unwanted = anna.lines.find((line) => line.includes(text));
-        anna.close();
-        if (unwanted) fail("nothing for a client that has left", `"${unwanted}"`, "delete its address");
+        try {
+          await anna.send("/quit");
+          await anna.receives("* bye", 'answer /quit with "* bye"');
+          await bob.receives(`* ${name} left`, 'tell the others "* NAME left"');
+          await bob.send(text);
+          await carl.receives(`…: ${text}`, "keep relaying for the others", has(text));
+          await settled(carl); // the server would have sent the message to anna before it answers
+          await anna.catchUp();
+          const unwanted = anna.lines.find(has(text));
+          if (unwanted) fail("nothing for a client that has left", `"${printable(unwanted)}"`, "delete its address");
+        } finally {
+          anna.close();
+        }
+      },
+    },
+    {
+      name: "/say",
+      why:
+        "UDP loses datagrams: /say ID TEXT can be sent again, is relayed once, and each time echoed as #ID NAME: TEXT.",
+      points: 2,
+      level: "robust",
+      needs: named,
+      async run(server) {
+        const random = randomOf(server);
+        const [name, text, id] = [word(random), word(random), random.integer(1, 9)];
+        await using bob = await User.enter(server);
+        await using anna = await User.enter(server, name);
+        const echo = `#${id} ${name}: ${text}`;
+        for (let times = 1; times <= 2; times++) {
+          await anna.send(`/say ${id} ${text}`);
+          await anna.receives(
+            times === 1 ? echo : `${echo}" a second time, "${echo}`,
+            'answer "/say ID TEXT" with "#ID NAME: TEXT", each time',
+            () => anna.lines.filter((line) => line === echo).length >= times,
+          );
+        }
+        await bob.receives(`${name}: ${text}`, "relay the text of /say to the others as NAME: TEXT");
+        await settled(bob);
+        const copies = bob.lines.filter(has(text));
+        if (copies.length > 1) {
+          fail(
+            "the message once",
+            `it ${copies.length} times`,
+            "remember the last ID of each client, and relay it once",
+          );
+        }
       },
     },
     {
       name: "any datagram",
       why: "Anyone can send any datagram: none may end the server.",
       points: 2,
+      level: "robust",
+      needs: relays,
+      byHand: "printf '\\377\\376' | nc -u -w1 {host} {port}",
       async run(server) {
         await using anna = await User.enter(server);
         await using bob = await User.enter(server);
@@ -231,12 +332,18 @@ const suite: Suite = {
           await stranger.send(text);
         }
         stranger.close();
-        const text = word();
+        const text = word(anna.random);
         await anna.send(text);
-        await bob.receives(new RegExp(text), "catch decoding errors, and accept datagrams of any size");
+        await bob.receives(`…: ${text}`, "catch decoding errors, and accept datagrams of any size", has(text));
       },
     },
   ],
 };
+
+/** Waits until the server has done what came before: it answers in order. */
+async function settled(user: User): Promise<void> {
+  await user.send("/who");
+  await user.receives("* here: …", "answer /who with * here: and the names", has("here"));
+}
 
 export default suite;

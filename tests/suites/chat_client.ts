@@ -1,5 +1,5 @@
 /**
- * Checks for a chat client that sends the message "hello" with `/say`, prints its echo, and leaves (`udp/README.md` describes
+ * Checks for a chat client that sends a message with `/say`, prints its echo, and leaves (`udp/README.md` describes
  * the protocol): here the suite plays the server.
  *
  * @module
@@ -8,44 +8,69 @@ import { printable } from "../../cli.ts";
 import { isClosedLocally } from "../../tcp/_clients.ts";
 import type { Program } from "../support/program.ts";
 import { clientEnd, complained, noServer, succeeded } from "./_clients.ts";
-import { type Check, type Client, fail, type Suite } from "./_suite.ts";
+import { word, words } from "./_random.ts";
+import { received as recordReceived, sent as recordSent, step } from "./_record.ts";
+import { type Check, type Client, contentOf, fail, randomOf, type Suite } from "./_suite.ts";
+
+/** What the client is told to send, and the name that the server gives it. */
+interface Order {
+  readonly text: string;
+  readonly name: string;
+}
+
+const orders = contentOf((random) => {
+  const content: Order = { text: words(random, 2), name: word(random) };
+  return { content, values: { text: content.text } };
+});
 
 /** What the server sends after the `nth` datagram of its kind, counted from 0. */
-type Answer = (line: string, nth: number) => (string | Uint8Array)[];
+type Answer = (line: string, nth: number, order: Order) => (string | Uint8Array)[];
 
-/** The answers of a correct server. */
-function usual(line: string): string[] {
+/** The answers of a correct server, to a client of this name. */
+function usual(line: string, order: Order): string[] {
   const [, command = "", rest = ""] = /^(\/name|\/say|\/who|\/quit)(?: (.*))?$/s.exec(line) ?? [];
   if (command === "/name") return [`* you are ${rest}`];
-  if (command === "/say") return [rest.replace(/^(\d+) (.*)$/s, "#$1 you: $2")];
-  if (command === "/who") return ["* here: you"];
-  return command === "/quit" ? ["* bye"] : [`you: ${line}`];
+  if (command === "/say") return [rest.replace(/^(\d+) (.*)$/s, `#$1 ${order.name}: $2`)];
+  if (command === "/who") return [`* here: ${order.name}`];
+  return command === "/quit" ? ["* bye"] : [`${order.name}: ${line}`];
 }
 
 /** Removes the number: a message that is sent again is of the same kind, even if its number differs. */
 const kind = (line: string) => line.replace(/^\/say \d+/, "/say");
 
-const isSay = (line: string) => /^\/say \d+ hello$/.test(line);
+const isSay = (line: string, { text }: Order) => /^\/say \d+ /.test(line) && line.replace(/^\/say \d+ /, "") === text;
 
 interface Played {
   readonly program: Program;
   /** The datagrams of the client. */
   readonly received: readonly string[];
+  readonly order: Order;
 }
 
 /** Plays the server for one run of the client; `forge` returns datagrams that an attacker sends from another port. */
 async function play(client: Client, answer: Answer, forge: Answer = () => []): Promise<Played> {
   const open = () => Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const [socket, other] = [open(), open()];
+  const order = { ...orders.of(client) };
   const received: string[] = [];
   const serving = (async () => {
     for await (const [datagram, from] of socket) {
-      const line = new TextDecoder().decode(datagram);
+      recordReceived(datagram);
+      const line = new TextDecoder().decode(datagram).replace(/\r?\n$/, "");
+      const [, taken] = /^\/name (.+)$/.exec(line) ?? [];
+      if (taken !== undefined) order.name = taken;
       const nth = received.filter((before) => kind(before) === kind(line)).length;
       received.push(line);
       const bytes = (data: string | Uint8Array) => typeof data === "string" ? new TextEncoder().encode(data) : data;
-      for (const data of forge(line, nth)) await other.send(bytes(data), from);
-      for (const data of answer(line, nth)) await socket.send(bytes(data), from);
+      for (const data of forge(line, nth, order)) {
+        step("someone else sends from another port:");
+        recordSent(bytes(data), "another port");
+        await other.send(bytes(data), from);
+      }
+      for (const data of answer(line, nth, order)) {
+        recordSent(bytes(data));
+        await socket.send(bytes(data), from);
+      }
     }
   })().catch((error) => {
     if (!isClosedLocally(error)) throw error;
@@ -59,52 +84,69 @@ async function play(client: Client, answer: Answer, forge: Answer = () => []): P
     for (const each of [socket, other]) each.close();
     await serving;
   }
-  return { program, received };
+  return { program, received, order };
 }
+
+const usually: Answer = (line, _nth, order) => usual(line, order);
+
+const says = ({ received, order }: Played) => received.filter((line) => isSay(line, order));
 
 /** How many of the printed lines are the echo. */
-const echoes = ({ program }: Played) =>
-  program.stdout.split("\n").filter((line) => /\byou: hello\s*$/.test(line)).length;
+const echoes = ({ program, order }: Played) =>
+  program.stdout.split(/\r?\n/).filter((line) => line.trimEnd().endsWith(`${order.name}: ${order.text}`)).length;
 
 function delivered(played: Played, hint: string): void {
-  const { program, received } = played;
-  if (!received.some(isSay)) {
-    fail(
-      '"/say NUMBER hello"',
-      received.map((line) => `"${printable(line)}"`).join(", "),
-      hint,
-    );
+  const { program, received, order } = played;
+  if (!received.some((line) => isSay(line, order))) {
+    const got = received.map((line) => `"${printable(line)}"`).join(", ") || "no datagram";
+    fail(`"/say NUMBER ${order.text}"`, got, "send the text that is given as {text} or in TEXT, with /say 1 before it");
   }
-  if (echoes(played) === 0) fail('"you: hello" on stdout', `"${printable(program.tail(3))}"`, hint);
+  if (echoes(played) === 0) fail(`"${order.name}: ${order.text}" on stdout`, `"${printable(program.tail(3))}"`, hint);
   succeeded(program, hint);
 }
+
+const needs = ["a message"];
 
 /** The client receives something else before its echo, and must print the echo nevertheless. */
 const ignores = (name: string, why: string, hint: string, before: (string | Uint8Array)[]): Check<Client> => ({
   name,
   why,
   points: 1,
+  level: "robust",
+  needs,
   async run(client) {
-    delivered(await play(client, (line) => [...isSay(line) ? before : [], ...usual(line)]), hint);
+    delivered(
+      await play(client, (line, _nth, order) => [...isSay(line, order) ? before : [], ...usual(line, order)]),
+      hint,
+    );
   },
 });
 
 const suite: Suite = {
   role: "client",
-  about: 'a UDP chat client that sends "hello" with /say, prints the echo, and leaves',
+  about: "a UDP chat client that sends a text with /say, prints its echo, and leaves",
+  over: "udp",
+  given: "{host} and {port} (HOST, PORT): the server. {text} (TEXT): the message.",
+  prints: "the echo as NAME: TEXT in a line of its own, and the lines of others",
+  exits: "0 after the echo; another code and one line about it when the server does not answer",
+  limits: "it may send /name and /who before; it ends by itself, at most four times --timeout after its start",
+  sheet: "udp/README.md#the-protocol",
+  prepare: orders.prepare,
   checks: [
     {
       name: "a message",
       why: "The message goes to everyone; the echo confirms that the server relayed it.",
       points: 3,
-      run: async (client) => delivered(await play(client, usual), "send /say 1 hello, and print the echo"),
+      run: async (client) =>
+        delivered(await play(client, usually), "send /say 1 TEXT, and print the echo without its #1"),
     },
     {
       name: "/quit at the end",
       why: "UDP has no connection, so the server cannot see that a client ends: the client must send /quit.",
       points: 1,
+      needs,
       async run(client) {
-        const { received } = await play(client, usual);
+        const { received } = await play(client, usually);
         if (!received.includes("/quit")) {
           fail("/quit at the end", received.at(-1) ?? "nothing", "send /quit before you exit");
         }
@@ -114,13 +156,14 @@ const suite: Suite = {
       name: "lost datagrams",
       why: "RFC 8085 §3.3: UDP loses datagrams, so a client that needs an answer must send again.",
       points: 3,
+      needs,
       async run(client) {
-        const played = await play(client, (line, nth) => nth === 0 ? [] : usual(line));
+        const played = await play(client, (line, nth, order) => nth === 0 ? [] : usual(line, order));
         delivered(played, "send a message again if no answer arrives");
-        if (new Set(played.received.filter(isSay)).size > 1) {
+        if (new Set(says(played)).size > 1) {
           fail(
             "the same number again",
-            played.received.filter(isSay).join(", "),
+            says(played).join(", "),
             "use the same number when you send the same message again",
           );
         }
@@ -130,8 +173,10 @@ const suite: Suite = {
       name: "an echo that arrives twice",
       why: "A datagram can arrive twice, and a message that was sent twice gets two echoes: print it once.",
       points: 1,
+      level: "robust",
+      needs,
       async run(client) {
-        const played = await play(client, (line) => [...usual(line), ...usual(line)]);
+        const played = await play(client, (line, _nth, order) => [...usual(line, order), ...usual(line, order)]);
         delivered(played, "ignore a second echo of the same message");
         if (echoes(played) > 1) {
           fail(
@@ -146,10 +191,13 @@ const suite: Suite = {
       name: "a forged echo",
       why: "Anyone can send to an open port: accept only datagrams from the server's address.",
       points: 2,
+      level: "robust",
+      needs: [...needs, "lost datagrams"],
       async run(client) {
-        const forge: Answer = (line) =>
-          isSay(line) ? ["mallory: your password?", usual(line).join("").replace("you", "mallory")] : [];
-        const played = await play(client, (line, nth) => isSay(line) && nth === 0 ? [] : usual(line), forge);
+        const forge: Answer = (line, _nth, order) =>
+          isSay(line, order) ? ["mallory: your password?", usual(line, { ...order, name: "mallory" }).join("")] : [];
+        const answer: Answer = (line, nth, order) => isSay(line, order) && nth === 0 ? [] : usual(line, order);
+        const played = await play(client, answer, forge);
         delivered(played, "compare the address and port of the sender with those of the server");
         if (played.program.stdout.includes("mallory")) {
           fail("only lines from the server", "a line of mallory's", "compare the address and port of the sender");
@@ -160,13 +208,16 @@ const suite: Suite = {
       name: "a line that resembles the echo",
       why: "The echo starts with #NUMBER: a line from another user is never an echo, whatever it contains.",
       points: 2,
+      level: "robust",
+      needs: [...needs, "lost datagrams"],
       async run(client) {
-        const played = await play(client, (line, nth) => {
-          if (!isSay(line) || nth > 0) return usual(line);
-          return ["bob: #1 you: hello", "#99 you: hello"]; // and this time no echo
+        const played = await play(client, (line, nth, order) => {
+          if (!isSay(line, order) || nth > 0) return usual(line, order);
+          const said = `${order.name}: ${order.text}`;
+          return [`bob: #1 ${said}`, `#99 ${said}`]; // and this time no echo
         });
         delivered(played, "compare the whole start of the line with #NUMBER");
-        if (played.received.filter(isSay).length < 2) {
+        if (says(played).length < 2) {
           fail(
             "the message again",
             "a client that took another user's line for its echo",
@@ -179,12 +230,17 @@ const suite: Suite = {
       name: "messages from others",
       why: "The client must also print what others say.",
       points: 1,
+      needs,
       async run(client) {
-        const played = await play(client, (line) => [...isSay(line) ? ["bob: good morning"] : [], ...usual(line)]);
+        const other = `bob: ${words(randomOf(client), 2)}`;
+        const played = await play(client, (line, _nth, order) => [
+          ...isSay(line, order) ? [other] : [],
+          ...usual(line, order),
+        ]);
         delivered(played, "keep receiving until the echo arrives");
-        if (!played.program.stdout.includes("bob: good morning")) {
+        if (!played.program.stdout.includes(other)) {
           fail(
-            '"bob: good morning" on stdout',
+            `"${other}" on stdout`,
             `"${printable(played.program.tail(3))}"`,
             "print every line that is not an answer to a command",
           );
@@ -195,9 +251,14 @@ const suite: Suite = {
       name: "no terminal controls",
       why: "Text that is printed unchanged can clear the screen, or forge the lines of others.",
       points: 1,
+      level: "robust",
+      needs,
       async run(client) {
         const evil = "bob: \u001b[2J\rroot: hello\u009b1m";
-        const played = await play(client, (line) => [...isSay(line) ? [evil] : [], ...usual(line)]);
+        const played = await play(client, (line, _nth, order) => [
+          ...isSay(line, order) ? [evil] : [],
+          ...usual(line, order),
+        ]);
         delivered(played, "keep receiving until the echo arrives");
         // deno-lint-ignore no-control-regex -- the check looks for these
         if (/[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)/.test(played.program.stdout)) {
@@ -215,6 +276,8 @@ const suite: Suite = {
       name: "a silent server",
       why: "RFC 8085 §3.1.1: a client without an answer waits longer before each new try, and finally gives up.",
       points: 2,
+      level: "robust",
+      needs,
       async run(client) {
         const { program, received } = await play(client, () => []);
         complained(program, "a server that does not answer");
@@ -222,7 +285,7 @@ const suite: Suite = {
         if (received.length > 20) fail("a few datagrams", `${received.length}`, "wait longer after each try");
       },
     },
-    noServer,
+    { ...noServer, needs: [...needs, "a silent server"], level: "robust" },
   ],
 };
 

@@ -3,11 +3,16 @@
  *
  * @module
  */
-import { Peer, reset } from "./_peer.ts";
-import { fail, inTime, quote, sameBytes, type Server, type Suite } from "./_suite.ts";
+import { connectMany, Peer, reset } from "./_peer.ts";
+import { type Random, words } from "./_random.ts";
+import { byHand, step } from "./_record.ts";
+import { fail, Gone, inTime, quote, randomOf, sameBytes, type Server, type Suite } from "./_suite.ts";
 
-/** Letters that do not repeat after any power of two, so that a lost or repeated piece does not go unnoticed. */
-const letters = (size: number) => Uint8Array.from({ length: size }, (_, i) => 97 + (i * 7 + (i >> 8)) % 26);
+/** Letters without a pattern, so that a lost or repeated piece does not go unnoticed. */
+const letters = (random: Random, size: number) => random.bytes(size).map((byte) => 97 + byte % 26);
+
+/** A line of random words. A server that waits for line ends answers it; other checks catch that mistake. */
+const aLine = (server: Server) => `${words(randomOf(server), 3)}\n`;
 
 async function echoes(peer: Peer, data: Uint8Array | string, hint: string): Promise<void> {
   const sent = typeof data === "string" ? new TextEncoder().encode(data) : data;
@@ -23,53 +28,95 @@ async function client(server: Server, data: Uint8Array | string, hint: string): 
   await echoes(peer, data, hint);
 }
 
+const exact = ["exact bytes"];
+const several = [...exact, "one byte at a time"];
+
 const suite: Suite = {
   role: "server",
   about: "a TCP echo server",
+  given:
+    "{host} and {port} in its command, or HOST and PORT in its environment: where it listens. It needs nothing else.",
+  prints: "what you like",
+  exits: "it runs until the checker stops it",
+  limits: "connections come one after another; up to 50 are open at the same time; a message has up to 16 MiB",
+  sheet: "tcp/README.md#echo",
   checks: [
     {
       name: "exact bytes",
-      why: "An echo server sends back exactly the bytes it received.",
+      why: "An echo server sends back exactly the bytes it received (RFC 862).",
       points: 2,
       async run(server) {
+        const text = `  ${words(randomOf(server), 3)} \r\n`;
+        byHand(`printf '${text.replace("\r\n", "\\r\\n")}' | nc -N ${server.hostname} ${server.port} | xxd`);
         using peer = await Peer.connect(server);
-        await echoes(peer, "Hello, echo!\r\n", "send back what recv returned, all of it and nothing added");
+        await echoes(peer, text, "send back what recv returned, all of it and nothing added");
         await peer.end();
         const rest = await peer.upTo(100);
         if (rest.length > 0) fail("no more bytes", quote(rest), "send back only what was received");
       },
     },
     {
+      name: "one byte at a time",
+      why:
+        "TCP may cut a stream anywhere: a server must not wait for a full buffer or a line, and not stop after one message.",
+      points: 1,
+      needs: exact,
+      byHand: "(printf a; sleep 1; printf b; sleep 1) | nc {host} {port}",
+      async run(server) {
+        using peer = await Peer.connect(server);
+        for (const letter of letters(randomOf(server), 12)) {
+          await echoes(
+            peer,
+            Uint8Array.of(letter),
+            "call recv in a loop until it returns nothing, and send back what it returns at once, without waiting for more",
+          );
+        }
+      },
+    },
+    {
       name: "binary 0–255",
       why: "A byte stream is not text: decoding it loses the bytes that are not valid UTF-8.",
       points: 1,
-      run: (server) =>
-        client(server, Uint8Array.from({ length: 256 }, (_, i) => i), "echo the bytes; do not decode them to a string"),
+      needs: exact,
+      byHand: "printf '\\000\\377\\n' | nc -N {host} {port} | xxd",
+      async run(server) {
+        const first = randomOf(server).integer(1, 255);
+        const all = Array.from({ length: 256 }, (_, i) => (first + i) % 256);
+        await client(server, Uint8Array.of(...all, 10), "echo the bytes; do not decode them to a string");
+      },
+    },
+    {
+      name: "words that look like commands",
+      why: "An echo server has no commands: only the client's end of the stream ends a connection.",
+      points: 1,
+      needs: several,
+      async run(server) {
+        using peer = await Peer.connect(server);
+        for (const word of ["quit", "exit", "bye", "END", "", "."]) {
+          await echoes(peer, `${word}\n${aLine(server)}`, `send back "${word}" like any other text, and go on`);
+          if (await peerEnded(peer)) {
+            fail("an open connection", `its end after "${word}"`, "no text ends the connection");
+          }
+        }
+      },
     },
     {
       name: "1 MiB",
       why: "A message larger than any buffer arrives in many chunks, and write may take only a part of one.",
       points: 2,
-      run: (server) => client(server, letters(1 << 20), "loop until recv returns nothing, and use sendall"),
-    },
-    {
-      name: "one byte at a time",
-      why: "TCP may cut a stream anywhere: a server that waits for a full buffer or a line never answers.",
-      points: 1,
-      async run(server) {
-        using peer = await Peer.connect(server);
-        for (const letter of "byte by byte") {
-          await echoes(peer, letter, "send back what has arrived, without waiting for more");
-        }
-      },
+      needs: several,
+      byHand: "head -c 1048576 /dev/urandom > sent; nc -N {host} {port} < sent | cmp - sent",
+      run: (server) =>
+        client(server, letters(randomOf(server), 1 << 20), "loop until recv returns nothing, and use sendall"),
     },
     {
       name: "many small writes",
       why: "TCP may join separate writes: a thousand writes can arrive in one read.",
       points: 1,
+      needs: several,
       async run(server) {
         using peer = await Peer.connect(server);
-        const all = letters(10_000);
+        const all = letters(randomOf(server), 10_000);
         const sending = (async () => {
           for (let at = 0; at < all.length; at += 10) await peer.send(all.subarray(at, at + 10));
         })().catch(() => {});
@@ -82,13 +129,16 @@ const suite: Suite = {
       why:
         "A client that has ended its side (FIN) may still read: the server must send the rest and then end its side, too.",
       points: 2,
+      needs: ["1 MiB"],
+      byHand: "seq 50000 | nc -N {host} {port} | tail -1",
       async run(server) {
         using peer = await Peer.connect(server);
-        const sent = letters(300_000);
+        const sent = letters(randomOf(server), 300_000);
         const sending = peer.send(sent).then(() => peer.end()).catch(() => {});
-        const [got] = await Promise.all([peer.upTo(sent.length + 1), sending]);
+        const [got] = await Promise.all([peer.upTo(sent.length), sending]);
         sameBytes(got, sent, "recv returns nothing when the client has sent everything: send the rest, then close");
-        if (await inTime(peer.conn.read(new Uint8Array(1)).catch(() => 0)) !== null) {
+        const more = await inTime(peer.conn.read(new Uint8Array(1)).catch(() => 0));
+        if (more === undefined) {
           fail("the end of the stream", "a connection left open", "close the connection when recv returns nothing");
         }
       },
@@ -97,35 +147,74 @@ const suite: Suite = {
       name: "ten clients in turn",
       why: "A server must serve every client, not only the first.",
       points: 1,
+      needs: exact,
+      byHand: "for i in 1 2 3; do echo $i | nc -N {host} {port}; done",
       async run(server) {
-        for (let i = 0; i < 10; i++) await client(server, `client ${i}`, "call accept again when a client has left");
+        for (let i = 0; i < 10; i++) await client(server, aLine(server), "call accept again when a client has left");
       },
     },
     {
       name: "fifty at once, one of them silent",
       why: "While one client sends nothing, the others must be served.",
       points: 3,
+      level: "robust",
+      needs: exact,
+      byHand: "nc {host} {port} & sleep 1; echo hello | nc -N {host} {port}; kill %1",
       async run(server) {
+        step("a first client connects and sends nothing");
         using _silent = await Peer.connect(server);
-        const peers = await Promise.all(Array.from({ length: 49 }, () => Peer.connect(server)));
-        try {
-          const hint = "give each client its own thread or task, or use select";
-          await Promise.all(peers.map((peer, i) => echoes(peer, `I am client ${i}`, hint)));
-        } finally {
-          for (const peer of peers) peer.close();
+        const hint =
+          "the server accepts nobody else while it serves the first: give each client its own thread or task";
+        const peers = await connectMany(server, 49, (peer) => echoes(peer, aLine(server), hint));
+        for (const peer of peers) peer.close();
+      },
+    },
+    {
+      name: "a slow reader",
+      why: "A client may read late: send then takes only a part of the bytes, and the server must send the rest later.",
+      points: 2,
+      level: "robust",
+      needs: ["1 MiB"],
+      byHand: "head -c 16M /dev/zero | nc -N {host} {port} | (sleep 2; wc -c)",
+      async run(server) {
+        using peer = await Peer.connect(server);
+        const all = letters(randomOf(server), 1 << 24);
+        let done = 0;
+        step("the checker sends 16 MiB, and reads nothing until they no longer fit");
+        const sending = (async () => {
+          for (; done < all.length; done += 1 << 16) await peer.send(all.subarray(done, done + (1 << 16)));
+        })().catch(() => {});
+        for (let before = -1; before !== done && done < all.length;) {
+          before = done;
+          await inTime(sending, 300);
         }
+        const [got] = await Promise.all([peer.upTo(all.length), sending]);
+        sameBytes(got, all, "send may take a part only: use sendall, or send the rest when the socket is writable");
       },
     },
     {
       name: "a client that resets",
       why: "A client that resets its connection (RST) must not end the server.",
       points: 1,
+      level: "robust",
+      needs: exact,
       async run(server) {
         for (let i = 0; i < 5; i++) await reset(server);
-        await client(server, "still there?", "catch the error of recv and send, and serve the next client");
+        await client(server, aLine(server), "catch the error of recv and send, and serve the next client");
       },
     },
   ],
 };
+
+/** Whether the program has ended the connection. */
+async function peerEnded(peer: Peer): Promise<boolean> {
+  try {
+    await peer.send("still here?\n");
+    return (await peer.upTo(12)).length < 12;
+  } catch (error) {
+    if (error instanceof Gone) return true;
+    throw error;
+  }
+}
 
 export default suite;

@@ -4,7 +4,8 @@
  * @module
  */
 import { Peer, reset } from "./_peer.ts";
-import { fail, type Server, type Suite } from "./_suite.ts";
+import { words } from "./_random.ts";
+import { fail, randomOf, type Server, type Suite } from "./_suite.ts";
 
 async function ask(peer: Peer, message: string | Uint8Array, hint: string): Promise<Uint8Array> {
   await peer.send(message);
@@ -21,17 +22,26 @@ async function client(server: Server, message: string | Uint8Array, hint: string
 const suite: Suite = {
   role: "server",
   about: "a TCP server that replies to messages",
+  given:
+    "{host} and {port} in its command, or HOST and PORT in its environment: where it listens. It needs nothing else.",
+  prints: "what you like",
+  exits: "it runs until the checker stops it",
+  limits: "a reply is any text, at least one byte; one client at a time, but for the last check",
+  sheet: "tcp/README.md#reply",
   checks: [
     {
       name: "answers a message",
       why: "The first lab: the client sends a message, the server replies.",
       points: 4,
-      run: (server) => client(server, "Hello from the client!", "after recv, send a reply"),
+      byHand: "echo hello | nc -N {host} {port}",
+      run: (server) => client(server, `Hello from ${words(randomOf(server), 2)}!`, "after recv, send a reply"),
     },
     {
       name: "answers a client that ends its side",
       why: "A client may end its side (FIN) as soon as it has sent its message; it still waits for the reply.",
       points: 1,
+      needs: ["answers a message"],
+      byHand: "printf hello | nc -N {host} {port}",
       async run(server) {
         using peer = await Peer.connect(server);
         await peer.send("That is all.");
@@ -44,6 +54,7 @@ const suite: Suite = {
       name: "the next client",
       why: "After a client has left, the server must serve the next one.",
       points: 2,
+      needs: ["answers a message"],
       async run(server) {
         for (let i = 1; i <= 3; i++) await client(server, `I am client ${i}`, "call accept in a loop");
       },
@@ -52,6 +63,8 @@ const suite: Suite = {
       name: "bytes that are not text",
       why: "A client can send any bytes: a byte that is not valid UTF-8 must not end the server.",
       points: 1,
+      level: "robust",
+      needs: ["answers a message", "the next client"],
       async run(server) {
         using peer = await Peer.connect(server);
         await peer.send(Uint8Array.of(0xff, 0xfe, 0, 0x1b, 0x80));
@@ -67,6 +80,8 @@ const suite: Suite = {
       name: "a client that says nothing",
       why: "A client may connect and leave: recv then returns nothing, which is not a message.",
       points: 1,
+      level: "robust",
+      needs: ["answers a message", "the next client"],
       async run(server) {
         (await Peer.connect(server)).close();
         await client(
@@ -80,6 +95,8 @@ const suite: Suite = {
       name: "a client that resets",
       why: "A client that resets its connection (RST) must not end the server.",
       points: 1,
+      level: "robust",
+      needs: ["answers a message", "the next client"],
       async run(server) {
         for (let i = 0; i < 3; i++) await reset(server);
         await client(server, "still there?", "catch the error of recv and send, and accept the next client");
@@ -89,6 +106,8 @@ const suite: Suite = {
       name: "a conversation",
       why: "A connection can carry more than one message: each gets a reply, until the client closes.",
       points: 2,
+      needs: ["answers a message", "the next client"],
+      byHand: "(echo one; sleep 1; echo two; sleep 1) | nc {host} {port}",
       async run(server) {
         using peer = await Peer.connect(server);
         for (const message of ["one", "two", "three"]) {
@@ -100,6 +119,8 @@ const suite: Suite = {
       name: "a silent client at the same time",
       why: "While one client sends nothing, the next must be served.",
       points: 2,
+      level: "robust",
+      needs: ["answers a message", "the next client"],
       async run(server) {
         using _silent = await Peer.connect(server);
         await client(server, "Me too?", "give each client its own thread or task, or use select");

@@ -11,6 +11,7 @@ import http from "./http.ts";
 import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
 import echoClient from "./echo_client.ts";
+import pinger from "./pinger.ts";
 import reply from "./reply.ts";
 import replyClient from "./reply_client.ts";
 import rest from "./rest.ts";
@@ -34,4 +35,5 @@ export const suites: Readonly<Record<string, Suite>> = {
   "tcp:threaded": threaded,
   "udp:chat": chat,
   "udp:chat-client": chatClient,
+  "udp:pinger": pinger,
 };

@@ -115,14 +115,14 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
         continue;
       }
       if (!(error instanceof Error && error instanceof AssertionError)) throw error;
-      if (recording.received > 0) started.answered = true;
+      // A TCP server that could be connected to was there; a sent datagram says nothing.
+      if (recording.received > 0 || run.suite.over !== "udp" && recording.sent > 0) started.answered = true;
       const diagnosis = started.answered ? "" : await started.diagnose(error instanceof Refused);
       if (diagnosis) cause ||= diagnosis.split("\n")[0] ?? diagnosis;
       yield result("failed", diagnosis || error.message + started.report());
       lost += recording.seconds * 1000;
     } finally {
       clearTimeout(timer);
-      limits.patience = patience;
     }
   }
 }
@@ -134,6 +134,9 @@ class Started {
   readonly #prepared: Prepared<object> | undefined;
   #program: Program | undefined;
   #since = 0;
+  /** Whether it listens, but not where it should. */
+  #elsewhere = false;
+  readonly #random: Random;
   #address: Address;
   /** Whether it has ever done something right. */
   answered = false;
@@ -141,14 +144,15 @@ class Started {
   constructor(run: Run, mark: string, prepared: Prepared<object> | undefined) {
     this.#run = run;
     this.#mark = mark;
+    this.#random = new Random(run.seed ^ 0x5eed); // other words than those that `prepare` makes
     this.#prepared = prepared;
     this.#address = run.at ?? { hostname: "127.0.0.1", port: run.port };
   }
 
   /** A server that runs. One that has ended, by a crash or on purpose, is started again: one failure does not cause others. */
   async server(): Promise<Server> {
-    const content = this.#prepared?.content;
-    if (this.#run.at) return { ...this.#run.at, content };
+    const [content, random] = [this.#prepared?.content, this.#random];
+    if (this.#run.at) return { ...this.#run.at, content, random };
     if (this.#program) await inTime(this.#program.ended, 100); // one that ends after its first client needs a moment
     if (!this.#program || this.#program.status && (await marked(this.#mark)).length === 0) {
       const { over = "tcp" } = this.#run.suite;
@@ -161,16 +165,30 @@ class Started {
           3,
         );
       }
-      this.#start(this.#address);
+      const program = this.#start(this.#address);
+      if (!this.answered) this.#look(program, over === "udp" ? "udp" : "tcp");
     }
-    const [program, until] = [this.#program, this.#since + 10_000];
-    const starting = () => program?.status === undefined && Date.now() < until;
-    return { ...this.#address, starting, content, program: () => program };
+    const [program, since] = [this.#program, this.#since];
+    // One that has ended with 0 may have left a daemon, which is still starting.
+    const starting = () =>
+      !this.#elsewhere &&
+      (program?.status === undefined
+        ? Date.now() < since + 10_000
+        : program.status.code === 0 && Date.now() < since + 3000);
+    return { ...this.#address, starting, content, random, program: () => program };
+  }
+
+  /** Looks after three seconds whether a server that has not answered yet listens on another port. */
+  async #look(program: Program, over: "tcp" | "udp"): Promise<void> {
+    if (await inTime(program.ended, 3000) || this.answered) return;
+    const addresses = await listeningAddresses(this.#mark, over);
+    this.#elsewhere = addresses.length > 0 && !addresses.some((each) => each.endsWith(`:${this.#address.port}`));
   }
 
   client(): Client {
     return {
       content: this.#prepared?.content,
+      random: this.#random,
       start: (port, values) => this.#start({ hostname: "127.0.0.1", port }, values),
     };
   }
@@ -222,7 +240,10 @@ class Started {
     if (suite.role === "client") return "";
     const over = suite.over === "udp" ? "udp" : "tcp";
     const addresses = await listeningAddresses(this.#mark, over);
-    if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) return "";
+    if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) {
+      return !refused ? "" : `your program listens on ${addresses.join(" and ")}, and refuses ${address}\n` +
+        "hint: bind to 127.0.0.1 or 0.0.0.0; a socket of IPv6 also serves IPv4 when IPV6_V6ONLY is 0";
+    }
     if (addresses.length > 0) {
       return `your program listens on ${addresses.join(" and ")}, not on ${address}${output(program, 10)}\n` +
         "hint: take the port from {port} in your command or from the environment variable PORT, or give yours with --port";

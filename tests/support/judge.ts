@@ -1,0 +1,56 @@
+/**
+ * Runs suites on the programs of tests/peers, in this process, several at a time: a check spends most of its time waiting.
+ *
+ * @module
+ */
+import { type Check, limits } from "../suites/_suite.ts";
+import { suites } from "../suites/suites.ts";
+import { type Result, runSuite } from "./checking.ts";
+import { root } from "./tasks.ts";
+
+const peers = `${root}tests/peers`;
+
+/** Runs a suite, or the checks of these names alone, on a program. */
+export async function judge(name: string, command: string, only: readonly string[] = []): Promise<Result[]> {
+  const suite = suites[name];
+  if (!suite) throw new Error(`there is no suite ${name}`);
+  const checks: readonly Check<never>[] = suite.checks;
+  const results: Result[] = [];
+  const run = {
+    suite,
+    checks: only.length > 0 ? checks.filter((check) => only.includes(check.name)) : checks,
+    words: command.split(" "),
+    ...{ port: 0, seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1, cwd: peers, limit: 60 },
+  };
+  for await (const result of runSuite(run)) results.push(result);
+  return results;
+}
+
+/** The names of the checks that failed. */
+export const failures = (results: readonly Result[]): string[] =>
+  results.filter(({ state }) => state === "failed").map(({ check }) => check.name);
+
+/** Sets how long a program may take for one step, for what `body` does. */
+export async function patiently<T>(milliseconds: number, body: () => Promise<T>): Promise<T> {
+  const before = limits.patience;
+  limits.patience = milliseconds;
+  try {
+    return await body();
+  } finally {
+    limits.patience = before;
+  }
+}
+
+/** Runs jobs, `many` at a time, and returns a promise for each. */
+export function pool<T>(many: number, jobs: readonly (() => Promise<T>)[]): Promise<T>[] {
+  const results = jobs.map(() => Promise.withResolvers<T>());
+  let next = 0;
+  const work = async () => {
+    while (next < jobs.length) {
+      const i = next++;
+      await jobs[i]?.().then(results[i]?.resolve, results[i]?.reject);
+    }
+  };
+  for (let i = 0; i < many; i++) work();
+  return results.map(({ promise }) => promise);
+}

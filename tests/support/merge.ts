@@ -1,0 +1,20 @@
+/**
+ * Merges the results files of several suites into one, for Gradescope: `merge.ts TO FROM ...`.
+ *
+ * @module
+ */
+const [to = "", ...from] = Deno.args;
+const tests: unknown[] = [];
+let seconds = 0;
+for (const file of from) {
+  const { execution_time, tests: some } = JSON.parse(await Deno.readTextFile(file));
+  const suite = file.replace(/^.*\/|\.json$/g, "");
+  seconds += execution_time;
+  tests.push(
+    ...some.map((test: { name: string }) => ({
+      ...test,
+      name: from.length > 1 ? `${suite}: ${test.name}` : test.name,
+    })),
+  );
+}
+await Deno.writeTextFile(to, JSON.stringify({ execution_time: seconds, stdout_visibility: "hidden", tests }, null, 2));
