@@ -1,11 +1,12 @@
 /** `deno task check` and `deno task mark`: the right checks catch each mistake, and right programs pass. `deno task demo`. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "jsr:@std/assert@1";
 import { Failure } from "../cli.ts";
-import { right, wrong } from "./peers/table.ts";
+import { canned, right, wrong } from "./peers/table.ts";
 import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
 import { output, portsFree, serve, testWith, until } from "./support/helpers.ts";
 import { failures, judge, patiently, pool } from "./support/judge.ts";
+import type { Result } from "./support/checking.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
@@ -61,6 +62,52 @@ Deno.test("check: each mistake is caught by the check that is made for it, with 
       });
     }
   });
+});
+
+testWith(python, "python3", "check: canned replies get under a tenth of the points", async (t) => {
+  const points = (results: readonly Result[]) => results.reduce((sum, { check }) => sum + check.points, 0);
+  await patiently(1500, async () => {
+    const jobs = pool(3, canned.map(([suite, command]) => () => judge(suite, command)));
+    for (const [i, [suite, command]] of canned.entries()) {
+      await t.step(`${suite} on ${command.join(" ")}`, async () => {
+        const results = await jobs[i] ?? [];
+        const passed = results.filter(({ state }) => state === "passed");
+        assert(points(passed) < points(results) / 10, `${passed.map(({ check }) => check.name)}`);
+      });
+    }
+  });
+});
+
+testWith(python, "python3", "check http:server: a first web server gets half of the points", async () => {
+  const results = await patiently(5000, () => judge("http:server", "python3 http_first.py"));
+  const [most, got] = [results, results.filter(({ state }) => state === "passed")]
+    .map((results) => results.reduce((sum, { check }) => sum + check.points, 0));
+  assert(most && got && got >= most / 2 && got <= most * 0.7, `${got} of ${most}`);
+  for (const name of ["a page", "another file", "a picture", "five megabytes"]) {
+    assert(!failures(results).includes(name), name);
+  }
+});
+
+Deno.test("check: the lab sheets have the checks, points and levels of their suites", async () => {
+  for (
+    const suite of [
+      "http:server",
+      "http:client",
+      "rest:users",
+      "dns:server",
+      "dns:client",
+      "smtp:server",
+      "smtp:client",
+    ]
+  ) {
+    const sheet = await Deno.readTextFile(`${root}${suite.split(":")[0]}/README.md`);
+    const rows = sheet.split("\n").filter((line) => line.startsWith("|"))
+      .map((line) => line.slice(1, -1).split("|").map((cell) => cell.trim().replaceAll("\\", "")).join(" | "));
+    for (const { name, points, level, why } of suites[suite]?.checks ?? []) {
+      const row = [name, points, level, why.replaceAll("\\", "")].join(" | ");
+      assert(rows.includes(row), `${suite}: the sheet has no row: ${row}`);
+    }
+  }
 });
 
 Deno.test("check --at: a server that is running; --json: the results for Gradescope", async () => {

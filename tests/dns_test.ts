@@ -22,6 +22,7 @@ import { ask } from "../dns/query.ts";
 import { Peer } from "./suites/_peer.ts";
 import {
   failedWith,
+  listening,
   noSignals,
   nsdCommand,
   output,
@@ -52,7 +53,12 @@ const empty: Message = { id: 7, flags: noFlags, questions: [], answers: [], auth
 const server = (port: number): Deno.NetAddr => ({ transport: "udp", hostname: "127.0.0.1", port });
 const question = (name: string, word = "A") => ({ name, type: typeNumber(word) ?? 0, class: 1 });
 
-suiteTest("dns:server", "server.ts", () => serve("dns/server.ts"));
+suiteTest(
+  "dns:server",
+  "server.ts",
+  ({ zone = "" }) =>
+    listening((port) => ["deno", "run", "-N=127.0.0.1", `-R=${zone}`, "dns/server.ts", `--port=${port}`, zone]),
+);
 
 Deno.test("wire: the compressed names of RFC 1035 §4.1.4", () => {
   const bytes = new Uint8Array(93);

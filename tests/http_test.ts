@@ -26,13 +26,17 @@ const linux = Deno.build.os === "linux";
 const windows = Deno.build.os === "windows";
 const one = "http/one_request_server.ts";
 
-suiteTest("http:server", "file_server.ts", () => serve("http/file_server.ts", "--root", "http/site"));
+/** Starts a server on the folder that the suite has made. */
+const serveRoot = (script: string, root: string, ...args: string[]) =>
+  listening((port) => ["deno", "run", "-N=127.0.0.1", `-R=${root}`, script, `--port=${port}`, "--root", root, ...args]);
+suiteTest("http:server", "file_server.ts", ({ root = "" }) => serveRoot("http/file_server.ts", root));
 suiteTest(
   "http:server",
   "file_server.ts --trace",
-  () => serve("http/file_server.ts", "--root", "http/site", "--trace"),
+  ({ root = "" }) => serveRoot("http/file_server.ts", root, "--trace"),
 );
-suiteTest("http:server", one, () => serve(one), ["a slow client at the same time"]); // it serves one at a time: that is its lesson
+// It serves one at a time: that is its lesson.
+suiteTest("http:server", one, ({ root = "" }) => serveRoot(one, root), ["a slow client at the same time"]);
 
 Deno.test("one_request_server.ts: a file, a folder, what is not there, another method", async () => {
   const { program, port } = await serve(one);

@@ -450,13 +450,17 @@ async function mails(folder: string): Promise<string[]> {
   return await Promise.all(names.map((name) => Deno.readTextFile(`${folder}/new/${name}`)));
 }
 
-suiteTest("smtp:server", "smtp/server.ts", () => serve("smtp/server.ts"));
-suiteTest("smtp:server", "smtp/server.ts --trace", () => serve("smtp/server.ts", "--trace"));
+suiteTest(
+  "smtp:server",
+  "smtp/server.ts --trace",
+  ({ mailbox = "" }) => start(mailbox, "--maildir", mailbox, "--trace"),
+);
 const folderOfSuite = await Deno.makeTempDir();
 const certificateOfSuite = await certificate(folderOfSuite);
-suiteTest("smtp:server", "smtp/server.ts with a Maildir and TLS", () => {
+suiteTest("smtp:server", "smtp/server.ts with TLS", ({ mailbox = "" }) => {
   const { cert, key } = certificateOfSuite;
-  return start(folderOfSuite, "--maildir", `${folderOfSuite}/mail`, "--cert", cert, "--key", key);
+  const folders = `${folderOfSuite},${mailbox}`;
+  return start(folders, "--maildir", mailbox, "--cert", cert, "--key", key);
 });
 globalThis.addEventListener("unload", () => Deno.removeSync(folderOfSuite, { recursive: true }));
 

@@ -1,18 +1,19 @@
-"""An HTTP client on a socket: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
-import os, re, socket, sys
+"""An HTTP client on a socket: correct, or wrong in one way. The arguments are the way and the URL."""
+import re, socket, sys
 
-WAY = sys.argv[1]
-HOST, PORT = os.environ["HOST"], int(os.environ["PORT"])
+WAY, URL = sys.argv[1:]
+HOST, PORT, TARGET = re.fullmatch(r"http://([^:/]+):(\d+)(/.*)", URL).groups()
 
 
 def give_up(why):
     if WAY == "shows-stack-trace":
         raise RuntimeError(why)
-    sys.exit(f"http_client: {why}")
+    print(f"http_client: {why}", file=sys.stderr)
+    sys.exit(0 if WAY == "always-0" else 1)
 
 
 try:
-    conn = socket.create_connection((HOST, PORT))
+    conn = socket.create_connection((HOST, int(PORT)))
 except OSError as error:
     give_up(error)
 data = b""
@@ -47,8 +48,11 @@ def exactly(size):
     return part
 
 
+end = "\n" if WAY == "lf-lines" else "\r\n"
 host = HOST if WAY == "no-port-in-host" else f"{HOST}:{PORT}"
-conn.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+fields = [] if WAY == "no-host" else [f"Host: {host}"]
+target = {"asks-for-root": "/", "drops-the-query": TARGET.split("?")[0], "sends-the-whole-url": URL}.get(WAY, TARGET)
+conn.sendall(end.join([f"GET {target} HTTP/1.1", *fields, "", ""]).encode())
 if WAY == "reads-once":
     more()
 while True:
@@ -87,4 +91,9 @@ else:
     while more():
         pass
     body = data
-print(body.decode())
+if WAY == "prints-ascii":
+    body = body.decode("ascii", "replace").encode()
+if WAY == "one-buffer":
+    body = body[:4096]
+if WAY != "prints-nothing":
+    sys.stdout.buffer.write(body)

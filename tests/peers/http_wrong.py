@@ -1,9 +1,12 @@
-"""An HTTP/1.1 server on a socket: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
-import os, re, socket, sys, threading, time
+"""A file server with HTTP/1.1 on a socket, one thread a client: correct, or wrong in one way. HOST, PORT and ROOT are in the
+environment; the argument is the way."""
+import os, re, socket, sys, threading, time, urllib.parse
 
 WAY = sys.argv[1]
-PAGE = b"<!DOCTYPE html><title>peer</title><p>Hello from a peer.</p>\n"
-TAG = '"peer-1"'
+ROOT = os.path.realpath(os.environ["ROOT"])
+TYPES = {".html": "text/html; charset=utf-8", ".txt": "text/plain; charset=utf-8", ".png": "image/png",
+         ".json": "application/json"}
+END = b"\n" if WAY == "lf-lines" else b"\r\n"
 
 
 class Bad(Exception):
@@ -37,7 +40,8 @@ class Reader:
 
 def parse(reader):
     if WAY == "reads-once":
-        reader.more()
+        if not reader.data:
+            reader.more()
         if b"\r\n\r\n" not in reader.data:
             raise Bad(400)
     line = reader.line()
@@ -47,6 +51,8 @@ def parse(reader):
     if not match:
         raise Bad(400)
     method, target, major, minor = match.groups()
+    if major != b"1" and WAY == "hangs-on-versions":
+        time.sleep(60)
     if major != b"1" and WAY != "any-version":
         raise Bad(505)
     fields, total = [], 0
@@ -59,7 +65,7 @@ def parse(reader):
                 part = part.strip()
             name, colon, value = part.partition(b":")
             if WAY == "trims-names":
-                name = name.strip()
+                name = name.rstrip()
             if not colon or not re.fullmatch(rb"[\w-]+", name) or b"\r" in value:
                 raise Bad(400)
             fields.append((name.lower().decode(), value.strip().decode("latin1")))
@@ -88,35 +94,81 @@ def body(reader, fields):
     return not (lengths and coded) or WAY == "both-lengths"
 
 
+def find(target):
+    """The path of the file that a target names."""
+    if WAY != "paths-only":
+        target = re.sub(r"^http://[^/]*", "", target)
+    if WAY != "keeps-query":
+        target = target.split("?", 1)[0]
+    path = target if WAY == "no-percent-decoding" else urllib.parse.unquote(target)
+    if WAY == "no-utf8-names":
+        path = urllib.parse.unquote(target, "latin1")
+    path = os.path.join(ROOT, path.lstrip("/")) if WAY != "one-page" else ROOT + "/"
+    if path.endswith("/"):
+        path += "index.html"
+    inside = os.path.realpath(path)
+    if WAY == "startswith-root" and not inside.startswith(ROOT):
+        raise Bad(404)
+    if WAY not in ("startswith-root", "opens-any-path") and not inside.startswith(ROOT + os.sep):
+        raise Bad(404)
+    if "\0" in path or not os.path.isfile(path):
+        raise Bad(404)
+    return path
+
+
+def read(path):
+    if WAY == "opens-as-text":
+        with open(path, encoding="utf-8") as file:
+            return file.read().encode()
+    if WAY == "ignores-errors":
+        with open(path, encoding="utf-8", errors="ignore") as file:
+            return file.read().encode()
+    with open(path, "rb") as file:
+        return file.read(65536) if WAY == "reads-one-buffer" else file.read()
+
+
 def answer(method, target, minor, fields):
     """The status, the fields and the body of the answer."""
     hosts = [value for name, value in fields if name == "host"]
-    if WAY != "any-host" and (len(hosts) > 1 or (not hosts and minor == b"1")):
+    if len(hosts) > 1 and WAY != "first-host" or not hosts and minor == b"1" and WAY != "any-host":
         raise Bad(400)
     if method not in ("GET", "HEAD") and WAY != "any-method":
         return 405, [] if WAY == "no-allow" else [("Allow", "GET, HEAD")], b"no\n"
-    if target.startswith("http://") and WAY != "paths-only":
-        target = "/" + target.split("/", 3)[3]
-    if WAY == "opens-any-path":
-        path = target.replace("%2f", "/").replace("%2e", ".")
-        if path.endswith("etc/passwd") and ".." in path:
-            return 200, [], open("/etc/passwd", "rb").read()
-    if target != "/" and WAY != "one-page":
-        return 404, [], b"not here\n"
-    headers = [("ETag", TAG), ("Accept-Ranges", "bytes")]
+    try:
+        path = find(target)
+    except Bad as bad:
+        if WAY == "200-for-errors":
+            return 200, [("Content-Type", "text/html")], b"<h1>404 not found</h1>\n"
+        return bad.args[0], [], b"not here\n"
+    data = read(path)
+    tag = f'"{os.path.getmtime(path)}-{len(data)}"'
+    headers = [("ETag", tag), ("Accept-Ranges", "bytes")]
+    if WAY == "all-is-html":
+        headers.append(("Content-Type", "text/html"))
+    elif WAY != "no-content-type":
+        headers.append(("Content-Type", TYPES.get(os.path.splitext(path)[1], "application/octet-stream")))
     values = dict(fields)
-    if values.get("if-none-match") == TAG and WAY != "no-conditions":
-        return 304, headers, PAGE if WAY == "304-with-body" else b""
+    if values.get("if-none-match") == tag and WAY != "no-conditions":
+        return 304, headers, data if WAY == "304-with-body" else b""
     if "range" in values and method == "GET":
         first, last = values["range"][6:].split("-")
-        size = len(PAGE)
+        size = len(data)
         start = size - int(last) if not first else int(first)
         end = size - 1 if not first or not last else int(last)
         if start >= size:
             return 416, [("Content-Range", f"bytes */{size}")], b""
-        part = PAGE[start:end] if WAY == "half-open-ranges" else PAGE[start:end + 1]
+        part = data[start:end] if WAY == "half-open-ranges" else data[start:end + 1]
         return 206, headers + [("Content-Range", f"bytes {start}-{end}/{size}")], part
-    return 200, headers, PAGE
+    return 200, headers, data
+
+
+def length(data):
+    if WAY == "wrong-length":
+        return len(data) + 1
+    try:
+        return len(data.decode()) if WAY == "counts-characters" else len(data)
+    except UnicodeDecodeError:
+        return len(data)
 
 
 def serve(conn):
@@ -131,34 +183,48 @@ def serve(conn):
                 code, more, data = answer(method, target, minor, fields)
             except Bad as bad:
                 code, more, data, keep = bad.args[0], [], b"bad\n", False
+            except UnicodeDecodeError:
+                return  # the thread ends, as it does after a traceback
             if WAY == "never-closes":
                 keep = True
+            if WAY == "closes-unsaid":
+                keep = False
             lines = [f"HTTP/1.1 {code} Peer"] + [f"{name}: {value}" for name, value in more]
             if WAY != "no-date":
                 lines.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
-            if code != 304:
-                lines.append(f"Content-Length: {len(data) + (WAY == 'wrong-length')}")
-            if not keep:
+            if code != 304 and WAY != "no-length":
+                lines.append(f"Content-Length: {length(data)}")
+            if not keep and WAY != "closes-unsaid":
                 lines.append("Connection: close")
             if method == "HEAD" and WAY != "head-with-body":
                 data = b""
-            conn.sendall("\r\n".join(lines + ["", ""]).encode() + data)
+            head = END.join([line.encode() for line in lines] + [b"", b""])
+            if WAY == "sends-once":
+                conn.setblocking(False)
+                conn.send(head + data)
+                conn.setblocking(True)
+            else:
+                conn.sendall(head + data)
             if WAY == "drops-what-follows":
                 reader.data = b""
         conn.shutdown(socket.SHUT_WR)
         conn.settimeout(1)
         while conn.recv(65536):
             pass
-    except OSError:
-        pass
+    except OSError as error:
+        if WAY == "dies-on-reset" and not isinstance(error, TimeoutError):
+            os._exit(1)
     finally:
         conn.close()
 
 
-listener = socket.create_server((os.environ["HOST"], int(os.environ["PORT"])), backlog=100)
+listener = socket.create_server((os.environ["HOST"], int(os.environ["PORT"])), backlog=5)
 while True:
     conn, _ = listener.accept()
     if WAY == "one-at-a-time":
         serve(conn)
+    elif WAY == "serves-one-client":
+        serve(conn)
+        sys.exit()
     else:
         threading.Thread(target=serve, args=[conn], daemon=True).start()

@@ -1,14 +1,16 @@
-"""A mail client on a socket: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
+"""A mail client on a socket: correct, or wrong in one way. HOST, PORT, TO and TEXT are in the environment; the argument is the
+way."""
 import os, re, socket, sys
 
 WAY = sys.argv[1]
-HOST, PORT = os.environ["HOST"], int(os.environ["PORT"])
+HOST, PORT, TO, TEXT = os.environ["HOST"], int(os.environ["PORT"]), os.environ["TO"], os.environ["TEXT"]
 
 
 def give_up(why):
     if WAY == "shows-stack-trace":
         raise RuntimeError(why)
-    sys.exit(f"smtp_client: {why}")
+    print(f"smtp_client: {why}", file=sys.stderr)
+    sys.exit(0 if WAY == "always-0" else 1)
 
 
 try:
@@ -54,21 +56,36 @@ def ask(line, wanted):
 
 if reply() != 220 and WAY != "ignores-codes":
     give_up("not greeted")
-send("EHLO client.example.com")
-code = reply()
-if code != 250:
-    if WAY == "only-ehlo":
-        give_up("no EHLO")
-    ask("HELO client.example.com", 250)
-ask("MAIL FROM:<a@example.com>", 250)
-ask("RCPT TO: b@example.com" if WAY == "no-brackets" else "RCPT TO:<b@example.com>", 250)
+if WAY != "no-hello":
+    send("EHLO client.example.com")
+    code = reply()
+    if code != 250:
+        if WAY == "only-ehlo":
+            give_up("no EHLO")
+        ask("HELO client.example.com", 250)
+ask("MAIL FROM:<a@example.com>" + (" SIZE=1000" if WAY == "any-parameter" else ""), 250)
+to = "b@example.com" if WAY == "one-recipient" else TO
+ask(f"RCPT TO: {to}" if WAY == "no-brackets" else f"RCPT TO:<{to}>", 250)
 ask("DATA", 354)
-header = "" if WAY == "no-header" else "From: a@example.com\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\r\n"
-conn.sendall((header + "Hello.\r\n.\r\n").encode())
+header = "Subject: A test\r\n" if WAY == "no-from" else (
+    f"From: a@example.com\r\nTo: {to}\r\nSubject: A test\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n")
+text = "Hello." if WAY == "one-text" else TEXT
+lines = text.split("\n")
+if WAY != "no-stuffing":
+    lines = ["." + line if line.startswith(".") else line for line in lines]
+if WAY == "stuffs-every-dot":
+    lines = [line.replace(".", "..") for line in text.split("\n")]
+if WAY == "first-line-only":
+    lines = lines[:1]
+end = "\n" if WAY == "lf-text" else "\r\n"
+separator = "" if WAY == "no-empty-line" else "\r\n"
+conn.sendall((header + separator + end.join(lines) + "\r\n.\r\n").encode())
 if WAY == "trusts-the-dot":
+    send("QUIT")
     sys.exit(0)
 if reply() != 250 and WAY != "ignores-codes":
     give_up("refused")
-send("QUIT")
+if WAY != "no-quit":
+    send("QUIT")
 if WAY == "minds-the-farewell" and reply() != 221:
     give_up("no farewell")

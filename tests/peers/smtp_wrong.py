@@ -1,7 +1,9 @@
-"""An SMTP server: correct, or wrong in one way. HOST and PORT are in the environment; the argument is the way."""
-import os, re, socketserver, sys
+"""An SMTP server, one thread a client: correct, or wrong in one way. HOST, PORT and MAILBOX (the folder for the mails) are in
+the environment; the argument is the way."""
+import os, re, socketserver, sys, uuid
 
 WAY = sys.argv[1]
+MAILBOX = os.environ["MAILBOX"]
 SIZE = 100_000
 
 
@@ -10,7 +12,8 @@ class Handler(socketserver.BaseRequestHandler):
         self.rest = b""
 
     def reply(self, text):
-        self.request.sendall((text + "\r\n").encode())
+        end = "\n" if WAY == "lf-replies" else "\r\n"
+        self.request.sendall((text.replace("\r\n", end) + end).encode())
 
     def line(self):
         while b"\r\n" not in self.rest:
@@ -31,8 +34,9 @@ class Handler(socketserver.BaseRequestHandler):
         return line
 
     def content(self):
-        """Reads the mail up to its end; returns whether its line ends are correct."""
-        ends = {"ends-at-lf-dot-lf": rb"\n\.\r?\n", "ends-at-cr-dot-cr": rb"\r\n\.\r\n|\r\.\r",
+        """Reads the mail up to its end; returns it, or None when its line ends are wrong."""
+        ends = {"ends-at-lf-dot-lf": rb"(?<!\r)\n\.\n|\r\n\.\r\n", "ends-at-lf-dot-crlf": rb"\n\.\r\n",
+                "ends-at-crlf-dot-lf": rb"\r\n\.\r?\n", "ends-at-cr-dot-cr": rb"\r\n\.\r\n|\r\.\r",
                 "ends-at-dot-cr": rb"\r\n\.\r\n?", "dot-ends-all": rb"\r\n\."}
         end = re.compile(ends.get(WAY, rb"\r\n\.\r\n"))
         data = b"\r\n"  # the end of the DATA command: a mail may consist of the dot alone
@@ -42,9 +46,13 @@ class Handler(socketserver.BaseRequestHandler):
             match = end.search(data)
             if match:
                 self.rest = data[match.end():]
-                data = data[:match.start()]
-                return not re.search(rb"\r(?!\n)|(?<!\r)\n", data) or WAY.startswith("ends-at")
+                data = data[:match.start() + 2]
+                if re.search(rb"\r(?!\n)|(?<!\r)\n", data) and not WAY.startswith("ends-at"):
+                    return None
+                return data[2:]
             more = self.request.recv(65536)
+            if not more and WAY == "dies-with-its-client":
+                os._exit(1)
             if not more:
                 raise ConnectionError
             self.rest = more
@@ -54,6 +62,28 @@ class Handler(socketserver.BaseRequestHandler):
             self.serve()
         except OSError:
             pass
+
+    def keep(self, data):
+        if WAY == "keeps-nothing":
+            return
+        if WAY == "strips-all-dots":
+            data = re.sub(rb"(?m)^\.+", b"", data)
+        elif WAY != "keeps-the-dots":
+            data = re.sub(rb"(?m)^\.", b"", data)
+        if WAY == "drops-empty-lines":
+            data = re.sub(rb"(\r\n)+", b"\r\n", data)
+        if WAY == "keeps-the-header":
+            data = data.split(b"\r\n\r\n", 1)[0]
+        if WAY == "keeps-ascii":
+            data = data.decode("ascii", "replace").encode()
+        if WAY == "one-buffer":
+            data = data[:4096]
+        if WAY == "overwrites":
+            name = "mail"
+        else:
+            name = str(uuid.uuid4())
+        with open(os.path.join(MAILBOX, name), "wb") as file:
+            file.write(data)
 
     def serve(self):
         helo, sender, recipients = False, None, []
@@ -95,6 +125,8 @@ class Handler(socketserver.BaseRequestHandler):
                     match = None
                 if sender is None and WAY != "any-order":
                     self.reply("503 5.5.1 MAIL first")
+                elif WAY == "one-recipient" and recipients:
+                    self.reply("452 4.5.3 too many recipients")
                 elif not match:
                     self.reply("501 5.1.3 malformed address")
                 else:
@@ -105,10 +137,12 @@ class Handler(socketserver.BaseRequestHandler):
                     self.reply("503 5.5.1 RCPT first")
                     continue
                 self.reply("354 send the mail")
-                if self.content():
-                    self.reply("250 2.0.0 accepted")
-                else:
+                data = self.content()
+                if data is None:
                     self.reply("550 5.6.11 bare CR or LF")
+                else:
+                    self.keep(data)
+                    self.reply("250 2.0.0 accepted")
                 if WAY != "keeps-the-envelope":
                     sender, recipients = None, []
             elif verb == "RSET":
@@ -121,7 +155,11 @@ class Handler(socketserver.BaseRequestHandler):
                 self.reply("221 2.0.0 bye")
                 if WAY == "stays":
                     self.line()
+                if WAY == "ends-after-quit":
+                    os._exit(0)
                 return
+            elif WAY == "ok-to-all":
+                self.reply("250 2.0.0 ok")
             elif WAY == "hangs-up-on-unknown":
                 return
             else:
@@ -131,6 +169,6 @@ class Handler(socketserver.BaseRequestHandler):
 server = socketserver.TCPServer if WAY == "one-at-a-time" else socketserver.ThreadingTCPServer
 server.allow_reuse_address = True
 server.daemon_threads = True
-server.request_queue_size = 100
+server.request_queue_size = 5
 with server((os.environ["HOST"], int(os.environ["PORT"])), Handler) as it:
     it.serve_forever()

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { suites } from "../suites/suites.ts";
+import { peers } from "./mistakes.ts";
 
 /** A suite, and the command of a program in this folder that must pass all of its checks. */
 export const right: [suite: string, command: string][] = [
@@ -31,31 +31,20 @@ export const right: [suite: string, command: string][] = [
   ["udp:chat-client", "node chat_client_node.mjs {host} {port} {text}"],
   ["udp:pinger", "python3 pinger.py correct"],
   ["udp:pinger", "node pinger_node.mjs {host} {port}"],
-  ["dns:client", "python3 dns_client.py correct"],
-  ["http:server", "python3 http_wrong.py correct"],
-  ["http:client", "python3 http_client.py correct"],
-  ["smtp:server", "python3 smtp_wrong.py correct"],
-  ["smtp:client", "python3 smtp_client.py correct"],
   ["tcp:echo-client", "deno run -N=127.0.0.1 tcp/echo_client.ts --host {host} --port={port} --timeout=3 {text}"],
   ["tcp:reply-client", "deno run -N=127.0.0.1 tcp/reply_client.ts --host {host} --port={port} --timeout=3 hello"],
   ["udp:chat-client", "deno run -N=127.0.0.1 udp/chat_client.ts --port {port} --timeout=3 --message={text}"],
-  ["dns:client", "deno run -N=127.0.0.1 dns/query.ts --server {host}:{port} --timeout 3 www.example.com"],
-  ["http:client", "deno run -N=127.0.0.1 http/raw_client.ts --timeout=3 http://{host}:{port}/"],
-  ["http:client", "deno run -N=127.0.0.1 http/fetch_client.ts --timeout=3 http://{host}:{port}/"],
+  ["dns:client", "deno run -N=127.0.0.1 dns/query.ts --server {host}:{port} --timeout 3 {name}"],
+  ["http:client", "deno run -N=127.0.0.1 http/raw_client.ts --timeout=3 {url}"],
+  ["http:client", "deno run -N=127.0.0.1 http/fetch_client.ts --timeout=3 {url}"],
   [
     "smtp:client",
-    "deno run -N=127.0.0.1 smtp/send.ts --port {port} --timeout=3 --text=hi --from=a@example.com --to=b@example.com",
+    "deno run -N=127.0.0.1 smtp/send.ts --port {port} --timeout=3 --text={text} --from=a@example.com --to={to}",
   ],
+  ...Object.entries(peers).flatMap(([suite, { right, wrong, allowed }]) =>
+    [...right, ...allowed.map((way) => wrong.replace("WAY", way))].map((command): [string, string] => [suite, command])
+  ),
 ];
-
-const dns = (way: string) => `deno run -N=127.0.0.1 -R=dns -E=PORT tests/peers/dns_wrong.ts ${way}`;
-const rest = (way: string) => `deno run -N=127.0.0.1 -E=PORT --allow-run tests/peers/rest_wrong.ts ${way}`;
-
-/** The checks of the users API that create no user. */
-const withoutUsers = ["no such user", "a bad page", "malformed JSON", "every bad field", "another type", "too long"]
-  .concat(["another method", "many at once", "a description"]);
-const withUsers = suites["rest:users"]?.checks.map(({ name }) => name).filter((name) => !withoutUsers.includes(name)) ??
-  [];
 
 /** A suite, the command of a program with a mistake, and exactly the checks that it must fail. */
 export const wrong: [suite: string, command: string, caught: string[]][] = [
@@ -135,121 +124,14 @@ export const wrong: [suite: string, command: string, caught: string[]][] = [
   ["udp:pinger", "python3 pinger.py no-summary", ["the loss in percent"]],
   ["udp:pinger", "python3 pinger.py no-percent", ["the loss in percent"]],
   ["udp:pinger", "python3 pinger.py any-reply", ["a late reply"]],
-  ["dns:client", "python3 dns_client.py any-id", ["another id"]],
-  ["dns:client", "python3 dns_client.py any-question", ["another question"]],
-  ["dns:client", "python3 dns_client.py any-source", ["another source"]],
-  ["dns:client", "python3 dns_client.py asks-once", ["a lost query"]],
-  ["dns:client", "python3 dns_client.py ignores-tc", ["a truncated response"]],
-  ["dns:client", "python3 dns_client.py ignores-rcode", ["no such name"]],
-  ["http:server", "python3 http_wrong.py head-with-body", ["HEAD has no body"]],
-  ["http:server", "python3 http_wrong.py 304-with-body", ["304 has no body"]],
-  ["http:server", "python3 http_wrong.py no-date", ["a page"]],
-  ["http:server", "python3 http_wrong.py reads-once", [
-    "a request in single bytes",
-    "pipelining",
-    "a GET with a body",
-    "a GET with chunks",
-  ]],
-  ["http:server", "python3 http_wrong.py drops-what-follows", ["pipelining", "a GET with a body", "a GET with chunks"]],
-  ["http:server", "python3 http_wrong.py ignores-bodies", ["a GET with a body", "a GET with chunks", "both lengths"]],
-  ["http:server", "python3 http_wrong.py any-host", ["no Host", "two Hosts"]],
-  ["http:server", "python3 http_wrong.py trims-names", ["a space before the colon", "a folded line"]],
-  ["http:server", "python3 http_wrong.py first-length", ["two lengths"]],
-  ["http:server", "python3 http_wrong.py loose-numbers", ["a length that is not a number"]],
-  ["http:server", "python3 http_wrong.py half-open-ranges", ["ranges"]],
-  ["http:server", "python3 http_wrong.py opens-any-path", ["no path leaves the root"]],
-  ["http:server", "python3 http_wrong.py one-at-a-time", ["a slow client at the same time"]],
-  ["http:server", "python3 http_wrong.py one-page", ["a path that does not exist", "pipelining"]],
-  ["http:server", "python3 http_wrong.py cr-is-a-line-end", ["a bare CR"]],
-  ["http:server", "python3 http_wrong.py fold-is-a-field", ["a folded line"]],
-  ["http:server", "python3 http_wrong.py any-version", ["HTTP/3.0 in the request line"]],
-  ["http:server", "python3 http_wrong.py both-lengths", ["both lengths"]],
-  ["http:server", "python3 http_wrong.py no-limits", ["an endless request line", "an endless head"]],
-  ["http:server", "python3 http_wrong.py no-empty-line", ["an empty line first"]],
-  ["http:server", "python3 http_wrong.py paths-only", ["a complete URI as the target"]],
-  ["http:server", "python3 http_wrong.py no-allow", ["another method"]],
-  ["http:server", "python3 http_wrong.py no-conditions", ["304 has no body"]],
-  ["http:client", "python3 http_client.py reads-once", [
-    "a response in single bytes",
-    "chunks in single bytes, with trailers",
-    "a truncated body",
-  ]],
-  ["http:client", "python3 http_client.py any-protocol", ["another protocol"]],
-  ["http:client", "python3 http_client.py minds-the-case", ["field names in upper and lower case"]],
-  ["http:client", "python3 http_client.py takes-1xx-for-it", ["1xx before the response"]],
-  ["http:client", "python3 http_client.py waits-on-204", ["204 has no body"]],
-  ["http:client", "python3 http_client.py prints-chunks", [
-    "chunks",
-    "chunks in single bytes, with trailers",
-    "truncated chunks",
-    "malformed chunk sizes",
-  ]],
-  ["http:client", "python3 http_client.py waits-for-the-end", [
-    "a page",
-    "a response in single bytes",
-    "1xx before the response",
-    "field names in upper and lower case",
-    "a truncated body",
-  ]],
-  ["http:client", "python3 http_client.py accepts-short", ["a truncated body"]],
-  ["smtp:server", "python3 smtp_wrong.py dies-of-long-lines", ["a line of a million bytes"]],
-  ["smtp:server", "python3 smtp_wrong.py reads-whole-lines", ["one byte at a time"]],
-  ["smtp:server", "python3 smtp_wrong.py drops-what-follows", ["pipelining"]],
-  ["smtp:server", "python3 smtp_wrong.py ends-at-lf-dot-lf", [
-    "smuggling by LF . LF",
-    "smuggling by LF . CR LF",
-    "smuggling by CR LF . LF",
-  ]],
-  ["smtp:server", "python3 smtp_wrong.py ends-at-cr-dot-cr", ["smuggling by CR . CR"]],
-  ["smtp:server", "python3 smtp_wrong.py ends-at-dot-cr", ["smuggling by CR LF . CR"]],
-  ["smtp:server", "python3 smtp_wrong.py minds-the-case", ["upper and lower case"]],
-  ["smtp:server", "python3 smtp_wrong.py ehlo-resets-nothing", ["EHLO in the middle"]],
-  ["smtp:server", "python3 smtp_wrong.py helo-is-ehlo", ["HELO"]],
-  ["smtp:server", "python3 smtp_wrong.py any-address", ["malformed addresses"]],
-  ["smtp:server", "python3 smtp_wrong.py no-null-sender", ["the null sender"]],
-  ["smtp:server", "python3 smtp_wrong.py any-order", [
-    "several mails",
-    "commands in order",
-    "RSET",
-    "EHLO in the middle",
-  ]],
-  ["smtp:server", "python3 smtp_wrong.py any-parameter", ["unknown parameters"]],
-  ["smtp:server", "python3 smtp_wrong.py any-size", ["too big"]],
-  ["smtp:server", "python3 smtp_wrong.py no-postmaster", ["postmaster"]],
-  ["smtp:server", "python3 smtp_wrong.py keeps-the-envelope", ["several mails", "dots"]],
-  ["smtp:server", "python3 smtp_wrong.py rset-does-nothing", ["RSET"]],
-  ["smtp:server", "python3 smtp_wrong.py stays", ["a mail"]],
-  ["smtp:server", "python3 smtp_wrong.py hangs-up-on-unknown", ["an unknown command", "pipelining"]],
-  ["smtp:server", "python3 smtp_wrong.py one-at-a-time", ["a silent client at the same time"]],
-  ["smtp:client", "python3 smtp_client.py any-protocol", ["another protocol"]],
-  ["smtp:client", "python3 smtp_client.py only-ehlo", ["no EHLO"]],
-  ["smtp:client", "python3 smtp_client.py no-brackets", ["a mail"]],
-  ["smtp:client", "python3 smtp_client.py no-header", ["a mail"]],
-  ["smtp:client", "python3 smtp_client.py trusts-the-dot", ["a mail", "the mail is refused", "closed after the mail"]],
-  ["smtp:client", "python3 smtp_client.py minds-the-farewell", ["QUIT unanswered"]],
-  ["smtp:client", "python3 smtp_client.py just-hangs-up", ["QUIT after a refusal"]],
-  ["dns:server", dns("not-authoritative"), ["an address"]],
-  ["dns:server", dns("always-no-error"), ["no such name", "other zones", "EDNS", "unknown opcode, malformed query"]],
-  ["dns:server", dns("no-soa"), ["no such name", "no such records", "wildcards"]],
-  ["dns:server", dns("no-edns"), ["EDNS"]],
-  ["dns:server", dns("no-glue"), ["delegations"]],
-  ["dns:server", dns("lower-case"), ["every record of the zone", "upper and lower case"]],
-  ["dns:server", dns("one-answer"), ["every record of the zone", "aliases", "too big for a datagram"]],
-  ["dns:server", dns("never-truncates"), ["too big for a datagram"]],
-  ["dns:server", dns("one-a-connection"), ["several queries on a connection"]],
-  ["dns:server", dns("answers-answers"), ["no response to a response"]],
-  ["dns:server", dns("dies-on-garbage"), ["garbage"]],
-  ["rest:users", rest("no-location"), withUsers],
-  ["rest:users", rest("loses-updates"), ["If-Match"]],
-  ["rest:users", rest("any-type"), ["another type"]],
-  ["rest:users", rest("guesses-pages"), ["list, page by page", "a bad page"]],
-  ["rest:users", rest("patch-is-put"), ["change", "the same email twice", "If-Match"]],
-  ["rest:users", rest("no-allow"), ["another method"]],
-  ["rest:users", rest("no-next"), ["list, page by page"]],
-  ["rest:users", rest("400-for-all"), ["replace", "change", "every bad field"]],
-  ["rest:users", rest("deletes-all"), ["no such user", "delete", "If-Match"]],
-  ["rest:users", rest("no-description"), ["a description"]],
-  ["rest:users", rest("forgets-creation"), ["replace"]],
-  ["rest:users", rest("first-error-only"), ["every bad field"]],
-  ["rest:users", rest("no-limit"), ["too long"]],
+  ...Object.entries(peers).flatMap(([suite, { wrong, mistakes }]) =>
+    Object.entries(mistakes).map((
+      [way, check],
+    ): [string, string, string[]] => [suite, wrong.replace("WAY", way), [check]])
+  ),
 ];
+
+/** Servers and clients that send the same whatever they receive: they get under a tenth of the points. */
+export const canned: [suite: string, command: string[]][] = Object.entries(peers).flatMap(([suite, { canned }]) =>
+  canned.map((command): [string, string[]] => [suite, [...command]])
+);

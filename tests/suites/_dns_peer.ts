@@ -9,6 +9,7 @@ import { printData } from "../../dns/_record.ts";
 import { typeName, typeNumber } from "../../dns/_record_types.ts";
 import { localAddress } from "../../udp/_local_address.ts";
 import { Peer } from "./_peer.ts";
+import { byHand, received, sent, step } from "./_record.ts";
 import { fail, inTime, limits, type Server } from "./_suite.ts";
 
 const noFlags = { qr: false, opcode: 0, aa: false, tc: false, rd: false, ra: false, ad: false, cd: false, rcode: 0 };
@@ -37,25 +38,43 @@ export function query(
   return { id, question, bytes: encode({ ...message, ...edns && { edns: { ...edns, dnssecOk: false } } }) };
 }
 
-/** Opens a UDP socket for `use`. A query without a response is sent again after a second, because it may be lost. */
+type Exchange = (bytes: Uint8Array, limit?: number) => Promise<Uint8Array | undefined>;
+
+/**
+ * Opens a UDP socket for `use`. A query without a response is sent again after a second, because it may be lost. `onStray` is
+ * told of a datagram with another id.
+ */
 export async function exchangeUdp<T>(
   server: Server,
-  use: (exchange: (bytes: Uint8Array, limit?: number) => Promise<Uint8Array | undefined>) => Promise<T>,
+  use: (exchange: Exchange) => Promise<T>,
+  onStray: (bytes: Uint8Array) => void = () => {},
 ): Promise<T> {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(server.hostname), port: 0 });
   const to: Deno.NetAddr = { transport: "udp", hostname: server.hostname, port: server.port };
   let receiving: Promise<[Uint8Array, Deno.Addr]> | undefined;
   try {
+    let answers = false; // a server that has answered anything has started
     return await use(async (bytes, limit = limits.patience) => {
       const until = Date.now() + limit;
       do {
         await socket.send(bytes, to);
-        receiving ??= socket.receive();
-        const got = await inTime(receiving, Math.max(1, Math.min(1000, until - Date.now())));
-        if (!got) continue;
-        receiving = undefined;
-        if (((got[0][0] ?? 0) << 8 | (got[0][1] ?? 0)) === ((bytes[0] ?? 0) << 8 | (bytes[1] ?? 0))) return got[0];
-      } while (Date.now() < until || server.starting?.());
+        sent(bytes, "UDP");
+        const again = Date.now() + Math.min(limit, server.starting?.() ? 200 : 1000);
+        do {
+          receiving ??= socket.receive();
+          const got = await inTime(receiving, Math.max(1, again - Date.now()));
+          if (!got) {
+            step("no response so far", "UDP");
+            break;
+          }
+          receiving = undefined;
+          answers = true;
+          received(got[0], "UDP");
+          if (idOf(got[0]) === idOf(bytes)) return got[0];
+          onStray(got[0]);
+        } while (Date.now() < again);
+        if (server.program?.()?.status) return undefined; // it has ended, and will not answer any more
+      } while (Date.now() < until || !answers && server.starting?.());
       return undefined;
     });
   } finally {
@@ -64,13 +83,20 @@ export async function exchangeUdp<T>(
   }
 }
 
+const idOf = (bytes: Uint8Array) => (bytes[0] ?? 0) << 8 | (bytes[1] ?? 0);
+
+/** The bytes of a message in hexadecimal, for a report. */
+export const hex = (bytes: Uint8Array): string =>
+  [...bytes.subarray(0, 60)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ") +
+  (bytes.length > 60 ? ` … (${bytes.length} bytes)` : "");
+
 /** Decodes a response; fails if there is none, or if it is malformed. */
 export function parseResponse(bytes: Uint8Array | undefined, what: string): Message {
   if (!bytes) {
     fail(
       `a response to ${what}`,
       `nothing in ${limits.patience / 1000} s`,
-      "answer every query, if necessary with an error code only",
+      "receive in a loop, and answer every query, if necessary with an error code only",
     );
   }
   try {
@@ -78,32 +104,31 @@ export function parseResponse(bytes: Uint8Array | undefined, what: string): Mess
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     return fail(
-      "a complete DNS message (RFC 1035 §4.1)",
-      error.message,
-      "check the counts in the header, and every length",
+      `a DNS message (RFC 1035 §4.1) in response to ${what}`,
+      `${hex(bytes)}: ${error.message}`,
+      "check the four counts in the header, the length before the data of each record, and the bytes of each number: " +
+        "the higher byte comes first",
     );
   }
 }
 
 /** Sends a query over UDP and returns the response. */
 export async function ask(server: Server, name: string, typeName: string, options?: QueryOptions): Promise<Message> {
-  const { id, question, bytes } = query(name, typeName, options);
-  const what = `${name} ${typeName}`;
-  const message = parseResponse(await exchangeUdp(server, (exchange) => exchange(bytes)), what);
-  if (message.id !== id || !message.flags.qr) {
+  const { id, bytes } = query(name, typeName, options);
+  const { hostname, port } = server;
+  byHand(`dig +norec ${options?.edns ? "" : "+noedns "}@${hostname} -p ${port} ${name} ${typeName}`);
+  let stray: Uint8Array | undefined;
+  const got = await exchangeUdp(server, (exchange) => exchange(bytes), (bytes) => stray = bytes);
+  if (!got && stray) {
     fail(
-      "a response with the query's id and QR set",
-      "another id, or QR clear",
-      "copy the id from the query, and set QR",
+      `a response with the id of the query, ${hex(bytes.subarray(0, 2))}`,
+      `a datagram that begins with ${hex(stray.subarray(0, 2))}`,
+      "copy the first two bytes of the query into the response",
     );
   }
-  const [got] = message.questions;
-  if (got?.name !== question.name || got.type !== question.type) {
-    fail(
-      `the question ${what} unchanged`,
-      `${got?.name} ${typeName}`,
-      "copy the question with the case of its letters",
-    );
+  const message = parseResponse(got, `${name} ${typeName}`);
+  if (message.id !== id || !message.flags.qr) {
+    fail("a response with QR set", "QR clear", "set the highest bit of the third byte: this message is a response");
   }
   return message;
 }
@@ -114,17 +139,23 @@ export const data = (message: Message): string[] =>
 
 export function expectData(message: Message, wanted: string[], hint: string): void {
   const got = data(message);
-  if (got.join("\n") !== [...wanted].sort().join("\n")) fail(wanted.join(", "), got.join(", ") || "no answer", hint);
+  if (got.join("\n") === [...wanted].sort().join("\n")) return;
+  const [question] = message.questions;
+  const to = question ? ` to ${question.name} ${typeName(question.type)}` : "";
+  const code = message.flags.rcode === 0 ? "" : ` (${rcodeName(message.flags.rcode)})`;
+  fail(`${wanted.join(", ")}${to}`, (got.join(", ") || "no answer") + code, hint);
 }
 
 export function expectCode(message: Message, code: number, hint: string): void {
   const { rcode } = message.flags;
-  if (rcode !== code) fail(rcodeName(code), rcodeName(rcode), hint);
+  if (rcode !== code) fail(`the code ${rcodeName(code)}`, rcodeName(rcode), hint);
 }
 
 /** Sends queries over one TCP connection, in pieces of `size` bytes, and returns the responses that arrive. */
 export async function exchangeTcp(server: Server, queries: Uint8Array[], size = 1000): Promise<Uint8Array[]> {
-  using peer = await Peer.connect(server);
+  const until = Date.now() + limits.patience; // a server may begin to listen with TCP a moment after UDP
+  const starting = () => server.starting?.() === true && Date.now() < until;
+  using peer = await Peer.connect({ ...server, starting });
   const all = Uint8Array.from(queries.flatMap((bytes) => [bytes.length >> 8, bytes.length & 255, ...bytes]));
   for (let at = 0; at < all.length; at += size) await peer.send(all.subarray(at, at + size));
   const responses: Uint8Array[] = [];

@@ -1,19 +1,43 @@
 /**
- * Checks for a mail client that sends one mail to b@example.com, without TLS and without a password: here the suite plays the
- * server.
+ * Checks for a mail client that sends one mail, without TLS and without a password: here the suite plays the server. Recipient
+ * and text differ in every run.
  *
  * @module
  */
 import { DataDecoder } from "../../smtp/_data.ts";
+import { parseMail } from "../../smtp/_inbox_mail.ts";
+import { printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { complained, noServer, playServer, succeeded } from "./_clients.ts";
 import type { Peer } from "./_peer.ts";
-import { type Check, type Client, fail, quote, type Suite } from "./_suite.ts";
+import { type Random, word, words } from "./_random.ts";
+import { type Check, type Client, contentOf, fail, quote, type Suite } from "./_suite.ts";
+
+/** The mail that the client is told to send. */
+interface Order {
+  readonly to: string;
+  /** The text, with \n between its lines. */
+  readonly text: string;
+  /** A text with lines that begin with a dot. */
+  readonly dots: string;
+}
+
+const makeOrder = (random: Random): Order => ({
+  to: `${word(random)}@${word(random)}.example`,
+  text: `Hello ${word(random)},\n\n${words(random, 8)}\n${words(random, 8)}`,
+  dots: `${words(random, 3)}\n.\n.${words(random, 3)}\n..\n${words(random, 2)}.\nThe end of ${word(random)}`,
+});
+
+const orders = contentOf((random) => {
+  const content = makeOrder(random);
+  return { content, values: { to: content.to, text: content.text } };
+});
+const orderOf = orders.of;
+
+type Verb = "EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "QUIT";
 
 /** The server's reply to each command, its greeting, and its reply to the mail. `undefined`: it closes the connection instead. */
-type Script = Partial<
-  Record<"greeting" | "EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "content" | "QUIT", string | undefined>
->;
+type Script = Partial<Record<"greeting" | Verb | "content", string | undefined>>;
 
 const usualScript = {
   greeting: "220 check.example.com ESMTP\r\n",
@@ -26,263 +50,490 @@ const usualScript = {
   QUIT: "221 2.0.0 bye\r\n",
 };
 
-interface Played {
-  readonly program: Program;
-  readonly commands: readonly string[];
+interface Served {
+  readonly commands: string[];
   /** The mail, without the added dots; undefined if none arrived. */
-  readonly content: string | undefined;
+  content?: Uint8Array<ArrayBuffer>;
+  /** Whether a line of a command or of the mail ends in LF alone. */
+  bareLf: boolean;
+}
+
+interface Played extends Served {
+  readonly program: Program;
 }
 
 /** Plays the server for one run of the client. `pieces` is how many bytes of a reply are sent at a time. */
-async function play(client: Client, changes: Script, pieces = 1000): Promise<Played> {
-  const script: Script = { ...usualScript, ...changes };
-  const commands: string[] = [];
-  const hint = "send QUIT, close the connection, and exit";
-  const { program, result: content } = await playServer(client, hint, async (peer) => {
-    const content = await serve(peer, script, pieces, commands);
-    peer.close();
-    return content;
-  });
-  return { program, commands, content };
+async function play(client: Client, changes: Script, pieces = 1000, text = orderOf(client).text): Promise<Played> {
+  const served: Served = { commands: [], bareLf: false };
+  const { program } = await playServer(
+    client,
+    "after the reply to QUIT close the connection, and exit",
+    async (peer) => {
+      await new Conversation(peer, { ...usualScript, ...changes }, pieces, served).run();
+      peer.close();
+    },
+    () => ({ to: orderOf(client).to, text }),
+  );
+  return { ...served, program };
 }
 
-/** Serves one client, up to QUIT or the end of the connection. Notes its commands, and returns its mail. */
-async function serve(peer: Peer, script: Script, pieces: number, commands: string[]): Promise<string | undefined> {
-  let content: string | undefined;
-  if (!await reply(peer, script.greeting, pieces)) return content;
-  for (let line = await readLine(peer); line !== ""; line = await readLine(peer)) {
-    if (!line.endsWith("\r\n")) {
-      fail("a command that ends in CR LF", JSON.stringify(line), "end every command with CR LF (RFC 5321 §2.3.8)");
-    }
-    commands.push(line.trimEnd());
-    const verb = (line.split(/[ :\r]/)[0] ?? "").toUpperCase();
-    if (verb === "RSET" || verb === "NOOP") {
-      await peer.send("250 ok\r\n");
-      continue;
-    }
-    if (!isCommand(verb)) {
-      fail("a command of RFC 5321", JSON.stringify(line), "send only EHLO, HELO, MAIL, RCPT, DATA, QUIT");
-    }
-    if (verb === "QUIT") {
-      await reply(peer, script.QUIT, pieces).catch(() => {}); // the client may not wait for this reply
-      return content;
-    }
-    if (!await reply(peer, script[verb], pieces)) return content;
-    if (verb !== "DATA" || !script.DATA?.startsWith("354")) continue;
-    content = await readMail(peer);
-    // A client may not wait for this reply either: that is for the checks to find out.
-    if (!await reply(peer, script.content, pieces).catch(() => false)) return content;
-  }
-  return content;
-}
+/** The server's side of one connection. As a real server does, it refuses what cannot follow: RCPT after a refused MAIL. */
+class Conversation {
+  #sender = false;
+  #recipients = 0;
 
-const isCommand = (verb: string): verb is "EHLO" | "HELO" | "MAIL" | "RCPT" | "DATA" | "QUIT" =>
-  ["EHLO", "HELO", "MAIL", "RCPT", "DATA", "QUIT"].includes(verb);
+  constructor(
+    readonly peer: Peer,
+    readonly script: Script,
+    readonly pieces: number,
+    readonly served: Served,
+  ) {}
 
-/** Sends a reply; returns false if the server must close the connection instead. */
-async function reply(peer: Peer, text: string | undefined, pieces: number): Promise<boolean> {
-  if (text === undefined) return false;
-  for (let at = 0; at < text.length; at += pieces) {
-    await peer.send(text.slice(at, at + pieces));
-    if (pieces < 1000) await new Promise((go) => setTimeout(go, 2));
+  /** Serves the client up to QUIT or the end of the connection. */
+  async run(): Promise<void> {
+    if (!await this.#reply(this.script.greeting)) return;
+    for (let line = await this.#line(); line !== ""; line = await this.#line()) {
+      this.served.commands.push(line.trimEnd());
+      const verb = (line.split(/[ :\r\n]/)[0] ?? "").toUpperCase();
+      if (verb === "QUIT") {
+        await this.#reply(this.script.QUIT).catch(() => {}); // the client may not wait for this reply
+        return;
+      }
+      if (!await this.#reply(this.#answer(verb))) return;
+      if (verb !== "DATA" || this.#recipients === 0 || !this.script.DATA?.startsWith("354")) continue;
+      await this.#mail();
+      this.#sender = false;
+      this.#recipients = 0;
+      // A client may not wait for this reply either: that is for the checks to find out.
+      if (!await this.#reply(this.script.content).catch(() => false)) return;
+    }
   }
-  return true;
-}
 
-/** Reads a line with its end; "" at the end of the connection, even in the middle of a line. */
-async function readLine(peer: Peer): Promise<string> {
-  let line = "";
-  while (!line.endsWith("\n")) {
-    const more = await peer.upTo(1); // byte by byte, because what follows may be the mail
-    if (more.length === 0) return "";
-    line += new TextDecoder("latin1").decode(more);
+  #answer(verb: string): string | undefined {
+    switch (verb) {
+      case "EHLO":
+      case "HELO":
+        return this.script[verb];
+      case "MAIL":
+        this.#sender = this.script.MAIL?.startsWith("2") ?? false;
+        return this.script.MAIL;
+      case "RCPT":
+        if (!this.#sender) return "503 5.5.1 MAIL first\r\n";
+        if (this.script.RCPT?.startsWith("2")) this.#recipients++;
+        return this.script.RCPT;
+      case "DATA":
+        return this.#recipients > 0 ? this.script.DATA : "503 5.5.1 RCPT first\r\n";
+      case "RSET":
+      case "NOOP":
+        return "250 ok\r\n";
+      default:
+        return "502 5.5.1 not implemented\r\n";
+    }
   }
-  return line;
-}
 
-/** Reads the mail up to its end, and removes the added dots. */
-async function readMail(peer: Peer): Promise<string> {
-  const decoder = new DataDecoder();
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  while (!decoder.done) {
-    const more = await peer.upTo(1);
-    if (more.length === 0) fail("the end of the mail", "the end of the connection", "end the mail with CR LF . CR LF");
-    decoder.push(more, (part) => parts.push(part.slice()));
+  /** Sends a reply; returns false if the server must close the connection instead. */
+  async #reply(text: string | undefined): Promise<boolean> {
+    if (text === undefined) return false;
+    for (let at = 0; at < text.length; at += this.pieces) {
+      await this.peer.send(text.slice(at, at + this.pieces));
+      if (this.pieces < 1000) await new Promise((go) => setTimeout(go, 2));
+    }
+    return true;
   }
-  if (decoder.fault === "bare") {
-    fail("lines that end in CR LF", "a CR or an LF alone", "end every line with CR LF (RFC 5321 §2.3.8)");
+
+  /** Reads a line with its end; "" at the end of the connection, even in the middle of a line. */
+  async #line(): Promise<string> {
+    let line = "";
+    while (!line.endsWith("\n")) {
+      const more = await this.peer.upTo(1); // byte by byte, because what follows may be the mail
+      if (more.length === 0) return "";
+      line += new TextDecoder("latin1").decode(more);
+    }
+    if (!line.endsWith("\r\n")) this.served.bareLf = true;
+    return line;
   }
-  if (decoder.fault === "long") {
-    fail("lines of 1000 octets at most", "a longer one", "break lines before 998 characters (RFC 5321 §4.5.3.1.6)");
+
+  /** Reads the mail up to its end, and removes the added dots. */
+  async #mail(): Promise<void> {
+    const decoder = new DataDecoder(Infinity);
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    let ending = ""; // the last bytes, to recognize an end in LF . LF
+    while (!decoder.done) {
+      const more = await this.peer.upTo(1);
+      if (more.length === 0) {
+        const lf = ending.endsWith("\n.\n");
+        fail(
+          "the end of the mail: a line with a dot alone",
+          lf ? "a dot between two LF" : "nothing more",
+          lf
+            ? "end each line of the mail with \\r\\n, also the last one: \\r\\n.\\r\\n"
+            : "end the mail with \\r\\n.\\r\\n",
+        );
+      }
+      ending = (ending + String.fromCharCode(more[0] ?? 0)).slice(-5);
+      decoder.push(more, (part) => parts.push(part.slice()));
+    }
+    if (decoder.fault === "bare") this.served.bareLf = true;
+    this.served.content = new Uint8Array(await new Blob(parts).arrayBuffer());
   }
-  return await new Blob(parts).text();
 }
 
 function delivered({ program, content, commands }: Played, hint: string): void {
-  if (content === undefined) fail("a mail", `${quote(new TextEncoder().encode(commands.join(" / ")))}`, hint);
+  if (content === undefined) {
+    const got = commands.map(printable).join(" / ");
+    fail("EHLO, MAIL, RCPT, DATA, and a mail", got || "no command", hint);
+  }
   succeeded(program, hint);
 }
+
+const needs = ["a mail"];
 
 const delivers = (
   name: string,
   why: string,
   points: number,
+  level: Check<Client>["level"],
   script: Script,
   hint: string,
   pieces?: number,
 ): Check<Client> => ({
-  name,
-  why,
-  points,
+  ...{ name, why, points, level, needs },
   run: async (client) => delivered(await play(client, script, pieces), hint),
 });
 
-const complains = (name: string, why: string, script: Script, about: string): Check<Client> => ({
-  name,
-  why,
-  points: 1,
+const complains = (
+  name: string,
+  why: string,
+  level: Check<Client>["level"],
+  script: Script,
+  about: string,
+  more: readonly string[] = [],
+): Check<Client> => ({
+  ...{ name, why, level, points: 1, needs: [...needs, "no server", ...more] },
   async run(client) {
     const played = await play(client, script);
     complained(played.program, about);
-    if (script.content === undefined && "content" in script) return;
     if (played.content !== undefined && !("content" in script)) {
       fail("no mail to be sent after that", "a mail", `stop at ${about}`);
     }
   },
 });
 
+/** The text of a mail, decoded, with \n between its lines. */
+async function textOf(content: Uint8Array<ArrayBuffer>): Promise<string> {
+  const { text } = await parseMail(content);
+  return (text ?? "").replaceAll("\r\n", "\n").trimEnd();
+}
+
+/** Fails unless the mail has this text. Names the first line that is wrong. */
+async function expectText(content: Uint8Array<ArrayBuffer> | undefined, wanted: string, hint: string): Promise<void> {
+  const got = await textOf(content ?? new Uint8Array());
+  if (got === wanted) return;
+  const [lines, theirs] = [wanted.split("\n"), got.split("\n")];
+  const at = lines.findIndex((line, i) => line !== theirs[i]);
+  const show = (line: string | undefined) =>
+    line === undefined ? "the end of the mail" : line === "" ? "an empty line" : quote(new TextEncoder().encode(line));
+  if (at < 0) fail("the end of the mail", show(theirs[lines.length]), hint);
+  fail(`${show(lines[at])} as line ${at + 1} of the text`, got === "" ? "no text" : show(theirs[at]), hint);
+}
+
+const refusal = "550 5.1.1 no such mailbox\r\n";
+
 const suite: Suite = {
   role: "client",
-  about: "a mail client that sends one mail to b@example.com",
+  about: "a mail client that sends one mail",
+  prepare: orders.prepare,
+  given:
+    "{host} (HOST), {port} (PORT): the server. {to} (TO): the recipient. {text} (TEXT): the text, of several lines.",
+  prints: "one line about what went wrong",
+  exits: "0 when the server has accepted the mail; another code otherwise",
+  limits: "The text may be encoded as MIME allows.",
+  sheet: "smtp/README.md#the-client",
   checks: [
     {
       name: "a mail",
-      why: "RFC 5321 §3.3: EHLO, MAIL, RCPT, DATA, the mail, QUIT.",
+      why:
+        "RFC 5321 §3.3: after the greeting the client sends EHLO (or HELO), MAIL, RCPT, DATA and the mail, and its exit " +
+        "code is 0 when the server has accepted it.",
       points: 3,
+      level: "basic",
       async run(client) {
         const played = await play(client, {});
-        delivered(played, "send a mail");
+        delivered(played, "send these commands, and read the reply to each");
         const verbs = played.commands.map((line) => line.split(/[ :]/)[0]?.toUpperCase());
-        if (verbs.join() !== "EHLO,MAIL,RCPT,DATA,QUIT") {
-          fail("EHLO, MAIL, RCPT, DATA, QUIT", verbs.join(", "), "send these commands in this order");
+        if (verbs[0] !== "EHLO" && verbs[0] !== "HELO") {
+          fail("EHLO as the first command", verbs[0] ?? "none", "begin with EHLO and your name");
         }
-        if (!played.commands.some((line) => /^RCPT TO:<b@example\.com>/i.test(line))) {
+        // A program that sends the same whatever it is told has sent no mail.
+        const text = await textOf(played.content ?? new Uint8Array());
+        const { to } = orderOf(client);
+        if (!text.includes(orderOf(client).text.split("\n")[0] ?? "") && !played.commands.join().includes(to)) {
           fail(
-            "RCPT TO:<b@example.com>",
-            played.commands.join(" / "),
-            "put the address in angle brackets, without a space after the colon",
+            `a mail to ${to} with the text that the client is given`,
+            `${printable(played.commands.find((line) => /^RCPT/i.test(line)) ?? "no RCPT")}, another text`,
+            "take recipient and text from the arguments ({to}, {text}) or the environment variables TO and TEXT",
           );
-        }
-        for (const name of ["From", "Date"]) {
-          if (!new RegExp(`^${name}: \\S`, "im").test(played.content ?? "")) {
-            fail(`a header field ${name}`, "none", "add From and Date to every mail (RFC 5322 §3.6)");
-          }
         }
       },
     },
+    {
+      name: "the recipient",
+      why: "RFC 5321 §4.1.1.3: RCPT TO: has the address that the client is given, in angle brackets.",
+      points: 2,
+      level: "basic",
+      needs,
+      async run(client) {
+        const { commands } = await play(client, {});
+        const { to } = orderOf(client);
+        const rcpt = commands.find((line) => /^RCPT/i.test(line)) ?? "no RCPT";
+        const [, address] = /^RCPT TO:<([^>]*)>/i.exec(rcpt) ?? [];
+        if (address === to) return;
+        fail(
+          `RCPT TO:<${to}>`,
+          printable(rcpt),
+          address === undefined
+            ? "put the address in angle brackets, without a space after the colon"
+            : "take the address from the arguments ({to}) or the environment variable TO",
+        );
+      },
+    },
+    {
+      name: "the sender",
+      why: "RFC 5321 §4.1.1.2: MAIL FROM: has an address in angle brackets, without a space after the colon.",
+      points: 1,
+      level: "basic",
+      needs,
+      async run(client) {
+        const { commands } = await play(client, {});
+        const mail = commands.find((line) => /^MAIL/i.test(line)) ?? "no MAIL";
+        if (!/^MAIL FROM:<[^\s<>]+@[^\s<>]+>( |$)/i.test(mail)) {
+          fail("MAIL FROM:<you@example.com>", printable(mail), "put the address in angle brackets");
+        }
+      },
+    },
+    {
+      name: "the text",
+      why:
+        "RFC 5322 §2.1: a mail is a header, an empty line, and the text. The text is that which the client is given, all " +
+        "its lines.",
+      points: 2,
+      level: "basic",
+      needs,
+      async run(client) {
+        const { content } = await play(client, {});
+        await expectText(
+          content,
+          orderOf(client).text,
+          "send the header, an empty line, and then the text of {text} or TEXT, each line with \\r\\n",
+        );
+      },
+    },
+    {
+      name: "lines end in CR LF",
+      why:
+        "RFC 5321 §2.3.8: each command and each line of the mail ends in CR LF; many servers refuse a mail with LF alone.",
+      points: 1,
+      level: "basic",
+      needs,
+      async run(client) {
+        if ((await play(client, {})).bareLf) {
+          fail(
+            "lines that end in \\r\\n",
+            "a line that ends in \\n or \\r alone",
+            'end every line with \\r\\n, also those of the text: text.replace("\\n", "\\r\\n")',
+          );
+        }
+      },
+    },
+    {
+      name: "dots",
+      why:
+        "RFC 5321 §4.5.2: a line with a dot alone ends the mail. So the client sends one dot more before each line that " +
+        "begins with one, and the server removes it.",
+      points: 2,
+      level: "basic",
+      needs: [...needs, "the text", "lines end in CR LF"],
+      async run(client) {
+        const { dots } = orderOf(client);
+        const { content, program } = await play(client, {}, 1000, dots);
+        const hint = "add a dot to each line that begins with one, and to no other";
+        await expectText(content, dots, hint);
+        succeeded(program, hint);
+      },
+    },
+    {
+      name: "From and Date",
+      why: "RFC 5322 §3.6: every mail has a header with From and Date.",
+      points: 1,
+      level: "basic",
+      needs,
+      async run(client) {
+        const { content } = await play(client, {});
+        const [header = ""] = new TextDecoder().decode(content).replaceAll("\r\n", "\n").split("\n\n");
+        for (const name of ["From", "Date"]) {
+          if (new RegExp(`^${name}: *\\S`, "im").test(header)) continue;
+          fail(`a line ${name}: … in the header`, "none", "send From: and Date: before the empty line");
+        }
+      },
+    },
+    {
+      name: "QUIT",
+      why: "RFC 5321 §4.1.1.10: the client sends QUIT before it closes the connection.",
+      points: 1,
+      level: "basic",
+      needs,
+      async run(client) {
+        const { commands } = await play(client, {});
+        const last = commands.at(-1) ?? "nothing";
+        if (last.toUpperCase() !== "QUIT") fail("QUIT as the last command", printable(last), "send QUIT at the end");
+      },
+    },
+    { ...noServer, needs, level: "basic" },
+    complains(
+      "the recipient is refused",
+      "RFC 5321 §4.2.1: 5yz is a permanent error: the mail is not sent, the client says so, and its exit code is not 0.",
+      "basic",
+      { RCPT: refusal },
+      "a refused recipient",
+    ),
+    complains(
+      "the mail is refused",
+      "RFC 5321 §4.2.5: the mail is accepted only by the 250 after the dot.",
+      "basic",
+      { content: "554 5.7.1 spam\r\n" },
+      "a refused mail",
+      ["the recipient is refused"],
+    ),
+    delivers(
+      "replies in single bytes",
+      "RFC 9293 §3.7: TCP may cut a reply anywhere.",
+      2,
+      "robust",
+      {},
+      "collect bytes until \\r\\n has arrived: one call of recv is not one reply",
+      1,
+    ),
     delivers(
       "a greeting of several lines",
       "RFC 5321 §4.2.1: a hyphen after the code means that more lines follow.",
       1,
-      {
-        greeting: "220-check.example.com\r\n220-welcome\r\n220 ESMTP\r\n",
-      },
+      "robust",
+      { greeting: "220-check.example.com\r\n220-welcome\r\n220 ESMTP\r\n" },
       "read until a line with a space after the code",
     ),
-    delivers("replies in single bytes", "RFC 9293 §3.7: TCP may cut a reply anywhere.", 2, {}, "read until CR LF", 1),
-    delivers("replies without text", "RFC 5321 §4.2: a reply may have no text: only the code matters.", 1, {
-      MAIL: "250 \r\n",
-      RCPT: "250\r\n",
-      DATA: "354\r\n",
-      content: "250 \r\n",
-    }, "decide by the code only"),
-    {
-      name: "no EHLO",
-      why: "RFC 5321 §3.2: if the server does not know EHLO, the client must try HELO.",
-      points: 1,
-      async run(client) {
-        const played = await play(client, { EHLO: "500 what?\r\n" });
-        delivered(played, "try HELO after a 5xx to EHLO");
-        const parameters = played.commands.find((line) => /^MAIL FROM:<[^>]*> \S/i.test(line));
-        if (parameters) fail("MAIL without parameters", parameters, "use only the extensions that the server offers");
-      },
-    },
     delivers(
       "no extensions",
       "RFC 5321 §2.2: the client may use only the extensions that EHLO offers.",
       1,
+      "robust",
       { EHLO: "250 check.example.com\r\n" },
       "without PIPELINING, wait for each reply before the next command",
     ),
-    delivers(
-      "QUIT unanswered",
-      "RFC 5321 §4.1.1.10: the server has already accepted the mail, so a missing reply to QUIT is not an error.",
-      1,
-      { QUIT: undefined },
-      "exit with code 0: the mail was accepted",
+    complains(
+      "554 instead of a greeting",
+      "RFC 5321 §3.1: a server that greets with 554 serves nobody.",
+      "robust",
+      { greeting: "554 no service\r\n" },
+      "a 554 instead of the greeting",
+      ["the recipient is refused"],
     ),
-    complains("554 instead of a greeting", "RFC 5321 §3.1: a server that greets with 554 serves nobody.", {
-      greeting: "554 no service\r\n",
-    }, "a 554 instead of the greeting"),
-    complains("the sender is refused", "RFC 5321 §4.2.1: 5xx is a permanent error: do not try again.", {
-      MAIL: "550 5.1.8 no\r\n",
-      RCPT: "503 5.5.1 no\r\n",
-    }, "a refused sender"),
-    complains("the recipient is refused", "RFC 5321 §4.2.1: 5xx is a permanent error: do not try again.", {
-      RCPT: "550 5.1.1 nobody\r\n",
-      DATA: "554 no\r\n",
-    }, "a refused recipient"),
+    complains(
+      "the sender is refused",
+      "RFC 5321 §4.2.1: 5yz is a permanent error: the mail is not sent.",
+      "robust",
+      { MAIL: "550 5.1.8 no\r\n" },
+      "a refused sender",
+      ["the recipient is refused"],
+    ),
     complains(
       "the recipient is refused temporarily",
-      "RFC 5321 §4.2.1: 4xx is a temporary error: the mail was not sent, try again later.",
-      {
-        RCPT: "450 4.2.1 later\r\n",
-        DATA: "554 no\r\n",
-      },
+      "RFC 5321 §4.2.1: 4yz is a temporary error: the mail was not sent; the client says so.",
+      "robust",
+      { RCPT: "450 4.2.1 later\r\n" },
       "a recipient that is refused temporarily",
+      ["the recipient is refused"],
     ),
-    complains("DATA is refused", "RFC 5321 §4.1.1.4: without the reply 354 the client must not send the mail.", {
-      DATA: "451 4.3.0 not now\r\n",
-    }, "a refused DATA"),
-    complains("the mail is refused", "RFC 5321 §4.2.5: the mail is accepted only by the 250 after the dot.", {
-      content: "554 5.7.1 spam\r\n",
-    }, "a refused mail"),
+    complains(
+      "DATA is refused",
+      "RFC 5321 §4.1.1.4: without the reply 354 the client must not send the mail.",
+      "robust",
+      { DATA: "451 4.3.0 not now\r\n" },
+      "a refused DATA",
+      ["the recipient is refused"],
+    ),
     {
       name: "QUIT after a refusal",
-      why: "RFC 5321 §4.1.1.10: a client must send QUIT before it closes, even after a refusal.",
+      why: "RFC 5321 §4.1.1.10: a client sends QUIT before it closes, also after a refusal.",
       points: 1,
+      level: "robust",
+      needs: [...needs, "QUIT"],
       async run(client) {
-        const { commands } = await play(client, { RCPT: "550 5.1.1 nobody\r\n", DATA: "554 no\r\n" });
+        const { commands } = await play(client, { RCPT: refusal });
         const last = commands.at(-1) ?? "nothing";
         if (last.toUpperCase() !== "QUIT") {
-          fail("QUIT as the last command", last, "send QUIT before you close the connection");
+          fail("QUIT as the last command", printable(last), "send QUIT before you close the connection");
         }
       },
     },
     complains(
-      "421 after MAIL",
-      "RFC 5321 §3.8: a server may end the connection with 421 at any time.",
-      { MAIL: "421 4.3.2 shutting down\r\n" },
-      "the reply 421",
-    ),
-    complains(
       "closed after EHLO",
-      "A server may close the connection at any time.",
+      "A server may close the connection at any time: the client says so, and its exit code is not 0.",
+      "robust",
       { EHLO: undefined },
       "a closed connection",
     ),
     complains(
       "closed after the mail",
       "RFC 5321 §4.1.1.4: without the 250 the client must not assume that the mail was accepted.",
-      {
-        content: undefined,
-      },
+      "robust",
+      { content: undefined },
       "a closed connection",
+      ["the mail is refused"],
     ),
-    complains("another protocol", "RFC 5321 §4.2: a line that does not start with three digits is not an SMTP reply.", {
-      greeting: "SSH-2.0-OpenSSH_9.2\r\n",
-    }, "a greeting that is not SMTP"),
-    noServer,
+    {
+      name: "no EHLO",
+      why: "RFC 5321 §3.2: if the server does not know EHLO, the client tries HELO, and uses no extension.",
+      points: 1,
+      level: "strict",
+      needs,
+      async run(client) {
+        const played = await play(client, { EHLO: "500 what?\r\n" });
+        delivered(played, "try HELO after a 5yz to EHLO");
+        const parameters = played.commands.find((line) => /^MAIL FROM:<[^>]*> \S/i.test(line));
+        if (parameters) fail("MAIL without parameters", printable(parameters), "use only what EHLO has offered");
+      },
+    },
+    delivers(
+      "replies without text",
+      "RFC 5321 §4.2: a reply may have no text: only the code matters.",
+      1,
+      "strict",
+      { MAIL: "250 \r\n", RCPT: "250\r\n", DATA: "354\r\n", content: "250 \r\n" },
+      "decide by the three digits only",
+    ),
+    delivers(
+      "QUIT unanswered",
+      "RFC 5321 §4.1.1.10: the server has already accepted the mail, so a missing reply to QUIT is not an error.",
+      1,
+      "strict",
+      { QUIT: undefined },
+      "exit with code 0: the mail was accepted",
+    ),
+    complains(
+      "421 after MAIL",
+      "RFC 5321 §3.8: a server may end the connection with 421 at any time.",
+      "strict",
+      { MAIL: "421 4.3.2 shutting down\r\n" },
+      "the reply 421",
+      ["the recipient is refused"],
+    ),
+    complains(
+      "another protocol",
+      "RFC 5321 §4.2: a line that does not start with three digits is not an SMTP reply.",
+      "strict",
+      { greeting: "SSH-2.0-OpenSSH_9.2\r\n" },
+      "a greeting that is not SMTP",
+    ),
   ],
 };
 

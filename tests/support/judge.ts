@@ -12,19 +12,24 @@ import { root } from "./tasks.ts";
 const peers = `${root}tests/peers`;
 
 /** Runs a suite, or the checks of these names alone, on a program. */
-export async function judge(name: string, command: string, only: readonly string[] = []): Promise<Result[]> {
+export async function judge(
+  name: string,
+  command: string | readonly string[],
+  only: readonly string[] = [],
+): Promise<Result[]> {
   const suite = suites[name];
   if (!suite) throw new Error(`there is no suite ${name}`);
   const checks: readonly Check<never>[] = suite.checks;
   const results: Result[] = [];
+  const words = typeof command === "string" ? command.split(" ") : command;
   const run = {
     suite,
     checks: only.length > 0 ? checks.filter((check) => only.includes(check.name)) : checks,
-    words: command.split(" "),
+    words,
     ...{
       port: 0,
       seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1,
-      cwd: command.startsWith("deno") ? root : peers,
+      cwd: words[0] === "deno" ? root : peers,
       limit: 60,
     },
   };
