@@ -29,7 +29,10 @@ const linux = Deno.build.os === "linux";
 const calls = linux ? ["tcp/syscall_server.ts"] : [];
 
 suiteTest("tcp:echo", "echo_server.ts", () => serve("tcp/echo_server.ts"));
-suiteTest("tcp:echo", "echo_server.ts --trace=json", () => serve("tcp/echo_server.ts", "--trace=json"));
+// The trace of a slow reader's 16 MiB is longer than what a program under test may print.
+suiteTest("tcp:echo", "echo_server.ts --trace=json", () => serve("tcp/echo_server.ts", "--trace=json"), [
+  "a slow reader",
+]);
 suiteTest("tcp:echo", "threaded_server.ts", () => serve("tcp/threaded_server.ts"));
 if (linux) suiteTest("tcp:echo", "syscall_server.ts", () => serve("tcp/syscall_server.ts"));
 if (linux) suiteTest("tcp:threaded", "syscall_server.ts", () => serve("tcp/syscall_server.ts"));
@@ -252,7 +255,7 @@ Deno.test("reply: bound to every address, it prints those for other machines, or
 testWith(python, "python3", "reply: interoperates with the Python server and client of the first lab", async () => {
   const { program, port } = await serve("tcp/reply_server.ts");
   await using _ = program;
-  await using snake = new Program(["python3", "tests/peers/reply_client.py"], {
+  await using snake = new Program(["python3", "tests/peers/reply_client.py", "classic"], {
     cwd: root,
     env: { HOST: "127.0.0.1", PORT: `${port}` },
   });
@@ -319,7 +322,7 @@ for (const script of ["tcp/echo_server.ts", ...calls]) {
     await peer.send("after");
     assertEquals(await peer.upTo(5), encode("after"));
     const late = await Peer.connect(at(port)).then((peer) => peer.close(), (error: Error) => error.message);
-    assertMatch(String(late), /refused/i);
+    assertMatch(String(late), /refus/i);
     await peer.end();
     assertEquals((await program.end()).code, 0);
   });
