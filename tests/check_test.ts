@@ -34,7 +34,7 @@ const runs = (command: string) => command.startsWith("deno") || (command.startsW
 Deno.test("check: right programs, in several styles, pass every check", async (t) => {
   const rows = right.filter(([, command]) => runs(command));
   await patiently(15_000, async () => {
-    const jobs = pool(9, rows.map(([suite, command]) => () => judge(suite, command)));
+    const jobs = pool(6, rows.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command]] of rows.entries()) {
       await t.step(`${suite} on ${command}`, async () => {
         const results = await jobs[i] ?? [];
@@ -49,7 +49,7 @@ Deno.test("check: each mistake is caught by the check that is made for it, with 
   const rows = wrong.filter(([, command]) => runs(command));
   await patiently(1200, async () => {
     const jobs = pool(
-      9,
+      6,
       rows.map(([suite, command, caught]) => () => judge(suite, command, [firstOf(suite), ...caught])),
     );
     for (const [i, [suite, command, caught]] of rows.entries()) {
@@ -67,7 +67,7 @@ Deno.test("check: each mistake is caught by the check that is made for it, with 
 testWith(python, "python3", "check: canned replies get under a tenth of the points", async (t) => {
   const points = (results: readonly Result[]) => results.reduce((sum, { check }) => sum + check.points, 0);
   await patiently(1500, async () => {
-    const jobs = pool(9, canned.map(([suite, command]) => () => judge(suite, command)));
+    const jobs = pool(6, canned.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command]] of canned.entries()) {
       await t.step(`${suite} on ${command.join(" ")}`, async () => {
         const results = await jobs[i] ?? [];

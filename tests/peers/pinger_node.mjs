@@ -7,7 +7,7 @@ let lost = 0;
 for (let number = 1; number <= 10; number++) {
   const start = performance.now();
   const took = await new Promise((resolve) => {
-    const timer = setTimeout(resolve, 500);
+    const timer = setTimeout(resolve, 1000);
     socket.removeAllListeners("message");
     socket.on("message", (data) => {
       if (!`${data}`.startsWith(`PING ${number} `)) return;
