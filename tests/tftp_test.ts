@@ -155,8 +155,13 @@ function badNetwork(server: number, fate: (random: Random) => "lose" | "double" 
   let target = udp(server);
   const lost = { count: 0 };
   let held: (() => Promise<unknown>) | undefined;
+  // Five tries in vain end a transfer, as they should: of ten datagrams in a row at most four come to harm.
+  const harmed: boolean[] = [];
   const pass = async (send: () => Promise<unknown>) => {
-    const what = fate(random);
+    const chance = fate(random);
+    const harm = (chance === "lose" || chance === "late") && harmed.slice(-9).filter((each) => each).length < 4;
+    harmed.push(harm);
+    const what = harm || chance === "double" ? chance : "pass";
     if (what === "lose") return void lost.count++;
     if (what === "late" && !held) return void (held = send);
     await send();
@@ -208,6 +213,38 @@ Deno.test("a bad network: whatever is lost, doubled or overtaken, the file arriv
       assert(network.lost.count > 0);
       assertEquals(await Deno.readFile(`${folder}/${seed % 2 === 0 ? "got" : "put"}${seed}`), content);
     }));
+  });
+});
+
+Deno.test("the last acknowledgement is lost three times: the server still answers the last block", async () => {
+  await inFolder(async (folder) => {
+    const { program, port } = await serveFolder(folder, "--write", "--timeout", "2.5");
+    await using _ = program;
+    await Deno.writeFile(`${folder}/file`, bytes(100));
+    let acknowledgements = 0;
+    const front = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    const back = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    let [target, from] = [udp(port), udp(0)];
+    const running = [
+      (async () => {
+        for await (const [data, addr] of front) {
+          if (addr.transport === "udp") from = addr;
+          await back.send(data, target);
+        }
+      })(),
+      (async () => {
+        for await (const [data, addr] of back) {
+          if (addr.transport === "udp") target = addr;
+          const isLast = decode(data).kind === "ack" && data[3] === 1;
+          if (!isLast || ++acknowledgements > 3) await front.send(data, from);
+        }
+      })(),
+    ].map((loop) => loop.catch(() => {})); // until they are closed
+    const run = await client(folder, portOf(front), "--timeout", "2.5", "put", `${folder}/file`, "copy");
+    front.close();
+    back.close();
+    await Promise.all(running);
+    assertEquals([run.status?.code, acknowledgements], [0, 4], run.stderr);
   });
 });
 

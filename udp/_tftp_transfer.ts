@@ -136,13 +136,14 @@ export async function receiveFile(
 }
 
 /**
- * The receiver's last acknowledgement may be lost, and then the sender sends its last block again: answer for a while, or the
- * sender thinks that the transfer failed (RFC 1350 §6, "dallying").
+ * The receiver's last acknowledgement may be lost, and then the sender sends its last block again: answer until nothing has come
+ * for `quiet` seconds, or the sender thinks that the transfer failed (RFC 1350 §6, "dallying").
  */
-export async function dally(link: Link, last: number, timeout: number): Promise<void> {
-  const deadline = performance.now() + timeout * 1000;
+export async function dally(link: Link, last: number, quiet: number): Promise<void> {
+  let deadline = performance.now() + quiet * 1000;
   for (let packet = await link.receive(deadline); packet; packet = await link.receive(deadline)) {
     if (packet.kind === "data" && packet.block === (last & 0xffff)) {
+      deadline = performance.now() + quiet * 1000;
       await link.send({ kind: "ack", block: packet.block });
     }
   }

@@ -11,8 +11,9 @@
  * @module
  */
 import * as cli from "../cli.ts";
-import { bind, codeOf, count, Failure, formatAddress, printable, run } from "../cli.ts";
+import { bind, count, Failure, formatAddress, printable, run } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { asNetascii, fromNetascii, locate, openSource, Refusal, Upload } from "./_tftp_files.ts";
 import { decode, encode, errorCodes, negotiate, type Packet, PacketError, type Terms } from "./_tftp_message.ts";
 import { dally, Link, receiveFile, type Report, sendFile, TRIES } from "./_tftp_transfer.ts";
@@ -70,7 +71,7 @@ async function receiveFrom(link: Link, request: Request, path: string, server: S
     const plain = request.mode === "netascii" ? fromNetascii() : (data: Uint8Array) => data;
     const sink = { write: (data: Uint8Array) => upload.write(plain(data)), finish: () => upload.finish() };
     const report = await receiveFile(link, sink, terms, opening);
-    await dally(link, report.blocks, terms.timeout);
+    await dally(link, report.blocks, 2 * terms.timeout); // the sender sends again after one
     return report;
   } finally {
     await upload.discard();
@@ -91,6 +92,10 @@ const command = {
     "Serves the files of a folder over TFTP, and takes files with --write. The argument is the folder; without it, this one.",
   run: "deno run -N=127.0.0.1 -R=http --unstable-net udp/tftp_server.ts",
   args: "[FOLDER]",
+  examples: [
+    "deno task tftp-server http/site",
+    "deno task tftp-server --trace=diagram http/site",
+  ],
   options: {
     ...options,
     "write": cli.flag("take files, too; none is replaced"),

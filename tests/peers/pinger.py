@@ -15,7 +15,7 @@ for number in range(0 if way == "counts-from-0" else 1, 6 if way == "five-pings"
         continue
     sock.sendto(f"Ping {number} {time.time()}".encode(), server)
     while True:
-        sock.settimeout(None if way == "waits-forever" else max(0.001, start + 0.5 - time.monotonic()))
+        sock.settimeout(None if way == "waits-forever" else max(0.001, start + 1 - time.monotonic()))
         try:
             reply = sock.recv(1024).decode()
         except TimeoutError:
