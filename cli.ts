@@ -4,6 +4,8 @@
  * @module
  */
 import { parseArgs } from "jsr:@std/cli@1/parse-args";
+import { help, proposal, usage } from "./tcp/_help.ts";
+import { codeOf, explain } from "./tcp/_socket_errors.ts";
 
 /** A script: what `--help` says about it, and its options. `run` is the command that starts it with the least permissions. */
 export interface Command<O> {
@@ -11,6 +13,8 @@ export interface Command<O> {
   readonly about: string;
   readonly run: string;
   readonly args?: string;
+  readonly examples?: readonly string[];
+  readonly groups?: Readonly<Record<string, readonly string[]>>; // a title, and the names of the options below it
   readonly options: O;
 }
 
@@ -179,19 +183,25 @@ export const clientOptions = (port: number) => ({
 
 /** Parses a command line; `undefined` when it asks for help. @throws {Failure} with code 2 and the usage line. */
 export function parseFlags<O extends Options>(command: Command<O>, argv: string[]): Flags<O> | undefined {
-  const usageError = (why: string) => new Failure(`${why}\n${usage(command)}`, 2);
+  const usageError = (why: string) => new Failure(`${why}\n${usage(command)} (--help lists the options)`, 2);
   const options = Object.entries(command.options);
   const named = (has: (option: Option<unknown>) => unknown) => options.filter(([, o]) => has(o)).map(([name]) => name);
   // --trace alone must not take the next argument for its value.
   const alone = (arg: string) => arg.startsWith("--") && command.options[arg.slice(2)]?.alone;
   const words = argv.map((arg, i) => alone(arg) && !argv.slice(0, i).includes("--") ? `${arg}=${alone(arg)}` : arg);
+  // In `--wait -1` the number is the option's value, and a wrong one; it is no option.
+  for (let i = words.length - 1; i > 0; i--) {
+    const option = words[i - 1] ?? "";
+    if (!/^-\.?\d/.test(words[i] ?? "") || !option.startsWith("--") || words.slice(0, i).includes("--")) continue;
+    if (command.options[option.slice(2)]?.value) words.splice(i - 1, 2, `${option}=${words[i]}`);
+  }
   const parsed: Record<string, unknown> = parseArgs(words, {
     string: [...named(({ value }) => value), "_"],
     boolean: [...named(({ value }) => !value), "help"],
     collect: named(({ many }) => many),
     alias: { help: "h", ...Object.fromEntries(options.map(([name, { short }]) => [name, short || []])) },
     unknown(arg: string, key?: string) {
-      if (key !== undefined) throw usageError(`unknown option ${printable(arg)}`);
+      if (key !== undefined) throw usageError(`unknown option ${printable(arg)}${proposal(arg, named(() => true))}`);
     },
   });
   if (parsed.help === true) return undefined;
@@ -212,18 +222,6 @@ export function parseFlags<O extends Options>(command: Command<O>, argv: string[
   }
   if (!command.args && args[0] !== undefined) throw usageError(`unexpected argument ${printable(args[0])}`);
   return flags as Flags<O>; // each option was given a value of its own type just above
-}
-
-const usage = (command: Command<unknown>) =>
-  `usage: ${command.run} [OPTION ...]${command.args ? ` ${command.args}` : ""} (--help lists the options)`;
-
-function help(command: Command<Options>): string {
-  const rows = Object.entries(command.options).map(([name, { value = "", short, ...option }]) => {
-    const form = `--${name}${value && !value.startsWith("[") ? " " : ""}${value}${short ? `, -${short}` : ""}`;
-    const initial = value && option.default !== "" ? ` (default: ${option.default})` : "";
-    return `  ${form.padEnd(20)}  ${option.help}${option.many ? "; may be repeated" : initial}`;
-  });
-  return [command.about, usage(command), ...rows].join("\n");
 }
 
 /** Where a socket listens, or which server it connects to. */
@@ -275,48 +273,6 @@ export function onStop(stop: () => void): void {
   const onSignal = () => ++signals === 1 ? stop() : Deno.exit(1);
   Deno.addSignalListener("SIGINT", onSignal);
   Deno.addSignalListener(Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM", onSignal);
-}
-
-/** What can go wrong with a socket: its code, the error's class, its number on Linux, macOS and Windows, and what to say. */
-const socketErrors: [code: string, name: string, numbers: number[], sentence: string][] = [
-  ["ECONNREFUSED", "ConnectionRefused", [111, 61, 10061], "AT refused the connection: is the server running?"],
-  ["EADDRINUSE", "AddrInUse", [98, 48, 10048], "AT is in use: stop the other program, or choose another --port"],
-  ["EADDRNOTAVAIL", "AddrNotAvailable", [99, 49, 10049], "HOST is not an address of this machine: check --host"],
-  ["EACCES", "PermissionDenied", [13, 13, 10013], "this user is not allowed to use AT: choose a --port from 1024"],
-  ["ECONNRESET", "ConnectionReset", [104, 54, 10054], "AT reset the connection in the middle of the exchange"],
-  ["ECONNABORTED", "ConnectionAborted", [103, 53, 10053], "AT reset the connection in the middle of the exchange"],
-  ["EPIPE", "BrokenPipe", [32, 32, 109], "AT reset the connection in the middle of the exchange"],
-  ["EOF", "UnexpectedEof", [], "AT closed the connection in the middle of the exchange"],
-  ["ETIMEDOUT", "TimedOut TimeoutError", [110, 60, 10060], "AT did not answer in time: is it the right host?"],
-  ["EHOSTUNREACH", "", [113, 65, 10065], "HOST cannot be reached from this machine: is it the right host?"],
-  ["ENETUNREACH", "", [101, 51, 10051], "HOST cannot be reached from this machine: is it the right host?"],
-  ["EMSGSIZE", "", [90, 40, 10040], "the datagram to AT is too long"],
-  ["EMFILE", "", [24, 24, 10024], "this process has too many open files and sockets: raise the limit with ulimit -n"],
-  ["ENOTFOUND", "", [NaN, NaN, 11001], "no address found for HOST: check the name"],
-];
-
-/** The code of what a socket call or `fetch` threw, the same on every system; "" for any other error. */
-export function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return "";
-  const code: unknown = Reflect.get(error, "code");
-  const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
-  const number = Number(/\(os error (\d+)\)/.exec(words)?.[1]);
-  const system = ["linux", "darwin", "windows"].indexOf(Deno.build.os);
-  // An unknown name has no number; these words are the runtime's own on every system.
-  if (/lookup address information|no addresses|dns error/.test(words)) return "ENOTFOUND";
-  return socketErrors.find(([known, name, numbers]) =>
-    code === known || name.split(" ").includes(error.name) || numbers[system] === number
-  )?.[0] ?? "";
-}
-
-/** Turns what a socket call threw into one sentence that says what was tried and what to do; a bug comes back unchanged. */
-export function explain(error: unknown, addr: Address): unknown {
-  const at = formatAddress(addr);
-  if (error instanceof Deno.errors.NotCapable && !/Requires (?!net)/.test(error.message)) {
-    return new Failure(`no permission to use ${at}: add -N=${at}`, 1, `-N=${at}`);
-  }
-  const [, , , sentence] = socketErrors.find(([code]) => code === codeOf(error)) ?? [];
-  return sentence ? new Failure(sentence.replace("AT", at).replace("HOST", printable(addr.hostname))) : error;
 }
 
 // Controls, separators and invisible formatting such as direction overrides; not the joiners of emoji and some scripts.

@@ -55,7 +55,7 @@ async function lookUp(name: string): Promise<string> {
     const flag = `-N=${printable(name)}`;
     // Deno reports a missing permission under this code. The others are ENOTFOUND, EAI_AGAIN and the like.
     if (error.code === "EPERM") {
-      throw new Failure(`no permission to look up ${printable(name)}: add ${flag}`, 1, flag);
+      throw new Failure(`no permission to look up ${printable(name)}: add ${flag}`, 2, flag);
     }
   }
   throw new Failure(`no address found for ${printable(name)}: check the name`);

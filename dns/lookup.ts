@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { connect, explain, Failure, flag, formatAddress, printable, run, seconds, text } from "../cli.ts";
+import { connect, Failure, flag, formatAddress, printable, run, seconds, text } from "../cli.ts";
 import { parseAddress } from "../tcp/_address.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 import { reverseName } from "./_reverse_name.ts";
 import { parseServer } from "./_server_address.ts";
 
@@ -70,6 +71,10 @@ const command = {
     "Looks up names with the runtime's resolver. Without --type: the IPv4 and IPv6 addresses of a name, or the name of an address.",
   run: "deno run -N=127.0.0.1 dns/lookup.ts",
   args: "NAME ...",
+  examples: [
+    "deno task dns-lookup --server 127.0.0.1:5300 www.example.com",
+    "deno task dns-lookup --server 127.0.0.1:5300 --type MX example.com",
+  ],
   options: {
     "type": text("", `types, separated by commas: ${types.join(", ")}`, "TYPE,..."),
     "server": text("", "the server to ask, instead of the system's", "ADDRESS[:PORT]"),
@@ -115,7 +120,7 @@ async function waitFor(server: Deno.NetAddr, { wait, timeout }: { wait: number; 
 function explainLookup(error: unknown, name: string, { server, timeout }: Resolver): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     if (server) return explain(error, server);
-    return new Failure("no permission to ask the system's resolver: run it with -N, or name a --server");
+    return new Failure("no permission to ask the system's resolver: run it with -N, or name a --server", 2);
   }
   const at = server ? formatAddress(server) : "the system's resolver";
   const message = error instanceof Error ? `${error.name} ${error.message}` : "";

@@ -11,9 +11,10 @@
  *
  * @module
  */
-import { connect, explain, Failure, flag, formatAddress, printable, run, seconds } from "../cli.ts";
+import { connect, Failure, flag, formatAddress, printable, run, seconds } from "../cli.ts";
 import { text, traceOptions, within } from "../cli.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 import { traced as tracedTcp } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { localAddress } from "../udp/_local_address.ts";
@@ -114,6 +115,11 @@ const command = {
     "Builds a DNS query byte by byte, sends it and prints the response. For an IP address it asks for the name (PTR).",
   run: "deno run -N=127.0.0.1 --unstable-net dns/query.ts",
   args: "NAME [TYPE]",
+  examples: [
+    "deno task dns-query www.example.com",
+    "deno task dns-query --trace example.com MX",
+    "deno task dns-query --tcp --short example.com NS",
+  ],
   options: {
     "server": text("127.0.0.1:5300", "the server to ask", "HOST[:PORT]"),
     "tcp": flag("ask over TCP from the start, not over UDP first"),

@@ -117,6 +117,11 @@ const command = {
     "Answers DNS queries from zone files. The arguments are the files; without any it serves dns/example.com.zone.",
   run: "deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts",
   args: "[ZONEFILE ...]",
+  examples: [
+    "deno task dns-server",
+    "deno task dns-server --trace dns/example.com.zone",
+    "deno task dns-server --port 5301 --rate 20",
+  ],
   options: {
     ...serverOptions(5300, "close a TCP client that is silent for this long; 0: never"),
     "forward": text("", "forward questions about other names to this resolver", "HOST[:PORT]"),

@@ -31,7 +31,7 @@ const fetchErrors: [words: RegExp, describe: (why: string) => string][] = [
 export function explainFetch(error: unknown, addr: Address): unknown {
   // A redirect may lead to a server that no permission was given for: the error names it.
   const [, denied] = error instanceof Deno.errors.NotCapable ? /net access to "([^"]+)"/.exec(error.message) ?? [] : [];
-  if (denied !== undefined) return new Failure(`no permission to use ${denied}: add -N=${denied}`, 1, `-N=${denied}`);
+  if (denied !== undefined) return new Failure(`no permission to use ${denied}: add -N=${denied}`, 2, `-N=${denied}`);
   const known = explainTls(error, addr, "try http://");
   if (!(known instanceof TypeError)) return known;
   // fetch throws a TypeError, whatever goes wrong. The reason is in its cause.

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { codeOf, Failure, printable } from "../cli.ts";
+import { Failure, printable } from "../cli.ts";
 import { reason } from "../tcp/_read_file.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import type { Entry } from "./_listing.ts";
 import { isHidden, isSpecialOnWindows } from "./_path.ts";
 
@@ -48,7 +49,7 @@ export async function realFolder(folder: string): Promise<string> {
     if ((await Deno.stat(path)).isDirectory) return path;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw new Failure(`no permission to read ${name}: add -R=${name}`, 1, `-R=${name}`);
+      throw new Failure(`no permission to read ${name}: add -R=${name}`, 2, `-R=${name}`);
     }
     if (!isNotServed(error)) throw error;
   }

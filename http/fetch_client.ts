@@ -64,6 +64,11 @@ const command = {
   about: "Gets a URL with fetch and shows status, headers and content.",
   run: "deno run -N=127.0.0.1 http/fetch_client.ts",
   args: "[URL | /PATH]",
+  examples: [
+    "deno task fetch-client /protocols.json",
+    "deno task fetch-client --json http://127.0.0.1:8000/",
+    "deno task fetch-client --port 5050 --data {} /users",
+  ],
   options: {
     ...clientOptions(8000),
     ...requestOptions,

@@ -190,6 +190,11 @@ const command = {
   about: "Serves the files of a folder over HTTP.",
   run: "deno run -N=127.0.0.1 -R=. http/file_server.ts",
   args: "[FOLDER]",
+  examples: [
+    "deno task file-server http/site",
+    "deno task file-server --port 8001 --trace http/site",
+  ],
+  groups: { "TLS": ["cert", "key", "self-signed"] },
   options: {
     ...serverOptions(8000, ""),
     "timeout": seconds(30, "how long a request may take, and a client may be idle; 0: no limit"),

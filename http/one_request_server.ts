@@ -130,6 +130,10 @@ const command = {
   name: "one_request_server",
   about: "Serves the files of a folder over HTTP, one request at a time, with every byte written by hand.",
   run: "deno run -N=127.0.0.1 -R=http http/one_request_server.ts",
+  examples: [
+    "deno task one-request-server",
+    "deno task one-request-server --root http/site --once --trace",
+  ],
   options: {
     ...serverOptions(8080, ""),
     "timeout": seconds(10, "how long a request may take, and a client may be idle; 0: no limit"),

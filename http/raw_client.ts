@@ -11,11 +11,12 @@
  *
  * @module
  */
-import { type Address, clientOptions, connect, count, explain, Failure, flag, formatAddress } from "../cli.ts";
+import { type Address, clientOptions, connect, count, Failure, flag, formatAddress } from "../cli.ts";
 import { printable, run, type Tracing, within } from "../cli.ts";
 import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { progress } from "../tcp/_progress.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 import { caOption, explainTls, readCertificates } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { Body, responseFraming } from "./_body.ts";
@@ -161,6 +162,10 @@ const command = {
   about: "Sends an HTTP request, every byte of it written by hand, and shows the response.",
   run: "deno run -N=127.0.0.1 http/raw_client.ts",
   args: "[URL | /PATH]",
+  examples: [
+    "deno task raw-client /",
+    "deno task raw-client --method HEAD --trace http://127.0.0.1:8080/",
+  ],
   options: {
     ...clientOptions(8080),
     ...requestOptions,

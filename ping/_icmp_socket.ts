@@ -241,7 +241,7 @@ function openLibrary(): Deno.DynamicLibrary<typeof symbols> {
   }
   // The permission for one library holds for a path, and the path of libc differs between systems: ask for the whole one.
   if (Deno.permissions.requestSync({ name: "ffi" }).state !== "granted") {
-    throw new Failure("no permission to call the C library: add --allow-ffi", 1, "--allow-ffi");
+    throw new Failure("no permission to call the C library: add --allow-ffi", 2, "--allow-ffi");
   }
   try {
     return Deno.dlopen(linux ? "libc.so.6" : "/usr/lib/libSystem.B.dylib", symbols);

@@ -22,6 +22,6 @@ async function lookUp(name: string, version: IpVersion): Promise<string> {
     if (!(error instanceof Error && "code" in error)) throw error;
     if (error.code !== "EPERM") return ""; // ENOTFOUND, EAI_AGAIN and others of getaddrinfo
     const flag = `-N=${printable(name)}`; // Deno reports a missing permission under this code
-    throw new Failure(`no permission to look up ${printable(name)}: add ${flag}`, 1, flag);
+    throw new Failure(`no permission to look up ${printable(name)}: add ${flag}`, 2, flag);
   }
 }

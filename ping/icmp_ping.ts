@@ -104,6 +104,10 @@ const command = {
   about: "Sends its own ICMP echo requests and times the replies.",
   run: "deno run -N=127.0.0.1 --allow-ffi ping/icmp_ping.ts",
   args: "[HOST]",
+  examples: [
+    "deno task icmp-ping 127.0.0.1",
+    "deno task icmp-ping --count 10 --interval 0.2 127.0.0.1",
+  ],
   options: {
     "count": integer(4, "echo requests to send", 1, 10_000),
     "interval": seconds(1, "time between two requests"),

@@ -80,6 +80,10 @@ const command = {
   about: "Measures the round-trip time to a host with the system's ping: each reply, then statistics and a plot.",
   run: "deno run --allow-run=ping ping/ping.ts",
   args: "[HOST]",
+  examples: [
+    "deno task ping 127.0.0.1",
+    "deno task ping --count 10 --json example.com",
+  ],
   options: {
     "count": integer(4, "echo requests to send", 1, 10_000),
     "interval": seconds(1, "time between two requests; below 0.2 only for root"),
@@ -129,7 +133,7 @@ function start(program: string, args: string[]): Deno.ChildProcess {
     }
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
     if (program === "ping6" && error instanceof Deno.errors.NotCapable) { // every macOS has it
-      throw new Failure("no permission to run ping6: add --allow-run=ping6", 1, "--allow-run=ping6");
+      throw new Failure("no permission to run ping6: add --allow-run=ping6", 2, "--allow-run=ping6");
     }
     // With --allow-run=ping, a program that does not exist is reported as one that may not be run.
     const how = "on Debian: apt-get install iputils-ping";

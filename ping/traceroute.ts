@@ -95,6 +95,10 @@ const command = {
   about: "Shows the routers on the path to a host, each with three round-trip times.",
   run: "deno run -N=127.0.0.1 --allow-ffi ping/traceroute.ts",
   args: "[HOST]",
+  examples: [
+    "deno task traceroute 127.0.0.1",
+    "deno task traceroute --hops 5 --count 1 127.0.0.1",
+  ],
   options: {
     "hops": integer(30, "the highest TTL: how many routers at most", 1, 255),
     "count": integer(3, "echo requests for each TTL", 1, 10),

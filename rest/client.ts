@@ -92,6 +92,11 @@ const command = {
 commands: list, get ID, create --name NAME --email EMAIL, update ID [--name NAME] [--email EMAIL], delete ID`,
   run: "deno run -N=127.0.0.1 rest/client.ts",
   args: "COMMAND [ID]",
+  examples: [
+    "deno task rest-client list",
+    "deno task rest-client create --name Ada --email ada@example.com",
+    "deno task rest-client update 1 --email countess@example.com",
+  ],
   options: {
     ...clientOptions(5050),
     "name": text("", "the user's name"),

@@ -70,6 +70,10 @@ const command = {
   name: "server",
   about: "A REST API for users: /users, /users/{id}, /openapi.json, and a page at /.",
   run: "deno run -N=127.0.0.1 rest/server.ts",
+  examples: [
+    "deno task rest-server",
+    "deno task rest-server --port 5051 --trace",
+  ],
   options: {
     ...serverOptions(5050, ""),
     "timeout": seconds(10, "how long a request, its body or the database may take; 0: no limit"),
@@ -105,7 +109,7 @@ async function openStore(db: string, timeout: number): Promise<Store> {
     if (error instanceof Deno.errors.NotCapable) {
       const folder = db.replace(/[^/\\]*$/, "") || ".";
       const permissions = isPostgres ? "-N -E" : `-R=${folder} -W=${folder}`;
-      throw new Failure(`no permission to open ${shown}: add ${permissions}`, 1, permissions);
+      throw new Failure(`no permission to open ${shown}: add ${permissions}`, 2, permissions);
     }
     if (
       error instanceof StoreUnavailable || (error instanceof Error && Reflect.get(error, "code") === "ERR_SQLITE_ERROR")

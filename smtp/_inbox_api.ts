@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { codeOf, within } from "../cli.ts";
+import { within } from "../cli.ts";
 import { dispatch } from "../http/_dispatch.ts";
 import { Problem } from "../http/_problem.ts";
 import type { WebRequest } from "../http/_web_connection.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { decode, type Inbox } from "./_inbox_server.ts";
 import { type Match, matches, parseInteger, parseMatch, parseSince } from "./_inbox_query.ts";
 import { done, json, revalidated } from "./_inbox_response.ts";

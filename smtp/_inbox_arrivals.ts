@@ -64,7 +64,7 @@ function watch(maildir: string): Deno.FsWatcher {
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       const [why] = reason(error).split(", run again");
-      throw new Failure(`cannot watch ${folder}: ${why}: add -R=${printable(maildir)}`, 1, `-R=${maildir}`);
+      throw new Failure(`cannot watch ${folder}: ${why}: add -R=${printable(maildir)}`, 2, `-R=${maildir}`);
     }
     throw new Failure(`cannot watch ${folder}: ${reason(error)}: start the server with --maildir first`);
   }

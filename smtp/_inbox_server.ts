@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { explain } from "../cli.ts";
 import { dispatch } from "../http/_dispatch.ts";
 import { visible } from "../http/_page.ts";
 import { Problem } from "../http/_problem.ts";
 import type { WebRequest } from "../http/_web_connection.ts";
 import { serveWeb, type WebFlags } from "../http/_web_server.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 import { answerApi, problemOf } from "./_inbox_api.ts";
 import { Arrivals } from "./_inbox_arrivals.ts";
 import { FRAME_POLICY, frameOf } from "./_inbox_html.ts";

@@ -42,7 +42,7 @@ export class Maildir {
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) {
         const flags = `-R=${path} -W=${path}`;
-        throw new Failure(`no permission to use ${path}: add ${flags}`, 1, flags);
+        throw new Failure(`no permission to use ${path}: add ${flags}`, 2, flags);
       }
       throw new Failure(`cannot use ${path} as a Maildir: ${reason(error)}`);
     }

@@ -26,6 +26,10 @@ const command = {
   name: "inbox",
   about: "Shows a Maildir in a browser, and offers its mails to tests as JSON (/openapi.json).",
   run: "deno run -N=127.0.0.1 -R=mail -W=mail smtp/inbox.ts",
+  examples: [
+    "deno task smtp-inbox",
+    "deno task smtp-inbox --maildir mail --port 8026",
+  ],
   options: {
     ...serverOptions(8025, "close a client that is silent for this long; 0: never"),
     "maildir": text("mail", "the Maildir", "DIR"),

@@ -183,6 +183,14 @@ const command = {
   name: "send",
   about: "Sends one mail over SMTP. The text comes from --text, a file, or stdin.",
   run: "deno run -N=127.0.0.1 smtp/send.ts",
+  examples: [
+    "deno task smtp-send --to alan@example.com --text Hello",
+    "deno task smtp-send --to alan@example.com --text Hello --tls never --trace",
+  ],
+  groups: {
+    "Connection": ["tls", "ca", "helo"],
+    "Login": ["user", "password-file", "password-env", "insecure-auth"],
+  },
   options: {
     ...clientOptions(2525),
     "timeout": seconds(30, "how long one step may take; 0: no limit"),

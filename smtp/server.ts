@@ -12,12 +12,13 @@
  * @module
  */
 import type { SecureContext } from "node:tls";
-import { bind, count, explain, Failure, flag, integer, list, onStop, printable, printableLine } from "../cli.ts";
+import { bind, count, Failure, flag, integer, list, onStop, printable, printableLine } from "../cli.ts";
 import { run, seconds, serverOptions, text } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
 import { reason } from "../tcp/_read_file.ts";
 import { certificateOf, certificateOptions } from "../tcp/_server_certificate.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 import { tlsContext } from "../tcp/_tls_server.ts";
 import { Inbox } from "./_inbox_server.ts";
 import { DataDecoder, type Fault, TEXT_LINE } from "./_data.ts";
@@ -145,6 +146,19 @@ const command = {
   name: "server",
   about: "Accepts mail for any address over SMTP, prints it, and forwards nothing.",
   run: "deno run -N=127.0.0.1 smtp/server.ts",
+  examples: [
+    "deno task smtp-server --show",
+    "deno task smtp-server --maildir mail",
+    "deno task smtp-server --delay 2 --reject @example.net --trace",
+  ],
+  groups: {
+    "TLS": ["cert", "key", "self-signed", "tls-port"],
+    "Login": ["user", "password-file", "accept-any-password", "insecure-auth"],
+    "Replies and limits": [
+      ...["reject", "defer", "delay", "size", "max-line", "lenient"],
+      ...["max-recipients", "max-errors", "max-clients"],
+    ],
+  },
   options: {
     ...serverOptions(2525, "limit for silence, and for 16 KiB of a mail; 0: none"),
     "maildir": text("", "store the mails in this Maildir", "DIR"),

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { codeOf, count, Failure, formatAddress, integer, type Option, type Tracing, within } from "../cli.ts";
+import { count, Failure, formatAddress, integer, type Option, type Tracing, within } from "../cli.ts";
 import { DescriptorReserve } from "./_descriptor_reserve.ts";
+import { codeOf } from "./_socket_errors.ts";
 import { traced } from "./_trace.ts";
 
 /** One client that is being served. */

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { codeOf, within } from "../cli.ts";
+import { within } from "../cli.ts";
+import { codeOf } from "./_socket_errors.ts";
 
 /**
  * Closes this side, then reads and drops what the client still sends, until the client closes its side too, `limit` bytes

@@ -23,7 +23,7 @@ export async function fileSink(path: string): Promise<BodySink> {
     const name = printable(path);
     if (!(error instanceof Deno.errors.NotCapable)) return new Failure(`cannot write ${name}: ${reason(error)}`);
     const flags = `-R=${name}.part -W=${name},${name}.part`; // to rename a file is to read it, too
-    return new Failure(`cannot write ${name}: no permission: add ${flags}`, 1, flags);
+    return new Failure(`cannot write ${name}: no permission: add ${flags}`, 2, flags);
   };
   const part = `${path}.part`;
   let file: Deno.FsFile;

@@ -75,5 +75,5 @@ export function announceSeed({ networks, seed }: Plan): void {
 export async function checkPermission(to: Address): Promise<void> {
   const at = formatAddress(to);
   const { state } = await Deno.permissions.query({ name: "net", host: at });
-  if (state !== "granted") throw new Failure(`no permission to use ${at}: add -N=${at}`, 1, `-N=${at}`);
+  if (state !== "granted") throw new Failure(`no permission to use ${at}: add -N=${at}`, 2, `-N=${at}`);
 }

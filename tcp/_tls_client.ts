@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Address, explain, Failure, formatAddress, printable, text } from "../cli.ts";
+import { type Address, Failure, formatAddress, printable, text } from "../cli.ts";
 import { readText } from "./_read_file.ts";
+import { explain } from "./_socket_errors.ts";
 
 /** The option of every client that uses TLS. */
 export const caOption = text("", "the certificate that signed the server's, if it is not a public one", "FILE");

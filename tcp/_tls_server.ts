@@ -6,9 +6,10 @@
  */
 import { Duplex } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import { codeOf, Failure, printable } from "../cli.ts";
+import { Failure, printable } from "../cli.ts";
 import { isClosedLocally } from "./_clients.ts";
 import { type CertificatePair, checkedCertificate } from "./_self_signed.ts";
+import { codeOf } from "./_socket_errors.ts";
 import { underTls } from "./_trace.ts";
 import { writeAll } from "./_write_all.ts";
 

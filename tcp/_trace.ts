@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { codeOf, formatAddress, type TraceForm, type Tracing } from "../cli.ts";
+import { formatAddress, type TraceForm, type Tracing } from "../cli.ts";
 import { Capture } from "./_capture.ts";
 import { Diagram } from "./_diagram.ts";
+import { codeOf } from "./_socket_errors.ts";
 import { type Event, formatJson, formatText, type Message } from "./_trace_event.ts";
 
 /** Whether messages are to be shown at all. Without that, an exchange must not pay for it. */

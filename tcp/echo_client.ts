@@ -49,6 +49,11 @@ const command = {
   about: "Sends messages to an echo server and checks that every byte comes back. Without arguments it reads stdin.",
   run: "deno run -N=127.0.0.1 tcp/echo_client.ts",
   args: "[MESSAGE ...]",
+  examples: [
+    "deno task echo-client Hello",
+    "deno task echo-client --trace one two three",
+    "deno task echo-client --port 7008 --wait 5 Hello",
+  ],
   options: {
     ...clientOptions(7007),
     "binary": flag("send stdin as raw bytes, and write what comes back to stdout"),

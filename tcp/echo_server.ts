@@ -34,6 +34,11 @@ const command = {
   name: "echo_server",
   about: "Sends back every byte it receives over TCP.",
   run: "deno run -N=127.0.0.1 tcp/echo_server.ts",
+  examples: [
+    "deno task echo-server",
+    "deno task echo-server --port 7010 --trace",
+    "deno task echo-server --once --max-clients 5",
+  ],
   options: {
     ...serverOptions(7007, "close a client that is silent for this long; 0: never"),
     "chunk": integer(65536, "bytes to read at a time, at most", 1, 1 << 20),

@@ -11,20 +11,10 @@
  *
  * @module
  */
-import {
-  clientOptions,
-  connect,
-  count,
-  explain,
-  Failure,
-  formatAddress,
-  integer,
-  printable,
-  run,
-  within,
-} from "../cli.ts";
+import { clientOptions, connect, count, Failure, formatAddress, integer, printable, run, within } from "../cli.ts";
 import { ENQ } from "./_enquiry.ts";
 import { progress } from "./_progress.ts";
+import { explain } from "./_socket_errors.ts";
 import { traced } from "./_trace.ts";
 import { writeAll } from "./_write_all.ts";
 
@@ -61,6 +51,10 @@ const command = {
   name: "many_clients",
   about: "Opens many TCP clients to an echo server at once, checks every byte, and measures.",
   run: "deno run -N=127.0.0.1 tcp/many_clients.ts",
+  examples: [
+    "deno task many-clients --clients 50",
+    "deno task many-clients --port 7007 --messages 1000 --size 1024",
+  ],
   options: {
     ...clientOptions(7008),
     "clients": integer(200, "clients, all open at the same time", 1, 20_000),

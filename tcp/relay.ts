@@ -12,22 +12,12 @@
  * @module
  */
 import { connect, createServer, type Socket } from "node:net";
-import {
-  type Address,
-  bind,
-  codeOf,
-  count,
-  explain,
-  Failure,
-  formatAddress,
-  onStop,
-  run,
-  type Tracing,
-} from "../cli.ts";
+import { type Address, bind, count, Failure, formatAddress, onStop, run, type Tracing } from "../cli.ts";
 import { announce } from "./_announce.ts";
 import type { Side } from "./_network.ts";
 import { announceSeed, checkPermission, fatesOf, isPlain, type Plan, planOf, relayOptions } from "./_relay_options.ts";
 import { type Cut, passShaken, write } from "./_shaken_stream.ts";
+import { codeOf, explain } from "./_socket_errors.ts";
 import { isTraced, showMessage } from "./_trace.ts";
 
 /** Passes on what one side sends, until it ends its stream; then ends the stream to the other side. */
@@ -136,6 +126,10 @@ stall, reset, close, half-open=BYTES: cut the connection off after so many.
 SCRIPT: 'client: delay 1,3 200ms; server: reset 2', with delay, stall, reset,
 close, half-open; the numbers count the reads of each direction.`,
   run: "deno run -N=127.0.0.1 tcp/relay.ts",
+  examples: [
+    "deno task tcp-relay --to 127.0.0.1:7007 --trace=diagram",
+    "deno task tcp-relay --to 127.0.0.1:8000 --network 'delay=50ms slice=1'",
+  ],
   options: relayOptions(7777),
 };
 

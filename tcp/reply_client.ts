@@ -27,6 +27,10 @@ const command = {
   about: "Sends a message over TCP and prints the reply. The arguments are the message.",
   run: "deno run -N=127.0.0.1 tcp/reply_client.ts",
   args: "[MESSAGE ...]",
+  examples: [
+    "deno task reply-client Hello",
+    "deno task reply-client --trace --wait 5 Hello",
+  ],
   options: {
     ...clientOptions(12345),
     "size": integer(65536, "the longest reply, in bytes; the rest of a longer one is not read", 1, 1 << 20),

@@ -33,6 +33,11 @@ const command = {
   name: "reply_server",
   about: "Prints each message it receives over TCP and replies to it.",
   run: "deno run -N=127.0.0.1 tcp/reply_server.ts",
+  examples: [
+    "deno task reply-server",
+    "deno task reply-server --reply Welcome --close",
+    "deno task reply-server --port 0 --once --trace",
+  ],
   options: {
     ...serverOptions(12345, "close a client that is silent for this long; 0: never"),
     "reply": text("Hello from the server!", "what to reply"),

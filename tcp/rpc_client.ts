@@ -69,6 +69,10 @@ const command = {
   about: "Calls functions of a server in JSON-RPC 2.0. Each argument is a call, such as 'add(1, 2)' or 'methods()'.",
   run: "deno run -N=127.0.0.1 tcp/rpc_client.ts",
   args: "[CALL ...]",
+  examples: [
+    "deno task rpc-client 'methods()'",
+    "deno task rpc-client --trace 'sleep(1)' 'add(1, 2)'",
+  ],
   options: {
     ...clientOptions(4000),
     "lines": flag("one message a line, in place of Content-Length"),

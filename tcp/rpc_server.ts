@@ -140,6 +140,10 @@ const command = {
   name: "rpc_server",
   about: "Answers calls in JSON-RPC 2.0 over TCP. The method `methods` lists what it can do.",
   run: "deno run -N=127.0.0.1 tcp/rpc_server.ts",
+  examples: [
+    "deno task rpc-server",
+    "deno task rpc-server --port 4001 --trace",
+  ],
   options: {
     ...serverOptions(4000, "close a client that is silent for this long; 0: never"),
     "lines": flag("one message a line, in place of Content-Length"),

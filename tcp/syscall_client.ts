@@ -83,6 +83,9 @@ const command = {
   about: "Sends a message to an echo server by the system calls of Linux, and checks that it comes back.",
   run: "deno run --allow-ffi tcp/syscall_client.ts",
   args: "[MESSAGE ...]",
+  examples: [
+    "deno task syscall-client Hello, system calls!",
+  ],
   options: {
     ...clientOptions(7009),
     "calls": flag("print each system call on stderr"),

@@ -101,6 +101,10 @@ const command = {
   name: "syscall_server",
   about: "Sends back every byte it receives over TCP, by the system calls of Linux.",
   run: "deno run --allow-ffi tcp/syscall_server.ts",
+  examples: [
+    "deno task syscall-server",
+    "deno task syscall-server --calls",
+  ],
   options: {
     ...serverOptions(7009, "close a client that is silent for this long; 0: never"),
     "calls": flag("print each system call on stderr"),

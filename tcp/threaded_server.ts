@@ -10,9 +10,10 @@
  *
  * @module
  */
-import { type Address, codeOf, count, Failure, integer, onStop, run, serverOptions } from "../cli.ts";
+import { type Address, count, Failure, integer, onStop, run, serverOptions } from "../cli.ts";
 import { announce } from "./_announce.ts";
 import { maxClients } from "./_clients.ts";
+import { codeOf } from "./_socket_errors.ts";
 import type { FromWorker, ToWorker } from "./threaded_worker.ts";
 
 /** Starts the workers and has them listen; settles when all of them have ended. Returns what each of them counted. */
@@ -48,7 +49,7 @@ async function serve(threads: number, shared: boolean, flags: Settings, onListen
       if (!/Requires read access/.test(event.message)) return; // a bug: it keeps its stack trace
       event.preventDefault();
       const flag = "-R=cli.ts,tcp";
-      done.reject(new Failure(`no permission to read the worker's modules: add ${flag}`, 1, flag));
+      done.reject(new Failure(`no permission to read the worker's modules: add ${flag}`, 2, flag));
     };
   }
   tell(workers[0], { shared, flags });
@@ -77,6 +78,10 @@ const command = {
   about:
     "Sends back every byte it receives over TCP, on several threads. A first byte ENQ (5) asks for the name of the thread.",
   run: "deno run -N=127.0.0.1 -R=cli.ts,tcp --unstable-net tcp/threaded_server.ts",
+  examples: [
+    "deno task threaded-server",
+    "deno task threaded-server --threads 2 --trace",
+  ],
   options: {
     ...serverOptions(7008, "close a client that is silent for this long; 0: never"),
     "threads": integer(navigator.hardwareConcurrency, "workers that accept clients", 1, 256),

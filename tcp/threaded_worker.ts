@@ -6,9 +6,10 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 /// <reference lib="deno.unstable" />
-import { bind, count, explain, Failure, type Tracing } from "../cli.ts";
+import { bind, count, Failure, type Tracing } from "../cli.ts";
 import { type Client, Clients } from "./_clients.ts";
 import { ENQ } from "./_enquiry.ts";
+import { explain } from "./_socket_errors.ts";
 import { writeAll } from "./_write_all.ts";
 
 /** Echoes one client until it closes its side. Returns how many bytes it sent. */

@@ -22,7 +22,7 @@ import {
   seconds,
   text,
 } from "../cli.ts";
-import { codeOf } from "../cli.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { type Check, levels, limits, type Suite } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
 import { type Result, runSuite } from "./support/checking.ts";

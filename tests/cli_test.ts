@@ -2,7 +2,6 @@ import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "j
 import {
   addPermissions,
   type Command,
-  explain,
   Failure,
   flag,
   formatAddress,
@@ -14,6 +13,7 @@ import {
   text,
 } from "../cli.ts";
 import { clientOptions, count, within } from "../cli.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 
 const options = {
   ...clientOptions(7007),
@@ -81,7 +81,9 @@ Deno.test("flags: help", () => assertEquals(parseFlags(command, ["--port", "x", 
 
 for (
   const [argv, says] of [
-    [["--prot", "1"], "unknown option --prot"],
+    [["--prot", "1"], "unknown option --prot (did you mean --port?)"],
+    [["--hlep"], "unknown option --hlep (did you mean --help?)"],
+    [["--xylophone"], "unknown option --xylophone\n"],
     [["-x"], "unknown option -x"],
     [["--no-once"], "unknown option --no-once"],
     [["--port"], "--port needs a value"],
@@ -92,7 +94,7 @@ for (
     [["--port", "0x50"], "--port needs a whole number"],
     [["--port", "8\x1b[2J"], "not 8\\x1b[2J"],
     [["--size", "1.5"], "--size needs a whole number from 1 to 100"],
-    [["--idle", "-1"], "unknown option -1"],
+    [["--idle", "-1"], "--idle needs a number of seconds from 0 to 86400, not -1"],
     [["--idle=-1"], "--idle needs a number of seconds from 0 to 86400, not -1"],
     [["--idle=NaN"], "--idle needs a number of seconds"],
     [["--idle=Infinity"], "--idle needs a number of seconds"],

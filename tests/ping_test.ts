@@ -369,7 +369,7 @@ testWith(
     );
     failedWith(
       await ping("icmp_ping", ["localhost"]),
-      1,
+      2,
       /^icmp_ping: no permission to look up localhost: add -N=localhost: deno run -N=127\.0\.0\.1,localhost --allow-ffi ping\/icmp_ping\.ts localhost$/m,
     );
   },
@@ -458,7 +458,7 @@ Deno.dlopen = (name) => { throw new Error("asked for " + name) };`;
     const six = await changed(mac, ["--allow-run=ping"], "ping/ping.ts", "--ipv6", "--count", "1");
     failedWith(
       six,
-      1,
+      2,
       /^ping: no permission to run ping6: add --allow-run=ping6: deno run --allow-run=ping,ping6 ping\/ping\.ts --ipv6 --count 1$/m,
     );
   },
@@ -473,7 +473,7 @@ testWith(Deno.build.os !== "windows", "libc", "icmp_ping: without --allow-ffi it
     await program.end();
     failedWith(
       program,
-      1,
+      2,
       /^icmp_ping: no permission to call the C library: add --allow-ffi: deno run .*--allow-ffi ping\/icmp_ping\.ts --count 1$/m,
     );
   }

@@ -67,7 +67,7 @@ for (const { task, command, script } of tasks) {
   });
 }
 
-for (const script of scripts) {
+for (const { script, task } of tasks) {
   const name = script.replace(/.*\/|\.ts$/g, "");
 
   Deno.test(`${script}: --help lists every option and exits with 0`, async () => {
@@ -76,6 +76,11 @@ for (const script of scripts) {
     const { code } = await program.end();
     assertEquals(code, 0, program.stderr);
     assertStringIncludes(program.stdout, "usage: deno run -");
+    assertStringIncludes(program.stdout, "  --help, -h ");
+    for (const line of program.stdout.split("\n")) assert(line.length <= 80, `80 columns: ${line}`);
+    const examples = program.stdout.split("\n").filter((line) => line.startsWith("  deno task "));
+    assert(examples.length > 0, "examples");
+    for (const example of examples) assertStringIncludes(`${example} `, `  deno task ${task} `);
     if (alone.includes(script)) return;
     for (const option of ["--host HOST", "--port PORT", "--trace[=json]"]) assertStringIncludes(program.stdout, option);
     assertStringIncludes(program.stdout, servers.includes(script) ? "--once" : "--wait S");
@@ -135,7 +140,7 @@ for (const script of scripts) {
       const address = "127\\.0\\.0\\.1:\\d+";
       const line =
         `^${name}: no permission to use ${address}: add -N=${address}: deno run .*-N=.*${address}.* ${script}.*$`;
-      failedWith(program, 1, new RegExp(line, "m"));
+      failedWith(program, 2, new RegExp(line, "m"));
     });
   }
 

@@ -1123,7 +1123,7 @@ Deno.test("smtp/server.ts: a Maildir that it must not use is one line that shows
   const flags = "-R=no-such-folder -W=no-such-folder";
   failedWith(
     program,
-    1,
+    2,
     new RegExp(
       `^server: no permission to use no-such-folder: add ${flags}: deno run ${flags} -N=.* smtp/server.ts `,
       "m",

@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { clientOptions, codeOf, explain, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
+import { clientOptions, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
 import { parseAddress, printAddress } from "../tcp/_address.ts";
+import { codeOf, explain } from "../tcp/_socket_errors.ts";
 import { answers, formatReply, formatRequest, nameError, parseReply } from "./_chat_message.ts";
 import type { Reply, Request } from "./_chat_message.ts";
 import { localAddress } from "./_local_address.ts";
@@ -102,6 +103,10 @@ const command = {
   name: "chat_client",
   about: "Chats over UDP. Without --message it sends each line of stdin.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/chat_client.ts",
+  examples: [
+    "deno task chat-client --name anna",
+    "deno task chat-client --name ben --message Hello --trace",
+  ],
   options: {
     ...clientOptions(9999),
     "name": {

@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { bind, codeOf, flag, formatAddress, integer, onStop, run, seconds, serverOptions } from "../cli.ts";
+import { bind, flag, formatAddress, integer, onStop, run, seconds, serverOptions } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { formatReply, nameError, parseRequest, refusals, type Reply } from "./_chat_message.ts";
 import { type Member, Room } from "./_room.ts";
 import { traced } from "./_trace.ts";
@@ -97,6 +98,11 @@ const command = {
   name: "chat_server",
   about: "Relays each chat message that arrives over UDP to every client, the sender too.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/chat_server.ts",
+  examples: [
+    "deno task chat-server",
+    "deno task chat-server --idle 30 --quiet",
+    "deno task chat-server --port 0 --trace",
+  ],
   options: {
     ...options,
     "idle": seconds(300, "remove a client that is silent for this long"),

@@ -10,7 +10,8 @@
  *
  * @module
  */
-import { clientOptions, codeOf, Failure, formatAddress, integer, run, seconds } from "../cli.ts";
+import { clientOptions, Failure, formatAddress, integer, run, seconds } from "../cli.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { localAddress } from "./_local_address.ts";
 import { traced } from "./_trace.ts";
 
@@ -73,6 +74,10 @@ const command = {
   name: "pinger_client",
   about: "Sends datagrams to a UDP responder and measures the round-trip time and the loss.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/pinger_client.ts",
+  examples: [
+    "deno task pinger-client",
+    "deno task pinger-client --count 3 --trace=diagram",
+  ],
   options: {
     ...options,
     "wait": { ...options.wait, help: "keep sending the first datagram for this long while nobody answers" },

@@ -10,8 +10,9 @@
  *
  * @module
  */
-import { bind, codeOf, count, formatAddress, integer, onStop, printable, run, seconds, serverOptions } from "../cli.ts";
+import { bind, count, formatAddress, integer, onStop, printable, run, seconds, serverOptions } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { traced } from "./_trace.ts";
 
 /** Answers datagrams until the socket is closed, except those that the die loses. */
@@ -55,6 +56,10 @@ const command = {
   name: "pinger_server",
   about: "Sends each datagram back in capitals, except those that it loses on purpose.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/pinger_server.ts",
+  examples: [
+    "deno task pinger-server",
+    "deno task pinger-server --loss 50 --seed 7",
+  ],
   options: {
     ...options,
     "loss": integer(30, "how many datagrams of a hundred it loses", 0, 100),

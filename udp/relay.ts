@@ -12,13 +12,14 @@
  *
  * @module
  */
-import { bind, codeOf, count, formatAddress, onStop, run, type Tracing } from "../cli.ts";
+import { bind, count, formatAddress, onStop, run, type Tracing } from "../cli.ts";
 import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { announce } from "../tcp/_announce.ts";
 import { isClosedLocally } from "../tcp/_clients.ts";
 import { type Fates, Line } from "../tcp/_fate.ts";
 import type { Side } from "../tcp/_network.ts";
 import { announceSeed, checkPermission, fatesOf, type Plan, planOf, relayOptions } from "../tcp/_relay_options.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { isTraced, showMessage } from "../tcp/_trace.ts";
 import { localAddress } from "./_local_address.ts";
 
@@ -209,6 +210,10 @@ loss=SHARE duplicate=SHARE reorder=SHARE flip=SHARE (a bit of the datagram).
 SCRIPT: 'client: drop 1,3; server: delay 2 200ms', with drop, duplicate, delay,
 swap (with the next one), flip; the numbers count the datagrams a direction.`,
   run: "deno run -N=127.0.0.1 --unstable-net udp/relay.ts",
+  examples: [
+    "deno task udp-relay --to 127.0.0.1:9999 --trace=diagram",
+    "deno task udp-relay --to 127.0.0.1:9999 --network loss=20% --seed 7",
+  ],
   options: relayOptions(9998),
 };
 

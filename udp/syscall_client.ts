@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { clientOptions, codeOf, connect, count, Failure, flag, formatAddress, integer, run } from "../cli.ts";
+import { clientOptions, connect, count, Failure, flag, formatAddress, integer, run } from "../cli.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { SystemCalls } from "../tcp/_system_calls.ts";
 import { DatagramBatch } from "./_datagram_batch.ts";
 
@@ -47,6 +48,9 @@ const command = {
   name: "syscall_client",
   about: "Sends datagrams to a UDP echo server by the system calls of Linux, and counts those that come back.",
   run: "deno run --allow-ffi udp/syscall_client.ts",
+  examples: [
+    "deno task datagram-client",
+  ],
   options: {
     ...options,
     "count": integer(10_000, "datagrams to send", 1, 10_000_000),

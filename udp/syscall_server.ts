@@ -36,6 +36,9 @@ const command = {
   name: "syscall_server",
   about: "Sends back every datagram it receives over UDP, by the system calls of Linux.",
   run: "deno run --allow-ffi udp/syscall_server.ts",
+  examples: [
+    "deno task datagram-server",
+  ],
   options: {
     ...options,
     "once": flag("exit after one second without a datagram"),

@@ -69,6 +69,10 @@ const command = {
   about: "Gets a file over TFTP, or puts one: get NAME [FILE], put FILE [NAME]. Without FILE it goes to stdout.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/tftp_client.ts",
   args: "get|put NAME [NAME]",
+  examples: [
+    "deno task tftp-client get protocols.json",
+    "deno task tftp-client --window 4 --trace get protocols.json",
+  ],
   options: {
     ...options,
     "wait": { ...wait, help: "keep asking for this long while nobody answers" },

@@ -1,9 +1,10 @@
 /** Every TCP server: with few file descriptors, and with hundreds of slow clients beside the right ones. */
 import { assert, assertEquals } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { codeOf, within } from "../../cli.ts";
+import { within } from "../../cli.ts";
 import { withLength } from "../../dns/_framing.ts";
 import { encode } from "../../dns/_message.ts";
+import { codeOf } from "../../tcp/_socket_errors.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import type { Program } from "../support/program.ts";

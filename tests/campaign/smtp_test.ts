@@ -1,8 +1,8 @@
 /** SMTP against hostile peers: thousands of broken dialogues for the server, hundreds of broken servers for the client. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
-import { codeOf } from "../../cli.ts";
 import { selfSigned } from "../../tcp/_self_signed.ts";
+import { codeOf } from "../../tcp/_socket_errors.ts";
 import { startTlsServer, type Stream, tlsContext } from "../../tcp/_tls_server.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";

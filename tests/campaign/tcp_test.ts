@@ -1,8 +1,8 @@
 /** TCP: servers that get anything, clients whose servers do anything. Everything random has a seed. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { codeOf } from "../../cli.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
 import { descriptors, memory, runClient, serve, testWith, until } from "../support/helpers.ts";
+import { codeOf } from "../../tcp/_socket_errors.ts";
 
 const linux = Deno.build.os === "linux";
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Program } from "./program.ts";
 import { selfSigned } from "../../tcp/_self_signed.ts";
@@ -44,11 +44,16 @@ export async function runClient(script: string, port: number, ...args: string[])
   return program;
 }
 
-/** Asserts an expected failure: this exit code, and this one line on stderr. */
+/** Asserts an expected failure: this exit code, and this one line on stderr; wrong usage also has the usage line. */
 export function failedWith(program: Program, code: number, line: RegExp): void {
   assertMatch(program.stderr, line);
-  assertEquals(program.stderr.trimEnd().split("\n").length, code === 2 ? 2 : 1, program.stderr);
+  assertEquals(
+    program.stderr.trimEnd().split("\n").length,
+    program.stderr.includes("\nusage: ") ? 2 : 1,
+    program.stderr,
+  );
   assertEquals(program.status?.code, code);
+  if (code !== 2) assert(!program.stderr.includes("usage: "), program.stderr);
 }
 
 /** A test that needs something on the machine. If that is missing, the test is ignored, and its name says why. */

@@ -1,0 +1,48 @@
+/**
+ * What a socket call threw, in words that help, the same on every system. `run` of `cli.ts` uses it for every script.
+ *
+ * @module
+ */
+import { type Address, Failure, formatAddress, printable } from "../cli.ts";
+
+/** What can go wrong with a socket: its code, the error's class, its number on Linux, macOS and Windows, and what to say. */
+const socketErrors: [code: string, name: string, numbers: number[], sentence: string][] = [
+  ["ECONNREFUSED", "ConnectionRefused", [111, 61, 10061], "AT refused the connection: is the server running?"],
+  ["EADDRINUSE", "AddrInUse", [98, 48, 10048], "AT is in use: stop the other program, or choose another --port"],
+  ["EADDRNOTAVAIL", "AddrNotAvailable", [99, 49, 10049], "HOST is not an address of this machine: check --host"],
+  ["EACCES", "PermissionDenied", [13, 13, 10013], "this user is not allowed to use AT: choose a --port from 1024"],
+  ["ECONNRESET", "ConnectionReset", [104, 54, 10054], "AT reset the connection in the middle of the exchange"],
+  ["ECONNABORTED", "ConnectionAborted", [103, 53, 10053], "AT reset the connection in the middle of the exchange"],
+  ["EPIPE", "BrokenPipe", [32, 32, 109], "AT reset the connection in the middle of the exchange"],
+  ["EOF", "UnexpectedEof", [], "AT closed the connection in the middle of the exchange"],
+  ["ETIMEDOUT", "TimedOut TimeoutError", [110, 60, 10060], "AT did not answer in time: is it the right host?"],
+  ["EHOSTUNREACH", "", [113, 65, 10065], "HOST cannot be reached from this machine: is it the right host?"],
+  ["ENETUNREACH", "", [101, 51, 10051], "HOST cannot be reached from this machine: is it the right host?"],
+  ["EMSGSIZE", "", [90, 40, 10040], "the datagram to AT is too long"],
+  ["EMFILE", "", [24, 24, 10024], "this process has too many open files and sockets: raise the limit with ulimit -n"],
+  ["ENOTFOUND", "", [NaN, NaN, 11001], "no address found for HOST: check the name"],
+];
+
+/** The code of what a socket call or `fetch` threw, the same on every system; "" for any other error. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  const code: unknown = Reflect.get(error, "code");
+  const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
+  const number = Number(/\(os error (\d+)\)/.exec(words)?.[1]);
+  const system = ["linux", "darwin", "windows"].indexOf(Deno.build.os);
+  // An unknown name has no number; these words are the runtime's own on every system.
+  if (/lookup address information|no addresses|dns error/.test(words)) return "ENOTFOUND";
+  return socketErrors.find(([known, name, numbers]) =>
+    code === known || name.split(" ").includes(error.name) || numbers[system] === number
+  )?.[0] ?? "";
+}
+
+/** Turns what a socket call threw into one sentence that says what was tried and what to do; a bug comes back unchanged. */
+export function explain(error: unknown, addr: Address): unknown {
+  const at = formatAddress(addr);
+  if (error instanceof Deno.errors.NotCapable && !/Requires (?!net)/.test(error.message)) {
+    return new Failure(`no permission to use ${at}: add -N=${at}`, 2, `-N=${at}`);
+  }
+  const [, , , sentence] = socketErrors.find(([code]) => code === codeOf(error)) ?? [];
+  return sentence ? new Failure(sentence.replace("AT", at).replace("HOST", printable(addr.hostname))) : error;
+}
