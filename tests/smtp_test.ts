@@ -23,6 +23,7 @@ import {
 } from "./support/helpers.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import "./parts/smtp.ts";
 
 const linux = Deno.build.os === "linux";
 const openssl = await has("openssl", "version");
