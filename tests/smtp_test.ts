@@ -24,6 +24,7 @@ import {
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 import "./parts/smtp.ts";
+import "./parts/inbox.ts";
 
 const linux = Deno.build.os === "linux";
 const openssl = await has("openssl", "version");
