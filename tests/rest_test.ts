@@ -33,6 +33,7 @@ import {
 } from "./support/helpers.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import "./parts/rest.ts";
 
 const linux = Deno.build.os === "linux";
 const programs = linux ? await postgresPrograms() : "";
