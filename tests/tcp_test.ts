@@ -16,6 +16,7 @@ import {
   testWith,
   until,
 } from "./support/helpers.ts";
+import "./parts/tcp.ts";
 import { has, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
