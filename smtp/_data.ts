@@ -87,7 +87,7 @@ export class DataDecoder {
           if (at === bytes.length) break;
           // A bare LF does not start a line, so a dot behind it cannot end the mail.
           if (bytes[at++] === CR) this.#state = "CR";
-          else [this.fault, this.#lineLength] = [this.fault ?? "bare", 0];
+          else this.fault ??= "bare";
         }
       }
     }

@@ -31,6 +31,7 @@ import {
   testWith,
   until,
 } from "./support/helpers.ts";
+import { optionsTest } from "./support/options.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 import "./parts/rest.ts";
@@ -66,6 +67,20 @@ async function exchange(port: number, ...head: string[]): Promise<{ status: numb
   const pairs = fields.map((field): [string, string] => [field.replace(/:.*/, ""), field.replace(/^[^:]*: */, "")]);
   return { status: Number(line.split(" ")[1]), headers: new Headers(pairs), text };
 }
+
+optionsTest("rest/server.ts", {
+  "host": "127.0.0.1",
+  "port": "5050, 0 to 65535",
+  "timeout": "10",
+  "max-body": "65536, 1 to 1073741824",
+});
+optionsTest("rest/client.ts", {
+  "host": "127.0.0.1",
+  "port": "5050, 1 to 65535",
+  "wait": "0",
+  "timeout": "5",
+  "limit": "1000, 1 to 1000000",
+});
 
 suiteTest("rest:users", "rest/server.ts in memory", () => serve("rest/server.ts"));
 suiteTest("rest:users", "rest/server.ts --trace", () => serve("rest/server.ts", "--trace"));
@@ -518,6 +533,9 @@ Deno.test("rest/client.ts: every command, what it prints, and its exit codes", a
   const [first] = JSON.parse((await run("list", "--json", "--limit", "1")).stdout);
   assertEquals(Object.keys(first), ["id", "name", "email", "created", "updated"], "unchanged");
   assertEquals((await run("list", "--limit", "7")).stdout.trim().split("\n").length, 7);
+  const traced = await run("get", "2", "--trace");
+  assertMatch(traced.stderr, new RegExp(`client → 127\\.0\\.0\\.1:${port} [^]*"GET /users/2\\\\r\\\\n`));
+  assertMatch(traced.stderr, /→ client [^]*"200\\r\\n\\r\\n\{/);
   assertEquals((await run("delete", "1")).stdout, "deleted user 1\n");
   failedWith(await run("get", "1"), 1, /^client: 404 Not Found: there is no such user$/m);
   for (

@@ -16,7 +16,7 @@ import { FileCache } from "../../http/_file_cache.ts";
 import { Fields, MessageError, type RequestHead } from "../../http/_message.ts";
 import { encode, parseDestination, type RawRequest, redirect } from "../../http/_raw_request.ts";
 import { compress, etagOf, load, type Representation } from "../../http/_representation.ts";
-import { chosenRequest } from "../../http/_request_options.ts";
+import { chosenRequest, requestOptions } from "../../http/_request_options.ts";
 import { encodeHead, type FileResponse, sizeOf, statusPage } from "../../http/_response.ts";
 import { FileError, find, findFileOrIndex, fromDisk, openChecked, readFolder, readMore } from "../../http/_site.ts";
 import { realFolder } from "../../http/_site.ts";
@@ -24,7 +24,7 @@ import { TimeLimit } from "../../http/_time_limit.ts";
 import { explainHandshake } from "../../http/_tls_errors.ts";
 import { requestTarget, requestUrl, serveWeb } from "../../http/_web_server.ts";
 import { folderOf } from "../support/http.ts";
-import { Captured, stub, Timers } from "../support/stub.ts";
+import { Captured, ClosedFiles, stub, Timers } from "../support/stub.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
@@ -137,11 +137,13 @@ Deno.test("a file server's response: files too large for the memory, and what th
         return found;
       }
     })(cache.site, false);
+  using closed = new ClosedFiles();
   const shorter = await buildResponse(
     request("/more.bin"),
     meanwhile(() => Deno.truncate(`${folder}/more.bin`, most + 5)),
   );
   assertEquals([shorter.status, field(shorter, "Retry-After"), shorter.file], [503, "1", undefined]);
+  assertEquals(closed.count, 1);
   const gone = await buildResponse(request("/more.bin"), meanwhile(() => Deno.remove(`${folder}/more.bin`)));
   assertEquals([gone.status, gone.file], [404, undefined]);
   for (const [status, retry] of [[403, undefined], [500, undefined], [503, "1"]] as const) {
@@ -374,8 +376,19 @@ Deno.test("content codings: chosen by weight, the smallest of equals; made where
   assertEquals(zipped.etag, plain.etag.replace(/"$/, '-gzip"'));
   assertEquals([zipped.size, zipped.modified], [zipped.body?.length, plain.modified]);
   assertEquals((await fileOf(cache, "/short.txt")).varies, false);
+  assert(await fileOf(cache, "/a.txt", "gzip") === zipped, "compressed once");
+  assert(
+    cache.response(request("/r.txt", [["Accept-Encoding", "gzip"]])) !== undefined,
+    "and no more if it does not pay",
+  );
   const br = await fileOf(cache, "/c.js", "br");
-  assertEquals([br.size, br.path, br.modified, br.body], [2, `${folder}/c.js.br`, 2_000_000, undefined]);
+  assertEquals([br.size, br.path, br.modified, br.body, br.varies], [
+    2,
+    `${folder}/c.js.br`,
+    2_000_000,
+    undefined,
+    true,
+  ]);
   assertMatch(br.etag, /^"2-[\da-f]+-[\da-f]+-br"$/);
   const type = async (target: string) => (await fileOf(cache, target)).type;
   assertEquals(await type("/p.PY"), "text/plain; charset=UTF-8");
@@ -393,16 +406,21 @@ Deno.test("content codings: chosen by weight, the smallest of equals; made where
 Deno.test("the cache of files holds 64 MiB, and forgets the oldest", async () => {
   await using files = await site({});
   const { cache, folder } = files;
-  using _ = stub(Date, "now", () => 1_800_000_000_000);
+  let now = 1_800_000_000_000;
+  using _ = stub(Date, "now", () => now);
   const create = async (name: string, size: number) => {
     await Deno.writeTextFile(`${folder}/${name}`, "");
     await Deno.truncate(`${folder}/${name}`, size);
     return await fileOf(cache, `/${name}`);
   };
   const isKept = async (file: Representation) => await fileOf(cache, file.path.slice(folder.length)) === file;
+  await create("gone.bin", 1 << 20);
+  await Deno.remove(`${folder}/gone.bin`);
+  now += 501;
+  assertEquals(await cache.get("/gone.bin", undefined), undefined); // it takes no room any more
   const first: Representation[] = [];
   for (let i = 0; i < 63; i++) first.push(await create(`${i}.txt`, 1 << 20));
-  const zipped = await fileOf(cache, "/5.txt", "gzip");
+  const [zipped] = await Promise.all([fileOf(cache, "/5.txt", "gzip"), fileOf(cache, "/5.txt", "gzip")]);
   const last = await create("last.bin", (1 << 20) - zipped.size); // now they have 64 MiB exactly, the compressed form with them
   const [a, b, c] = first;
   if (!a || !b || !c) throw new Error("no files");
@@ -469,11 +487,13 @@ Deno.test("the access log: the Common Log Format, collected for a tenth of a sec
   assertEquals([console.log.length, console.log[1]?.split("\n").length], [2, 500]);
   log.addFault("h", "w");
   assertEquals(timers.started.length, 3, "a new timer");
+  log.flush();
+  assertEquals([console.log.length, console.log[2]?.split("\n").length], [3, 1], "a single line, too");
   const quiet = new AccessLog(false);
   quiet.add("h", request("/"), 200, 5);
   quiet.addFault("h", "why");
   quiet.flush();
-  assertEquals([console.log.length, timers.started.length], [2, 3]);
+  assertEquals([console.log.length, timers.started.length], [3, 3]);
 });
 
 /** What a terminal gets of a body that comes in these pieces. */
@@ -498,6 +518,8 @@ Deno.test("where a body goes: a file, the memory, the terminal", async () => {
   assertEquals(shown("hello\n"), "hello\n");
   assertEquals(shown("a\r\nb\r", "\nc\td\x1b\r\n"), "a\nb\nc\td\\x1b\n");
   assertEquals(shown("a\rb", "\r"), "a\\rb\n");
+  assertEquals(shown("\ufeffa"), "\\u{feff}a\n");
+  assertEquals(shown(Uint8Array.of(97, 0xc3)), "a\xef\xbf\xbd\n", "half a letter at the end");
   assertEquals(shown(), "");
   assertEquals(shown("\r\n"), "\n");
   assertEquals(shown(bytes("\u00fc").subarray(0, 1), bytes("\u00fc").subarray(1)), "\xc3\xbc\n");
@@ -539,14 +561,16 @@ Deno.test("where a body goes: a file, the memory, the terminal", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/got`;
   await Deno.writeTextFile(`${path}.part`, "left from another time, and longer");
+  using closed = new ClosedFiles();
   const kept = await fileSink(path);
   kept.write(bytes("ab"));
   kept.write(bytes("c"));
   kept.commit();
-  assertEquals(await Deno.readTextFile(path), "abc");
+  assertEquals([await Deno.readTextFile(path), closed.count], ["abc", 1]);
   const dropped = await fileSink(path);
   dropped.write(bytes("x"));
   dropped.discard();
+  assertEquals(closed.count, 2);
   assertEquals([await Deno.readTextFile(path), [...Deno.readDirSync(folder)].length], ["abc", 1]);
   await assertRejects(() => fileSink(`${folder}/none/x`), Failure, "cannot write");
   await Deno.mkdir(`${folder}/dir`);
@@ -608,6 +632,7 @@ Deno.test("a request by hand: its default fields, destinations, and what follows
     "POST /x?y HTTP/1.1\r\nHost: a.example\r\nUser-Agent: socketlab\r\nConnection: close\r\nContent-Length: 2\r\n" +
       "ACCEPT: x\r\ncontent-type: y\r\n\r\n",
   );
+  assertMatch(of({ body: bytes("x") }), /\r\nContent-Length: 1\r\n/);
   const wrong = assertThrows(() => of({ target: "/a b" }), Failure);
   assertEquals(wrong instanceof Failure && wrong.code, 2);
 
@@ -654,6 +679,7 @@ Deno.test("a client's options of its request", async () => {
     ...{ method: "POST", fields: [["A", "b"], ["c", "d:e "]], body: bytes("x") },
   });
   assertEquals((await chosen({ data: "x", method: "PUT" })).method, "PUT");
+  assertEquals(requestOptions["max-time"].default, 0);
   assertEquals((await chosen({ user: "Aladdin:open sesame" })).fields, [
     ["Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="], // RFC 7617 §2
   ]);

@@ -19,7 +19,7 @@ import { ServerConnection } from "../../smtp/_server_connection.ts";
 import { Session } from "../../smtp/_session.ts";
 import { type Settings, settingsOf } from "../../smtp/_settings.ts";
 import type { Client } from "../../tcp/_clients.ts";
-import { Timers } from "../support/stub.ts";
+import { ClosedFiles, stub, Timers } from "../support/stub.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
@@ -126,6 +126,12 @@ Deno.test("a session's replies, word for word", () => {
         "552 5.3.4 command: the mail is too large: at most 1000 bytes",
       ],
       [session({ size: 0 }, false, ...hello), "MAIL FROM:<a@b>", "250 2.1.0 command: sender a@b"],
+      [
+        session({}, false, ...hello),
+        "MAIL FROM:a@b",
+        "501 5.1.7 command: malformed sender: use MAIL FROM:<address> (RFC 5321 §4.1.2)",
+      ],
+      [session({}, false, ...hello), "MAIL FROM:<ü@b>", "553 5.6.7 command: this address needs the parameter SMTPUTF8"],
       [session(), "RCPT TO:<a@b>", "503 5.5.1 command: send MAIL first"],
       [session({}, false, ...begun), "RCPT TO:<a@b> X", "555 5.5.4 command: RCPT takes no parameters on this server"],
       [
@@ -414,6 +420,7 @@ Deno.test("replies: their limits, letters in two pieces, and what is told of a w
   assertEquals(parse("250 ", bytes("ü").subarray(0, 1), bytes("ü").subarray(1), "\r\n")[0]?.lines, ["ü"]);
   assertEquals(parse("\n250 x".slice(1), "\n"), [{ code: 250, enhanced: "", lines: ["x"] }]);
   assertThrows(() => parse("\n"), ReplyError, "not a reply: ");
+  assertThrows(() => parse(`\n${"x".repeat(5000)}`), ReplyError, "not a reply: ");
   assertEquals(parse("550-5.1.1 a\r\n550-b\r\n550 5.1.1\r\n"), [{
     code: 550,
     enhanced: "5.1.1",
@@ -457,7 +464,9 @@ Deno.test("the header of a received mail, and its beginning for the log", () => 
   assertEquals(excerpt(20, "a\r\nb", "c\r\n").lines(), ["a", "bc"]);
   assertEquals(excerpt(6, "a\r\nb", "c", "d", "e").lines(), ["a", "bcd", "…"]);
   assertEquals(excerpt(7, "a\r\nb", "c", "d").lines(), ["a", "bcd"]);
-  assertEquals(excerpt(20, "a\u00fc".slice(0, 1), "ü").lines(), ["aü"]);
+  const cut = new Excerpt(20);
+  for (const byte of bytes("\ufeffaü")) cut.add(Uint8Array.of(byte));
+  assertEquals(cut.lines(), ["\ufeffaü"]);
   const subject = (mail: string) => excerpt(1000, mail).subject();
   assertEquals(subject("X: y\r\nsubject: Hello\r\n world\r\n\r\nSubject: no"), "Hello world");
   assertEquals(subject("Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n"), "Grüße");
@@ -517,6 +526,13 @@ Deno.test("a Maildir: written to tmp, moved to new; what was begun and given up 
   await Deno.remove(`${folder}/tmp/young`);
   await Deno.remove(`${folder}/tmp/folder`);
 
+  let syncs = 0;
+  const { sync } = Deno.FsFile.prototype;
+  using _ = stub(Deno.FsFile.prototype, "sync", function (this: Deno.FsFile) {
+    syncs++;
+    return sync.call(this);
+  });
+  using closed = new ClosedFiles();
   const writer = maildir.write();
   writer.add(bytes("abc"));
   await writer.flush();
@@ -535,6 +551,7 @@ Deno.test("a Maildir: written to tmp, moved to new; what was begun and given up 
   assert(name !== other);
   assertEquals(await Deno.readTextFile(`${folder}/new/${name}`), `abc${"x".repeat(8189)}z`);
   assertEquals([await Deno.readTextFile(`${folder}/new/${other}`), list("tmp")], ["second", []]);
+  assertEquals([closed.count, syncs > 0 || Deno.build.os === "windows"], [2, true], "the folder is flushed, too");
 
   const large = maildir.write();
   large.add(new Uint8Array(262_143).fill(97));
@@ -554,7 +571,7 @@ Deno.test("a Maildir: written to tmp, moved to new; what was begun and given up 
   dropped.add(new Uint8Array(300_000));
   await dropped.flush();
   await dropped.discard();
-  assertEquals([list("tmp"), list("new").length], [[], 3]);
+  assertEquals([list("tmp"), list("new").length, closed.count], [[], 3, 4]);
   await maildir.write().discard();
 
   // A folder that is gone: the mail is refused at its end.
@@ -574,6 +591,11 @@ Deno.test("a Maildir: written to tmp, moved to new; what was begun and given up 
   await Deno.writeTextFile(`${folder}/file`, "");
   const error = await assertRejects(() => new Maildir(`${folder}/file`, "host").open(), Failure, "as a Maildir");
   assertEquals(error instanceof Failure && error.code, 1);
+  {
+    using _ = stub(Deno, "mkdir", () => Promise.reject(new Deno.errors.NotCapable("x")));
+    const denied = await assertRejects(() => new Maildir("m", "host").open(), Failure, "add -R=m -W=m");
+    assertEquals(denied instanceof Failure && [denied.code, denied.permission], [1, "-R=m -W=m"]);
+  }
   discardingWriter.add(bytes("x"));
   assertEquals([await discardingWriter.commit(), await discardingWriter.discard()], ["", undefined]);
   await Deno.remove(folder, { recursive: true });
@@ -600,12 +622,12 @@ Deno.test("the server's side: lines up to a limit, replies in one write, and a l
   const connection = new ServerConnection(client, 0);
   const reply = (code: number): Reply => ({ code, enhanced: "", lines: ["x"] });
   connection.queue(reply(220));
-  await other.write(bytes("1234567\r\n12345678\r\nbare\n\r\nunfinished"));
+  await other.write(bytes("\n1234567\r\n12345678\r\nbare\n\r\nunfinished"));
   const read = async (max: number) => {
     const line = await connection.readLine(max);
     return line instanceof Uint8Array ? `=${text(line)}` : line;
   };
-  assertEquals([await read(9), client.idleTicks], ["=1234567", 0]);
+  assertEquals([await read(9), client.idleTicks, await read(9)], ["bare", 0, "=1234567"]);
   client.idleTicks = 4;
   assertEquals([await read(9), await read(9), await read(9)], ["long", "bare", "="]);
   assertEquals(client.idleTicks, 0);
@@ -631,14 +653,14 @@ Deno.test("the server's side: lines up to a limit, replies in one write, and a l
 
 Deno.test("the server's side: --delay comes before the replies, and a client that is silent is not drained for ever", async () => {
   const { own, other } = await pair();
-  const connection = new ServerConnection({ conn: own, name: "x", idleTicks: 0 }, 3);
+  const connection = new ServerConnection({ conn: own, name: "x", idleTicks: 0 }, 0.5);
   {
     using timers = new Timers();
     await connection.flush();
     assertEquals(timers.delays, [], "nothing to send");
     connection.queue({ code: 250, enhanced: "", lines: ["x"] });
     const flushed = connection.flush();
-    assertEquals(timers.delays, [3000]);
+    assertEquals(timers.delays, [500]);
     timers.started[0]?.run();
     await flushed;
   }
@@ -649,6 +671,22 @@ Deno.test("the server's side: --delay comes before the replies, and a client tha
   await other.closeWrite();
   await closing;
   assertEquals([connection.isTls, connection.isReceiving], [false, false]);
+  const plain = await pair();
+  const simple = new ServerConnection({ conn: plain.own, name: "x", idleTicks: 0 }, 0);
+  await simple.close();
+  await simple.close(true);
+  await plain.own.write(bytes("open")); // without TLS there is nothing to end
+  {
+    using timers = new Timers();
+    const deaf = new ServerConnection({ conn: plain.own, name: "x", idleTicks: 0 }, 0);
+    using _ = stub(plain.own, "write", () => new Promise(() => {}));
+    const dismissed = deaf.dismiss({ code: 421, enhanced: "", lines: ["x"] });
+    assertEquals(timers.delays, [1000]);
+    timers.started[0]?.run();
+    await dismissed;
+  }
+  plain.own.close();
+  plain.other.close();
   own.close();
   other.close();
 });
@@ -666,7 +704,7 @@ Deno.test("the client's side: the dialogue as it is shown, and what a server may
   assertEquals(await readFrom(other), "A b\r\nC d\r\n");
   await connection.sendContent(new Uint8Array(10), "(a mail)");
   assertEquals((await readFrom(other)).length, 10);
-  await other.write(bytes("250 x\r\n250"));
+  await other.write(bytes("250 x\r\n250 y\r\n"));
   await connection.reply();
   await assertRejects(() => connection.startTls(undefined), Failure, "127.0.0.1:25 sent more than the 220 reply");
   await connection.close();

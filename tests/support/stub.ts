@@ -30,6 +30,25 @@ export class Captured {
   }
 }
 
+/** Counts the files that are closed, until it is disposed of. */
+export class ClosedFiles {
+  count = 0;
+  readonly #stub: Disposable;
+
+  constructor() {
+    const { close } = Deno.FsFile.prototype;
+    const onClose = () => void this.count++;
+    this.#stub = stub(Deno.FsFile.prototype, "close", function (this: Deno.FsFile) {
+      onClose();
+      close.call(this);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#stub[Symbol.dispose]();
+  }
+}
+
 /** Timers that run only when the test says so. */
 export class Timers {
   readonly started: { run: () => void; delay: number }[] = [];
