@@ -11,6 +11,7 @@ import { BufferedReader } from "../../tcp/_buffered_reader.ts";
 import { type Client, Clients, isClosedLocally, maxClients } from "../../tcp/_clients.ts";
 import { DescriptorReserve } from "../../tcp/_descriptor_reserve.ts";
 import { drainAndClose } from "../../tcp/_drain_and_close.ts";
+import { reportLatencies } from "../../tcp/_latencies.ts";
 import { progress } from "../../tcp/_progress.ts";
 import { readFile, readText, reason } from "../../tcp/_read_file.ts";
 import { certificateOf } from "../../tcp/_server_certificate.ts";
@@ -391,6 +392,21 @@ Deno.test("--trace: a connection shows what it does, and is itself without", asy
     ...[[to, from, 0, "end of stream (FIN)"], [to, from, 0, "broken"], [from, to, 0, "closed"]],
   ]);
   other.close();
+});
+
+Deno.test("latencies: messages a second, percentiles, and a histogram", () => {
+  assertEquals(reportLatencies(new Float64Array(), 2), ["0 messages in 2.00 s: 0 messages/s"]);
+  const hundred = Float64Array.from({ length: 100 }, (_, i) => i + 1);
+  assertEquals(reportLatencies(hundred, 3).slice(0, 2), [
+    "100 messages in 3.00 s: 33 messages/s",
+    "round trip in ms: p50 51.00  p95 96.00  p99 100.00  max 100.00",
+  ]);
+  const row = (limit: string, blocks: number, n: number) =>
+    `  up to ${limit.padStart(8)} ms ${"█".repeat(blocks).padEnd(30)} ${n}`;
+  assertEquals(reportLatencies(Float64Array.of(0.001, 0.5, 0.5, 0.6, 3, 4, 4), 1).slice(2), [
+    ...[row("0.015625", 10, 1), row("0.03125", 0, 0), row("0.0625", 0, 0), row("0.125", 0, 0), row("0.25", 0, 0)],
+    ...[row("0.5", 20, 2), row("1", 10, 1), row("2", 0, 0), row("4", 30, 3)],
+  ]);
 });
 
 Deno.test("a progress bar, on a terminal alone", () => {
