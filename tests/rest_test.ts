@@ -600,6 +600,14 @@ Deno.test("rest/server.ts: --once, a connected client, then Ctrl-C: exit code 0 
   assertEquals([(await program.end(6)).code, program.stderr], [0, ""]);
 });
 
+Deno.test("rest/client.ts: a response of more than 16 MiB is not read to its end", async () => {
+  const body = " ".repeat((16 << 20) + 1);
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response(body));
+  const program = await runClient("rest/client.ts", server.addr.port, "list");
+  failedWith(program, 1, /^client: 127\.0\.0\.1:\d+ sent more than 16 MiB: is it a users API\?$/m);
+  await server.shutdown();
+});
+
 Deno.test("rest/client.ts: at another API it says in one line which form came and which it wanted", async () => {
   const user = '{"id": 1, "name": "Ada", "email": "ada@example.com", "updated": "2026-01-31T12:00:00Z"}';
   const list = /instead of a list of users: \[{"id": 1, "name": "Ada", …}, …\]$/m;

@@ -213,6 +213,26 @@ Deno.test("many_clients: verifies every byte, and says what was lost", async () 
   );
 });
 
+Deno.test("many_clients: a message that does not come back in time is counted from one", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const args = ["--clients", "1", "--messages", "3", "--timeout", "0.5"];
+  const many = client("tcp/many_clients.ts", listener.addr.port, ...args);
+  using peer = new Peer(await listener.accept());
+  await peer.send(await peer.upTo(1));
+  await peer.send(await peer.upTo(64));
+  await many.end();
+  assertMatch(
+    many.stderr,
+    /^client 1: 127\.0\.0\.1:\d+ took longer than 0\.5 s to echo message 2\nmany_clients: 2 of 3 /,
+  );
+});
+
+Deno.test("threaded_server --once: one client is enough", async () => {
+  const { program, port } = await serve("tcp/threaded_server.ts", "--once");
+  assertEquals((await runClient("tcp/echo_client.ts", port, "x")).status?.code, 0);
+  assertEquals((await program.end()).code, 0);
+});
+
 Deno.test("threaded_server: ENQ as the first byte asks for the worker, later it is a byte like any other", async () => {
   const { program, port } = await serve("tcp/threaded_server.ts", "--threads", "1");
   await using _ = program;

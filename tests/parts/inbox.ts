@@ -135,6 +135,7 @@ Deno.test("inbox API: list, pages, search, one mail, read and unread, deletion, 
     ];
   };
   assertEquals(await list(""), [4, 4, 0, 50, "Parts", "Mail 3", "Mail 2", "Mail 1"]);
+  assertEquals(await list("limit=1&offset=0"), [4, 4, 0, 1, "Parts"]);
   assertEquals(await list("limit=2&offset=1"), [4, 4, 1, 2, "Mail 3", "Mail 2"]);
   assertEquals(await list("q=mail&limit=1&offset=2"), [3, 3, 2, 1, "Mail 1"]);
   assertEquals(await list("offset=999999999&limit=1000"), [4, 4, 999_999_999, 1000]);

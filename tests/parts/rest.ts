@@ -53,7 +53,7 @@ Deno.test("the list: its limits, and the link to the next page", async () => {
     const response = await result(() => api.listUsers(new URL(`${at}?${query}`), store));
     if (!(response instanceof Response)) return response;
     const users = await response.json();
-    assertEquals(response.headers.get("cache-control"), "no-cache");
+    assertEquals([response.status, response.headers.get("cache-control")], [200, "no-cache"]);
     return [users.length, users[0]?.id, users.at(-1)?.id, response.headers.get("link")];
   };
   assertEquals(await list(""), [20, 1, 20, '</users?limit=20&after=20>; rel="next"']);
@@ -90,6 +90,7 @@ Deno.test("one user: 404, 304, and the version that a change must find", async (
   assertEquals([await get('"v1"'), await get("*")], [[304, '"v1"', "no-cache", ""], [304, '"v1"', "no-cache", ""]]);
   assertEquals(await result(() => api.conditionalResponse(new Request(at), undefined)), 404);
   assertEquals(await result(() => api.userResponse(undefined)), 404);
+  assertEquals(api.jsonResponse([]).status, 200);
   const created = api.userResponse(found, 201, { location: "/x" });
   assertEquals([created.status, created.headers.get("location"), created.headers.get("content-type")], [
     ...[201, "/x", "application/json"],

@@ -254,6 +254,21 @@ Deno.test("clients: Ctrl-C gives those inside five seconds", async () => {
   assertEquals([log.length, timers.started.length], [2, 1], "nobody to wait for");
 });
 
+Deno.test("clients: the reserve is opened once, and not on a port that others share", async () => {
+  for (const [shared, expected] of [[false, 1], [true, 0]] as const) {
+    let opened = 0;
+    using _ = stub(DescriptorReserve.prototype, "open", () => Promise.resolve(opened++ < 0 ? [] : []));
+    const clients = new Clients(flags, { sharedPort: shared });
+    const accepting = [scripted(), scripted()].map(async ({ listener }) => {
+      for await (const _ of clients.accept(listener)) throw new Error("nobody comes");
+    });
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+    clients.stop();
+    await Promise.all(accepting);
+    assertEquals(opened, expected);
+  }
+});
+
 Deno.test("the reserve of descriptors: eight connections of the server to itself, and real clients in between", async () => {
   using listener = Deno.listen(local);
   using real = await Deno.connect({ ...local, port: listener.addr.port });
@@ -304,16 +319,17 @@ Deno.test("buffered reading: how the buffer grows, and what is left in it", asyn
     {
       read(buffer) {
         sizes.push(buffer.length);
-        return Promise.resolve(sizes.length > 9 ? null : buffer.fill(sizes.length).length);
+        for (let i = 0; i < buffer.length; i++) buffer[i] = sizes.length + i;
+        return Promise.resolve(sizes.length > 9 ? null : buffer.length);
       },
     },
     20,
     4,
   );
   assertEquals(reader.unread.length, 0);
-  assertEquals([await reader.fill(), reader.unread], [true, Uint8Array.of(1, 1, 1, 1)]);
+  assertEquals([await reader.fill(), reader.unread], [true, Uint8Array.of(1, 2, 3, 4)]);
   reader.consume(1);
-  assertEquals([await reader.fill(), reader.unread], [true, Uint8Array.of(1, 1, 1, 2)]);
+  assertEquals([await reader.fill(), reader.unread], [true, Uint8Array.of(2, 3, 4, 2)]);
   await reader.fill();
   await reader.fill();
   await reader.fill();
@@ -471,6 +487,8 @@ Deno.test("files that the command line names, and what TLS tells a client", asyn
   assertEquals([reason("x\x1b"), reason(new Error("No such file (os error 2): open 'x'"))], ["x\\x1b", "No such file"]);
   assertEquals(await readCertificates(""), undefined);
   assertMatch(`${await failure(() => readCertificates(`${folder}/a`))}`, /^2,\S+: expected a certificate in PEM$/);
+  await Deno.writeTextFile(`${folder}/a`, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  assertMatch(`${await failure(() => readCertificates(`${folder}/a`))}`, /^2,\S+: expected a certificate in PEM$/);
   const addr = { hostname: "h", port: 1 };
   const told = (error: unknown) => {
     const known = explainTls(error, addr);
@@ -503,21 +521,23 @@ Deno.test({
 }, async () => {
   using console = new Captured();
   const folder = await Deno.makeTempDir();
-  const path = `${folder}/sub/a.pem`;
+  const path = `${folder}/sub/deep/a.pem`;
   const made = await certificateOf(options("", "", path), "client --ca");
   assertEquals(console.log, [`${path} is a certificate for localhost: trust it with client --ca ${path}`]);
-  assertEquals([await Deno.readTextFile(path), await Deno.readTextFile(`${folder}/sub/a.key`)], [
+  assertEquals([await Deno.readTextFile(path), await Deno.readTextFile(`${folder}/sub/deep/a.key`)], [
     made?.cert,
     made?.key,
   ]);
   if (Deno.build.os !== "windows") {
     assertEquals(
-      [Deno.statSync(`${folder}/sub`), Deno.statSync(`${folder}/sub/a.key`)].map(({ mode }) => (mode ?? 0) & 0o777),
+      [Deno.statSync(`${folder}/sub`), Deno.statSync(`${folder}/sub/deep/a.key`)].map(({ mode }) =>
+        (mode ?? 0) & 0o777
+      ),
       [0o700, 0o600],
     );
   }
   assertEquals(await certificateOf(options("", "", path), "x"), made, "kept");
-  assertEquals(await certificateOf(options(path, `${folder}/sub/a.key`), "x"), made, "or from files");
+  assertEquals(await certificateOf(options(path, `${folder}/sub/deep/a.key`), "x"), made, "or from files");
   const now = Date.now();
   const day = 86_400_000;
   const end = now + 365 * day;
@@ -536,6 +556,22 @@ Deno.test({
     assertEquals(code, 2);
     assertMatch(message ?? "", /b\.crt and \S+b\.key are not a pair that --self-signed has made/);
   }
+  if (Deno.build.os !== "windows") { // a link that others have made is not written through
+    for (const [link, target] of [["c.pem", "away1"], ["d.key", "away2"]]) {
+      await Deno.symlink(`${folder}/${target}`, `${folder}/${link}`);
+    }
+    for (const name of ["c.pem", "d.pem"]) {
+      assertEquals((await failure(() => certificateOf(options("", "", `${folder}/${name}`), "x")))?.[0], 2);
+    }
+    for (const name of ["away1", "away2"]) {
+      await assertRejects(() => Deno.stat(`${folder}/${name}`), Deno.errors.NotFound);
+    }
+  }
+  // A pair that belongs together, and is not one of those that are made here.
+  const files = ["-keyout", `${folder}/b.key`, "-out", `${folder}/b.crt`];
+  const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", ...files];
+  await new Deno.Command("openssl", { args: [...args, "-subj", "/CN=other"], stderr: "null" }).output();
+  assertMatch(`${await failure(() => certificateOf(options("", "", `${folder}/b.crt`), "x"))}`, /^2,.* are not a pair/);
   const fails = async (error: unknown) => {
     using _ = stub(Deno, "readTextFile", () => Promise.reject(error));
     return await failure(() => certificateOf(options("", "", "c.cer"), "x"));
