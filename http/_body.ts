@@ -122,7 +122,7 @@ export class Body {
         this.#parseFraming(bytes[at++] ?? 0);
         continue;
       }
-      const part = bytes.subarray(at, at + Math.min(this.#left, bytes.length - at));
+      const part = bytes.subarray(at, at + this.#left);
       at += part.length;
       this.size += part.length;
       this.#left -= part.length;

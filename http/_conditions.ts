@@ -64,8 +64,8 @@ export function parseRanges(fields: Fields, size: number, { etag, modified }: Va
   const wanted: Range[] = [];
   let total = 0;
   for (const spec of specs) {
-    const [, first, last] = /^(\d*)-(\d*)$/.exec(spec) ?? [];
-    if (first === undefined || last === undefined || (first === "" && last === "")) return undefined;
+    const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(spec) ?? [];
+    if (first === "" && last === "") return undefined;
     if (first !== "" && last !== "" && Number(first) > Number(last)) return undefined;
     // -500 means the last 500 bytes; 500- means everything from byte 500.
     const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);

@@ -53,7 +53,7 @@ async function readData(data: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 function parseField(line: string): [string, string] {
-  const [, name, value] = /^([^:\s]+):[ \t]*(.*)$/s.exec(line) ?? [];
-  if (name !== undefined && value !== undefined) return [name, value];
+  const [, name, value = ""] = /^([^:\s]+):[ \t]*(.*)$/s.exec(line) ?? [];
+  if (name !== undefined) return [name, value];
   throw new Failure(`--header needs 'Name: value', not ${printable(line)}`, 2);
 }

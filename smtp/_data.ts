@@ -87,7 +87,7 @@ export class DataDecoder {
           if (at === bytes.length) break;
           // A bare LF does not start a line, so a dot behind it cannot end the mail.
           if (bytes[at++] === CR) this.#state = "CR";
-          else [this.fault, this.#lineLength] = [this.fault ?? "bare", 0];
+          else this.fault ??= "bare";
         }
       }
     }
@@ -110,11 +110,8 @@ function endOfText(bytes: Uint8Array, at: number): number {
  * ```
  */
 export function encodeData(content: Uint8Array): Uint8Array<ArrayBuffer> {
-  let size = content.length + 5;
-  for (let at = 0; at < content.length; at++) {
-    if (content[at] === LF || content[at] === CR || content[at] === DOT) size++;
-  }
-  const wire = new Uint8Array(size);
+  // Room for the most: a line end or a dot in place of each byte, and the end. Pages that are not written take no memory.
+  const wire = new Uint8Array(2 * content.length + 5);
   let to = 0;
   let start = true;
   for (let at = 0; at < content.length; at++) {

@@ -70,4 +70,4 @@ function lengthOfLink(link: string): number {
 
 /** Lines of text as HTML. A tab and an end of a line are no controls that mislead. */
 const shown = (text: string): string =>
-  text.split(/(\r?\n|\t)/).map((part, i) => i % 2 === 1 ? part : part.trim() ? escape(visible(part)) : part).join("");
+  text.split(/(\r?\n|\t)/).map((part) => part.trim() ? escape(visible(part)) : part).join("");

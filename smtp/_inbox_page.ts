@@ -100,7 +100,7 @@ const subjectOf = (subject: string): string => subject.trim() === "" ? "(no subj
 
 const shortName = ({ name, address }: Mailbox): string => name.trim() || address;
 const fullName = ({ name, address }: Mailbox): string =>
-  name.trim() && address ? `${name} <${address}>` : name || address;
+  name.trim() === "" ? address : address ? `${name} <${address}>` : name;
 
 /** A time in UTC. The script in the browser shows it in the time zone of its reader. */
 function time(milliseconds: number): string {

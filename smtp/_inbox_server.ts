@@ -99,7 +99,7 @@ export class Inbox {
 }
 
 /** Answers one request. An error that is not expected is a bug, and thrown. */
-async function answer(request: WebRequest, inbox: Inbox): Promise<Response> {
+export async function answer(request: WebRequest, inbox: Inbox): Promise<Response> {
   const isApi = request.url.pathname.startsWith("/api/");
   let response: Response;
   try {

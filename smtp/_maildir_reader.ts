@@ -100,9 +100,7 @@ export class MaildirReader {
     const { size } = file.statSync();
     const buffer = new Uint8Array(Math.min(size, LIMITS.bytesForSummary));
     let got = 0;
-    for (let n = file.readSync(buffer); n; n = file.readSync(buffer.subarray(got))) {
-      if ((got += n) === buffer.length) break;
-    }
+    for (let n = file.readSync(buffer); n; n = file.readSync(buffer.subarray(got))) got += n;
     return parseSummary(buffer.subarray(0, got), size).then((summary) => {
       remember(this.#summaries, entry.id, summary);
       return { ...entry, ...summary };

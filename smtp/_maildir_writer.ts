@@ -101,8 +101,6 @@ class MaildirWriter implements MailWriter {
   #buffer = new Uint8Array(8192);
   #filled = 0;
   #file: Deno.FsFile | undefined;
-  /** Whether there is a temporary file. */
-  #created = false;
   #error: unknown;
 
   constructor(
@@ -134,9 +132,7 @@ class MaildirWriter implements MailWriter {
   }
 
   #open(): Deno.FsFile {
-    this.#file ??= Deno.openSync(this.temporary, { write: true, createNew: true, mode: 0o600 });
-    this.#created = true;
-    return this.#file;
+    return this.#file ??= Deno.openSync(this.temporary, { write: true, createNew: true, mode: 0o600 });
   }
 
   async commit(): Promise<string> {
@@ -148,7 +144,6 @@ class MaildirWriter implements MailWriter {
       file.close();
       this.#file = undefined;
       Deno.renameSync(this.temporary, this.final);
-      this.#created = false;
       await this.folder?.flush(); // the file's new name is in the folder, which is flushed on its own
       return this.name;
     } catch (error) {
@@ -158,15 +153,12 @@ class MaildirWriter implements MailWriter {
   }
 
   async discard(): Promise<void> {
-    this.#filled = 0;
     this.#file?.close();
     this.#file = undefined;
-    if (!this.#created) return;
-    this.#created = false;
     try {
       await Deno.remove(this.temporary);
     } catch {
-      // Somebody has removed it, or the disk fails: `open` deletes what is old.
+      // A small mail was never written, or the disk fails: `open` deletes what is old.
     }
   }
 }

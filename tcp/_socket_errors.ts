@@ -20,6 +20,7 @@ const socketErrors: [code: string, name: string, numbers: number[], sentence: st
   ["ENETUNREACH", "", [101, 51, 10051], "HOST cannot be reached from this machine: is it the right host?"],
   ["EMSGSIZE", "", [90, 40, 10040], "the datagram to AT is too long"],
   ["EMFILE", "", [24, 24, 10024], "this process has too many open files and sockets: raise the limit with ulimit -n"],
+  ["ENFILE", "", [23, 23, NaN], "the system has too many open files and sockets: end other programs"],
   ["ENOTFOUND", "", [NaN, NaN, 11001], "no address found for HOST: check the name"],
 ];
 

@@ -13,6 +13,7 @@
  */
 import { clientOptions, connect, count, Failure, formatAddress, integer, printable, run, within } from "../cli.ts";
 import { ENQ } from "./_enquiry.ts";
+import { reportLatencies } from "./_latencies.ts";
 import { progress } from "./_progress.ts";
 import { explain } from "./_socket_errors.ts";
 import { traced } from "./_trace.ts";
@@ -106,7 +107,7 @@ await run(command, async (flags) => {
   showProgress(all);
   for (const conn of conns) conn.close(); // not before all are done: they are to be open at the same time
 
-  report(latencies.subarray(0, done).sort(), elapsed);
+  for (const line of reportLatencies(latencies.subarray(0, done).sort(), elapsed)) console.log(line);
   for (const [name, served] of [...workers].sort()) console.log(`${name} served ${count(served, "client")}`);
   if (done < all || problems.length > 0) {
     for (const problem of problems.slice(0, 5)) console.error(problem);
@@ -124,26 +125,4 @@ function pattern(seed: number, size: number): Uint8Array {
     bytes[i] = x >>> 24;
   }
   return bytes;
-}
-
-function report(sorted: Float64Array, elapsed: number): void {
-  const at = (p: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0).toFixed(2);
-  console.log(
-    `${sorted.length} messages in ${elapsed.toFixed(2)} s: ${Math.round(sorted.length / elapsed)} messages/s`,
-  );
-  if (sorted.length === 0) return;
-  console.log(`round trip in ms: p50 ${at(0.5)}  p95 ${at(0.95)}  p99 ${at(0.99)}  max ${at(1)}`);
-  // Each row covers twice the time of the row before: latencies spread over orders of magnitude.
-  const buckets = new Map<number, number>();
-  for (const ms of sorted) {
-    const bucket = Math.ceil(Math.log2(Math.max(ms, 1 / 64)));
-    buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1);
-  }
-  const most = Math.max(...buckets.values());
-  for (let bucket = Math.min(...buckets.keys()); bucket <= Math.max(...buckets.keys()); bucket++) {
-    const n = buckets.get(bucket) ?? 0;
-    console.log(
-      `  up to ${String(2 ** bucket).padStart(8)} ms ${"█".repeat(Math.ceil(n / most * 30)).padEnd(30)} ${n}`,
-    );
-  }
 }

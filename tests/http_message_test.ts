@@ -19,6 +19,8 @@ import {
 } from "../http/_message.ts";
 import { reasonPhrase } from "../http/_reason_phrase.ts";
 import { isHidden, isSpecialOnWindows, parseTargetPath } from "../http/_path.ts";
+import "./parts/http_limits.ts";
+import "./parts/http.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);

@@ -19,12 +19,36 @@ import {
   until,
 } from "./support/helpers.ts";
 import { canned, folderOf, get, raw, serveFolder } from "./support/http.ts";
+import { optionsTest } from "./support/options.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
 const windows = Deno.build.os === "windows";
 const one = "http/one_request_server.ts";
+
+optionsTest("http/file_server.ts", {
+  "host": "127.0.0.1",
+  "port": "8000, 0 to 65535",
+  "timeout": "30",
+  "max-clients": "10000, 1 to 1000000",
+});
+optionsTest("http/one_request_server.ts", { "host": "127.0.0.1", "port": "8080, 0 to 65535", "timeout": "10" });
+optionsTest("http/raw_client.ts", {
+  "host": "127.0.0.1",
+  "port": "8080, 1 to 65535",
+  "wait": "0",
+  "timeout": "5",
+  "max-time": "0",
+});
+optionsTest("http/fetch_client.ts", {
+  "host": "127.0.0.1",
+  "port": "8000, 1 to 65535",
+  "wait": "0",
+  "timeout": "5",
+  "max-time": "0",
+  "size": "16, 1 to 1024",
+});
 
 /** Starts a server on the folder that the suite has made. */
 const serveRoot = (script: string, root: string, ...args: string[]) =>
@@ -685,6 +709,19 @@ testWith(
     await Deno.remove(outside, { recursive: true });
   },
 );
+
+Deno.test("file_server.ts: another site's name is 421 each time, on a connection where it was asked for before, too", async () => {
+  const folder = await folderOf({ "a.txt": "hello" });
+  const { program, port } = await serveFolder(folder);
+  await using _ = program;
+  const ask = (host: string) => `GET /a.txt HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  const all = await raw(
+    port,
+    ["evil.example", "evil.example", "localhost", "localhost", "evil.example"].map(ask).join("") + get("/a.txt"),
+  );
+  assertEquals(all.match(/(?<=HTTP\/1\.1 )\d+/g), ["421", "421", "200", "200", "421", "200"]);
+  await Deno.remove(folder, { recursive: true });
+});
 
 Deno.test("file_server.ts: compression where it is taken and pays, with its own entity tag", async () => {
   const text = "all work and no play ".repeat(1000);

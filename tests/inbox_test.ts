@@ -2,44 +2,17 @@
 import { Ajv2020 } from "npm:ajv@8/dist/2020.js";
 import type { Page } from "npm:playwright-core@1";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { visible } from "../http/_page.ts";
-import { linkedText } from "../smtp/_inbox_html.ts";
-import { parseMail, parseSummary } from "../smtp/_inbox_mail.ts";
 import { openapi } from "../smtp/_inbox_openapi.ts";
-import { MaildirReader } from "../smtp/_maildir_reader.ts";
 import { accessibility } from "./support/accessibility.ts";
 import { keep, openPage } from "./support/browser.ts";
 import { failedWith, listening, signals, testWith, until } from "./support/helpers.ts";
+import { type Fields, fields, mail, newMaildir, put } from "./support/mails.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const windows = Deno.build.os === "windows";
 const chromium = await has("chromium", "--version");
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** A folder with an empty Maildir, which is removed at the end. */
-async function newMaildir(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir();
-  for (const name of ["tmp", "new", "cur"]) await Deno.mkdir(`${path}/${name}`);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
-type Fields = Record<string, string>;
-
-/** A mail as it lies in a file: header fields, and a body. */
-const mail = (fields: Fields, body = "Hello\n"): string =>
-  [...Object.entries(fields).map(([name, value]) => `${name}: ${value}`), "MIME-Version: 1.0", "", body].join("\n")
-    .replaceAll("\n", "\r\n");
-
-/** Puts a mail into a Maildir as a mail server does: it is complete when it appears in `new`. */
-async function put(maildir: string, name: string, content: string): Promise<void> {
-  await Deno.writeTextFile(`${maildir}/tmp/${name}`, content);
-  await Deno.rename(`${maildir}/tmp/${name}`, `${maildir}/new/${name}`);
-}
-
-const fields = (subject: string, more: Fields = {}): Fields => ({
-  ...{ From: "Ada <ada@example.com>", To: "alan@example.com", Subject: subject, ...more },
-});
 
 /** The inbox of a Maildir; with the permission to change it unless `readOnly`. */
 async function startInbox(path: string, readOnly = false) {
@@ -286,130 +259,6 @@ Deno.test("inbox: without the permission to write it is read only, and says so",
   assertStringIncludes((await request("/")).body, "Read only.");
   assertMatch(inbox.program.stdout, /^read only: .* add -W=/m);
   assertEquals((await request("/api/mails")).json.total, 1);
-});
-
-Deno.test("Maildir: names in seconds, microseconds and milliseconds, flags, and names without a time", async () => {
-  await using maildir = await newMaildir();
-  const flag = windows ? ";" : ":";
-  const names = [
-    ...["new/1700000001000.P1Q1R1.localhost", "new/1700000001.M500000P9.host", "new/1700000002.V1I2M3.host"],
-    ...["new/1700000002.Q10", "new/1700000002.Q9", `cur/1700000003.x${flag}2,FS`, `cur/1700000004.y${flag}2,`],
-    ...["cur/1700000005.z;2,S", "new/99999999999999999999.far", "new/no time at all", "new/.hidden"],
-  ];
-  for (const name of names) await Deno.writeTextFile(`${maildir.path}/${name}`, mail(fields(name)));
-  for (const name of ["99999999999999999999.far", "no time at all"]) {
-    await Deno.utime(`${maildir.path}/new/${name}`, 1000, 1000);
-  }
-  await Deno.mkdir(`${maildir.path}/new/1700000009.folder`);
-  const reader = new MaildirReader(maildir.path);
-  assertEquals(reader.entries().map(({ id, isRead }) => `${id}${isRead ? " read" : ""}`), [
-    ...["1700000005.z read", "1700000004.y", "1700000003.x read", "1700000002.V1I2M3.host", "1700000002.Q10"],
-    ...["1700000002.Q9", "1700000001.M500000P9.host", "1700000001000.P1Q1R1.localhost"],
-    ...["no time at all", "99999999999999999999.far"],
-  ]);
-  const flagged = reader.find("1700000003.x");
-  if (!flagged) throw new Error("not found");
-  assertEquals(await reader.mark(flagged, false), true);
-  assert([...Deno.readDirSync(`${maildir.path}/cur`)].some(({ name }) => name === `1700000003.x${flag}2,F`));
-  assertEquals(await reader.mark(flagged, false), false, "it was moved");
-  assertEquals([reader.find("../tmp"), reader.find(""), reader.find(".hidden")], [undefined, undefined, undefined]);
-});
-
-Deno.test("Maildir: a mail is read from its file once; one that is deleted, or may not be read, is no error", async () => {
-  await using maildir = await newMaildir();
-  for (const i of [1, 2, 3]) await put(maildir.path, `170000000${i}.a`, mail(fields(`Mail ${i}`)));
-  const reader = new MaildirReader(maildir.path);
-  const list = async () => (await reader.filter(reader.entries(), () => true)).map(({ subject }) => subject);
-  assertEquals(await list(), ["Mail 3", "Mail 2", "Mail 1"]);
-  await Deno.writeTextFile(`${maildir.path}/new/1700000002.a`, "Subject: another\r\n\r\n");
-  assertEquals(await list(), ["Mail 3", "Mail 2", "Mail 1"], "from the memory");
-  const before = reader.entries();
-  await Deno.remove(`${maildir.path}/new/1700000001.a`);
-  await put(maildir.path, "1700000004.a", mail(fields("Mail 4")));
-  const listed = reader.entries();
-  await Deno.remove(`${maildir.path}/new/1700000004.a`);
-  assertEquals((await reader.filter(listed, () => true)).map(({ subject }) => subject), ["Mail 3", "Mail 2"]);
-  const gone = before.at(-1);
-  if (!gone) throw new Error("not found");
-  assertEquals([await reader.read(gone), await reader.delete(gone)], [undefined, false]);
-});
-
-Deno.test("mails: whatever is in them is parsed, cut to what a list needs, and searched", async () => {
-  const summary = async (text: string) => await parseSummary(bytes(text), text.length);
-  const long = await summary(mail(fields("s".repeat(10_000), { To: "a@b.example, ".repeat(5000) + "c@d.example" })));
-  assert(long.subject.length < 400 && long.to.length <= 100 && long.from.length === 1);
-  const html = await summary(
-    mail(
-      { "Content-Type": "text/html" },
-      "<head><style>p { color: red }</style></head><body><p>Fish &amp;\n chips</body>",
-    ),
-  );
-  assertEquals(html.excerpt, "Fish & chips");
-  assertEquals((await summary(mail({ "Content-Type": "text/html" }, "<style>p { color: red }"))).excerpt, "");
-  assertMatch((await parseMail(bytes("--\r\n".repeat(3)))).subject, /^$/);
-  // Parts of a mail in random order: seeded, so that a failure comes again.
-  const pieces = [
-    "\r\n",
-    "\r\n\r\n",
-    "--x",
-    "--x--",
-    "\0",
-    "\xff",
-    "Content-Type: ",
-    "multipart/mixed; boundary=x",
-    "\r\n ",
-  ];
-  pieces.push(
-    "message/rfc822",
-    "text/html",
-    "=?utf-8?q?=ff=00?=",
-    "Subject: ",
-    "From: ",
-    "<",
-    ">",
-    ",",
-    ";",
-    ":",
-    '"',
-    "(",
-  );
-  pieces.push(
-    "Content-Transfer-Encoding: base64",
-    "=?x?b?=",
-    "To: ",
-    "charset=utf-7",
-    "a@b",
-    "<body",
-    "<style>",
-    "&#x110000;",
-  );
-  let seed = 1;
-  const random = (n: number) => (seed = (seed * 48_271) % 2_147_483_647) % n;
-  for (let i = 0; i < 2000; i++) {
-    const text = Array.from({ length: random(40) }, () => pieces[random(pieces.length)]).join("");
-    await summary(text);
-    await parseMail(bytes(text));
-  }
-});
-
-Deno.test("text of other people: what misleads is shown, and URLs are links", () => {
-  assertEquals(visible("a\0b\x1b[1m"), "a\\x00b\\x1b[1m");
-  assertEquals(visible("cod\u202etxt.exe"), "cod\\u{202e}txt.exe");
-  assertEquals(visible("שלום\u200f 👩‍🚀"), "שלום\u200f 👩‍🚀");
-  assertEquals([visible("\u200b"), visible("\0"), visible("")], ["\\u{200b}", "\\x00", ""]);
-  const links = (text: string) => [...linkedText(text).matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href);
-  assertEquals(links("See http://a.example/x?y=1&z=2, and (https://b.example/(c)).\nhttps://d.example."), [
-    ...["http://a.example/x?y=1&amp;z=2", "https://b.example/(c)", "https://d.example/"],
-  ]);
-  assertEquals(links("write to ada@example.com, or <alan@example.com>"), [
-    "mailto:ada@example.com",
-    "mailto:alan@example.com",
-  ]);
-  assertEquals(links("javascript:alert(1) data:text/html,x http:// https://[ //x @x x@ a@b"), []);
-  assertEquals(linkedText('<b>"\t\u202e\n'), "&lt;b&gt;&quot;\t\\u{202e}\n");
-  assertMatch(linkedText("https://a.example/<script>"), /^<a [^>]* target="_blank" rel="noopener noreferrer">/);
-  // Linear: a quadratic search would take hours here.
-  for (const text of ["http://", "a@", "a.", "http://x))))", ".....", "a@b.c."]) linkedText(text.repeat(200_000));
 });
 
 const inBrowser = (name: string, body: () => Promise<void>) =>

@@ -24,8 +24,11 @@ import {
   testWith,
   until,
 } from "./support/helpers.ts";
+import { optionsTest } from "./support/options.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import "./parts/smtp.ts";
+import "./parts/inbox.ts";
 
 const linux = Deno.build.os === "linux";
 const windows = Deno.build.os === "windows"; // it has its own words for errors of files, in the user's language
@@ -449,6 +452,29 @@ async function mails(folder: string): Promise<string[]> {
   const names = [...Deno.readDirSync(`${folder}/new`)].map(({ name }) => name).sort();
   return await Promise.all(names.map((name) => Deno.readTextFile(`${folder}/new/${name}`)));
 }
+
+optionsTest("smtp/server.ts", {
+  "host": "127.0.0.1",
+  "port": "2525, 0 to 65535",
+  "timeout": "300",
+  "inbox": "0, 0 to 65535",
+  "tls-port": "0, 0 to 65535",
+  "delay": "0",
+  "size": "52428800, 1 to 1099511627776",
+  "max-line": "998, 1 to 1099511627776",
+  "max-recipients": "100, 1 to 100000",
+  "max-errors": "20, 1 to 1000000",
+  "max-clients": "1000, 1 to 1000000",
+});
+optionsTest("smtp/send.ts", {
+  "host": "127.0.0.1",
+  "port": "2525, 1 to 65535",
+  "wait": "0",
+  "timeout": "30",
+  "tls": "opportunistic",
+  "helo": "localhost",
+});
+optionsTest("smtp/inbox.ts", { "host": "127.0.0.1", "port": "8025, 0 to 65535", "timeout": "300", "maildir": "mail" });
 
 suiteTest(
   "smtp:server",

@@ -18,6 +18,8 @@ import {
   testWith,
   until,
 } from "./support/helpers.ts";
+import "./parts/tcp.ts";
+import { optionsTest } from "./support/options.ts";
 import { has, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
@@ -27,6 +29,47 @@ const python = await has("python3", "--version");
 const linux = Deno.build.os === "linux";
 /** `syscall_server.ts` where it runs: it must do what the other servers do. */
 const calls = linux ? ["tcp/syscall_server.ts"] : [];
+
+optionsTest("tcp/echo_server.ts", {
+  "host": "127.0.0.1",
+  "port": "7007, 0 to 65535",
+  "timeout": "300",
+  "chunk": "65536, 1 to 1048576",
+  "max-clients": "10000, 1 to 1000000",
+});
+optionsTest("tcp/echo_client.ts", { "host": "127.0.0.1", "port": "7007, 1 to 65535", "wait": "0", "timeout": "5" });
+optionsTest("tcp/reply_server.ts", {
+  "host": "127.0.0.1",
+  "port": "12345, 0 to 65535",
+  "timeout": "300",
+  "reply": "Hello from the server!",
+  "size": "65536, 1 to 1048576",
+  "max-clients": "1000, 1 to 1000000",
+});
+optionsTest("tcp/reply_client.ts", {
+  "host": "127.0.0.1",
+  "port": "12345, 1 to 65535",
+  "wait": "0",
+  "timeout": "5",
+  "size": "65536, 1 to 1048576",
+});
+optionsTest("tcp/threaded_server.ts", {
+  "host": "127.0.0.1",
+  "port": "7008, 0 to 65535",
+  "timeout": "300",
+  "threads": `${navigator.hardwareConcurrency}, 1 to 256`,
+  "chunk": "65536, 1 to 1048576",
+  "max-clients": "10000, 1 to 1000000",
+});
+optionsTest("tcp/many_clients.ts", {
+  "host": "127.0.0.1",
+  "port": "7008, 1 to 65535",
+  "wait": "0",
+  "timeout": "5",
+  "clients": "200, 1 to 20000",
+  "messages": "100, 1 to 1000000",
+  "size": "64, 1 to 1048576",
+});
 
 suiteTest("tcp:echo", "echo_server.ts", () => serve("tcp/echo_server.ts"));
 // The trace of a slow reader's 16 MiB is longer than what a program under test may print.
@@ -161,6 +204,7 @@ Deno.test("many_clients: verifies every byte, and says what was lost", async () 
   assertEquals(sum, 50);
   for (const line of served(many.stdout) ?? []) assertStringIncludes(program.stdout, line);
   assertEquals(program.stdout.match(/^worker \d+: Connected by /gm)?.length, 50);
+  assertEquals(program.stdout.match(/ is done: 60001 bytes received$/gm)?.length, 50, "the ENQ and twenty messages");
 
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const liar = client("tcp/many_clients.ts", listener.addr.port, "--clients", "1", "--messages", "3", "--size", "8");
@@ -176,6 +220,26 @@ Deno.test("many_clients: verifies every byte, and says what was lost", async () 
     liar.stderr,
     /^client 1: byte 7 differs: sent \d+, received \d+\nmany_clients: 2 of 3 messages lost, 1 client failed$/m,
   );
+});
+
+Deno.test("many_clients: a message that does not come back in time is counted from one", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const args = ["--clients", "1", "--messages", "3", "--timeout", "0.5"];
+  const many = client("tcp/many_clients.ts", listener.addr.port, ...args);
+  using peer = new Peer(await listener.accept());
+  await peer.send(await peer.upTo(1));
+  await peer.send(await peer.upTo(64));
+  await many.end();
+  assertMatch(
+    many.stderr,
+    /^client 1: 127\.0\.0\.1:\d+ took longer than 0\.5 s to echo message 2\nmany_clients: 2 of 3 /,
+  );
+});
+
+Deno.test("threaded_server --once: one client is enough", async () => {
+  const { program, port } = await serve("tcp/threaded_server.ts", "--once");
+  assertEquals((await runClient("tcp/echo_client.ts", port, "x")).status?.code, 0);
+  assertEquals((await program.end()).code, 0);
 });
 
 Deno.test("threaded_server: ENQ as the first byte asks for the worker, later it is a byte like any other", async () => {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { Fields } from "../../http/_message.ts";
+import type { WebRequest } from "../../http/_web_connection.ts";
 import { writeAll } from "../../tcp/_write_all.ts";
 import { listening } from "./helpers.ts";
 import type { Program } from "./program.ts";
@@ -81,4 +83,14 @@ export function canned(...responses: string[]): { port: number; requests: string
     }
   })().catch(() => {}); // closed by the test
   return { port: listener.addr.port, requests, [Symbol.dispose]: () => listener.close() };
+}
+
+/** A request as a handler of the web server gets it. */
+export function webRequest(request: Request): WebRequest {
+  const url = new URL(request.url);
+  return {
+    ...{ method: request.method, target: url.pathname + url.search, minor: 1, url },
+    fields: new Fields([...request.headers]),
+    body: request.body ?? (async function* () {})(),
+  };
 }
