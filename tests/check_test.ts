@@ -4,7 +4,7 @@ import { Failure } from "../cli.ts";
 import { canned, right, wrong } from "./peers/table.ts";
 import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
-import { output, portsFree, serve, testWith, until } from "./support/helpers.ts";
+import { failedWith, output, portsFree, serve, testWith, until } from "./support/helpers.ts";
 import { failures, judge, patiently, pool } from "./support/judge.ts";
 import type { Result } from "./support/checking.ts";
 import { has, Program } from "./support/program.ts";
@@ -329,6 +329,71 @@ testWith(
     waiting.signal("SIGINT");
     assertEquals((await waiting.end()).code, 1, waiting.stderr);
     await until(async () => (await alive()).length === 0, "no program is left after Ctrl-C");
+  },
+);
+
+testWith(
+  python,
+  "python3",
+  "mark: a folder of submissions: the points of each, what failed most often, a results file each",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const source = await Deno.readTextFile(`${root}tests/peers/echo_wrong.py`);
+    for (const [name, way] of [["ada", "correct"], ["alan", "keeps-open"], ["barbara", "keeps-open"]] as const) {
+      await Deno.mkdir(`${folder}/all/${name}`, { recursive: true });
+      await Deno.writeTextFile(`${folder}/all/${name}/server.py`, `import sys\nsys.argv[1:] = ["${way}"]\n${source}`);
+    }
+    await Deno.mkdir(`${folder}/all/linus`);
+    const mark = async (...args: string[]) => {
+      const flags = ["deno", "run", "-N", "--allow-run", "-E", "-R", "-W", `${root}tests/mark.ts`];
+      const program = new Program([...flags, ...args], { cwd: root, env: { INIT_CWD: folder } });
+      await program.end(100);
+      return program;
+    };
+    const program = await mark("tcp:echo", "all", "--timeout", "2", "--", "python3", "server.py");
+    assertEquals(program.status?.code, 0, program.stderr);
+    const most = suites["tcp:echo"]?.checks.reduce((sum, { points }) => sum + points, 0);
+    assertMatch(program.stdout, new RegExp(`^ada +${most} of ${most}$`, "m"));
+    assertMatch(program.stdout, /^linus +0 of /m);
+    assertMatch(program.stdout, /^4 submissions; failed most often:\n +2 {2}half-close$/m);
+    const { tests } = JSON.parse(await Deno.readTextFile(`${folder}/all-results/alan.json`));
+    assertEquals(tests.length, suites["tcp:echo"]?.checks.length);
+    assertMatch(await Deno.readTextFile(`${folder}/all-results/barbara.txt`), /^✗ half-close/m);
+    failedWith(await mark("tcp:echo", "nowhere", "--", "x"), 2, /^mark: there is no folder \S+nowhere$/m);
+    failedWith(await mark("tcp:echo"), 2, /^mark: give a suite, a folder of submissions, and the command/m);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+testWith(
+  linux && python,
+  "python3 on Linux",
+  "check --pack: an autograder that runs in a folder of its own, without a network",
+  async () => {
+    const home = await Deno.makeTempDir();
+    const packed = await checkIn(
+      home,
+      "--pack",
+      "source",
+      "tcp:echo",
+      "tcp:threaded",
+      "--",
+      "python3",
+      "server.py",
+      "{port}",
+    );
+    assertEquals(packed.status?.code, 0, packed.stdout + packed.stderr);
+    await Deno.mkdir(`${home}/submission`);
+    await Deno.copyFile(`${root}tests/peers/echo_asyncio.py`, `${home}/submission/server.py`);
+    const nowhere = "http://127.0.0.1:9"; // whatever would be downloaded fails
+    const env = { AUTOGRADER: home, HTTPS_PROXY: nowhere, HTTP_PROXY: nowhere };
+    const grading = new Program(["bash", `${home}/source/run_autograder`], { env });
+    await grading.end(200);
+    const { tests } = JSON.parse(await Deno.readTextFile(`${home}/results/results.json`));
+    const number = ["tcp:echo", "tcp:threaded"].map((suite) => suites[suite]?.checks.length ?? 0);
+    assertEquals(tests.length, number.reduce((sum, checks) => sum + checks, 0), grading.stdout + grading.stderr);
+    assertEquals(tests.filter(({ status }: { status: string }) => status !== "passed"), []);
+    await Deno.remove(home, { recursive: true });
   },
 );
 

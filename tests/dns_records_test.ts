@@ -1,6 +1,5 @@
 /** DNS: zone files and record types, and a zone full of hard cases, served here and by NSD. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { type Include, parseMasterFile, ZoneError } from "../dns/_master_file.ts";
 import { decode, encode, type Flags, type Message, rcodes } from "../dns/_message.ts";
 import { canonicalName, FormatError } from "../dns/_name.ts";
@@ -9,6 +8,7 @@ import { typeName, typeNumber } from "../dns/_record_types.ts";
 import { Responder } from "../dns/_responder.ts";
 import { parseZone } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
+import { freePort } from "./support/free_port.ts";
 import { listening, nsdCommand, testWith } from "./support/helpers.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
@@ -585,7 +585,7 @@ testWith(nsd, "nsd", "NSD: the same answers from a zone full of hard cases", asy
   const folder = await Deno.makeTempDir();
   const file = `${folder}/n.zone`;
   await Deno.writeTextFile(file, nasty);
-  const theirs = getAvailablePort();
+  const theirs = freePort();
   await using other = new Program(await nsdCommand(folder, theirs, { n: file }));
   await other.line(/nsd started/);
   const ours = await listening((

@@ -2,7 +2,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
 import { cpSync } from "node:fs";
 import { printable } from "../cli.ts";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { reverseName } from "../dns/_reverse_name.ts";
 import { dissect } from "../dns/_dissect.ts";
@@ -20,6 +19,7 @@ import { Reader, Writer } from "../dns/_wire.ts";
 import { parseZone } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
 import { Peer } from "./suites/_peer.ts";
+import { freePort } from "./support/free_port.ts";
 import {
   failedWith,
   listening,
@@ -556,7 +556,7 @@ testWith(
     const file = await Deno.makeTempFile({ suffix: ".zone" });
     const zone = (address: string) => Deno.writeTextFile(file, `${soa}a A ${address}\n`);
     await zone("192.0.2.1");
-    const port = getAvailablePort();
+    const port = freePort();
     await using program = new Program(
       ["deno", "run", "-N=127.0.0.1", `-R=${file}`, "dns/server.ts", "--port", `${port}`, file],
       { cwd: root },
@@ -678,7 +678,7 @@ Deno.test("query and lookup: output and exit codes", async () => {
   const json = JSON.parse((await client("lookup", "--server", at, "--json", "--type", "mx", "example.com")).stdout);
   assertEquals(json[0], { name: "example.com", type: "MX", value: { preference: 10, exchange: "mail.example.com." } });
 
-  const nobody = `127.0.0.1:${getAvailablePort()}`;
+  const nobody = `127.0.0.1:${freePort()}`;
   failedWith(
     await client("query", "--server", nobody, "--timeout", "0.3", "a"),
     1,
@@ -715,7 +715,7 @@ testWith(dig, "dig", "dig: prints every record of the sample zone as the file ha
 
 testWith(nsd, "nsd", "NSD: the same answers from the same zone file", async () => {
   const folder = await Deno.makeTempDir();
-  const theirs = getAvailablePort();
+  const theirs = freePort();
   await using other = new Program(await nsdCommand(folder, theirs, { "example.com": `${root}dns/example.com.zone` }));
   await other.line(/nsd started/);
   const { program, port } = await serve("dns/server.ts");

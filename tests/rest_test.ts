@@ -7,7 +7,6 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { DatabaseSync } from "node:sqlite";
 import { openapi } from "../rest/_openapi.ts";
 import { PostgresStore } from "../rest/_postgres_store.ts";
@@ -17,6 +16,7 @@ import { DuplicateEmail, MemoryStore, type Store, StoreUnavailable, VersionConfl
 import { InvalidUser, parseInput, parsePatch } from "../rest/_user.ts";
 import { suites } from "./suites/suites.ts";
 import { Description } from "./support/described.ts";
+import { freePort } from "./support/free_port.ts";
 import {
   descriptors,
   failedWith,
@@ -95,13 +95,13 @@ testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users
   try {
     const suite = suites["rest:users"];
     if (suite?.role !== "server") throw new Error("there is no suite");
-    const port = getAvailablePort();
+    const port = freePort();
     const command = ["deno", "run", "-N=127.0.0.1", "-E", "rest/server.ts", "--port", `${port}`, "--db", database.url];
     await using program = new Program(command, { cwd: root });
     await program.line(/listening on /i);
     for (const check of suite.checks) await t.step(check.name, () => check.run({ hostname: "127.0.0.1", port }));
     await t.step("a second server on the same database", async () => {
-      const other = getAvailablePort();
+      const other = freePort();
       const again = command.map((word) => word === `${port}` ? `${other}` : word);
       await using second = new Program(again, { cwd: root });
       await second.line(/listening on /i);
@@ -119,7 +119,7 @@ testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users
       const gate = new Gate(Number(new URL(database.url).port));
       await gate.open();
       const through = database.url.replace(/:\d+\//, `:${gate.port}/`);
-      const db = getAvailablePort();
+      const db = freePort();
       const words = command.map((word) => word === `${port}` ? `${db}` : word === database.url ? through : word);
       await using server = new Program([...words, "--timeout", "1"], { cwd: root });
       await server.line(/listening on /i);
@@ -176,7 +176,7 @@ testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users
 
 /** Forwards connections to a port of this machine, until it is frozen or closed. */
 class Gate {
-  readonly port = getAvailablePort();
+  readonly port = freePort();
   #listener: Deno.TcpListener | undefined;
   #accepting: Promise<void> | undefined;
   #frozen = false;
@@ -421,7 +421,7 @@ testWith(
   "rest/server.ts on SQLite: a full disk is 507, and reading still works",
   async () => {
     const folder = await Deno.makeTempDir();
-    const port = getAvailablePort();
+    const port = freePort();
     const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
     const start = `mount -t tmpfs -o size=2m none ${folder} && exec ${Deno.execPath()} run ${flags} rest/server.ts ` +
       `--quiet --port ${port} --db ${folder}/users.sqlite`;

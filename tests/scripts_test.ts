@@ -3,7 +3,7 @@
  * of its text.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { freePort } from "./support/free_port.ts";
 import { client, failedWith, runClient, serve } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { pairs, parseJsonc, root, scriptTasks } from "./support/tasks.ts";
@@ -244,7 +244,7 @@ for (const script of clients) {
 for (const [name, task] of pairs().filter(([, task]) => task.includes(" & ") && !task.includes("dns/"))) {
   Deno.test(`${name}: with --wait the client may be started before the server`, async () => {
     const [serverScript = "", clientScript = ""] = task.match(/\w+\/\w+\.ts/g) ?? [];
-    const port = getAvailablePort();
+    const port = freePort();
     const message = clientScript.includes("many")
       ? []
       : clientScript.includes("chat")

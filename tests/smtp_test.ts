@@ -1,6 +1,5 @@
 /** SMTP: the parts with cases from the RFCs, the server and the client in use and misuse, and with other programs. */
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import PostalMime from "npm:postal-mime@4";
 import { X509Certificate } from "node:crypto";
 import { isMailbox, parsePath } from "../smtp/_address.ts";
@@ -10,6 +9,7 @@ import { encodeReplies, ReplyError, ReplyParser } from "../smtp/_reply.ts";
 import { Session } from "../smtp/_session.ts";
 import type { Settings } from "../smtp/_settings.ts";
 import { selfSigned } from "../tcp/_self_signed.ts";
+import { freePort } from "./support/free_port.ts";
 import { below, seeded } from "./support/fuzz.ts";
 import {
   certificate,
@@ -627,7 +627,7 @@ Deno.test("TLS: STARTTLS, implicit, required, refused; passwords only under TLS,
   const { cert, key } = await certificate(folder);
   await Deno.writeTextFile(`${folder}/password`, "s3cr3t\n");
   const auth = ["--user", "ada", "--password-file", `${folder}/password`];
-  const tlsPort = getAvailablePort();
+  const tlsPort = freePort();
   const { program, port } = await start(folder, "--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, ...auth);
   await using _ = program;
   await program.line(new RegExp(`TLS from the first byte listening on 127\\.0\\.0\\.1:${tlsPort}`));
@@ -919,7 +919,7 @@ testWith(
   "smtp/server.ts: on a full disk a mail is refused temporarily, not lost",
   async () => {
     const folder = await Deno.makeTempDir();
-    const port = getAvailablePort();
+    const port = freePort();
     const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
     const start = `mount -t tmpfs -o size=64k none ${folder} && exec ${Deno.execPath()} run ${flags} smtp/server.ts ` +
       `--port ${port} --maildir ${folder}`;
@@ -996,7 +996,7 @@ testWith(linux, "/proc of Linux", "TLS: failed handshakes leave nothing behind",
   const folder = await Deno.makeTempDir();
   const { cert, key } = await certificate(folder);
   const caCerts = [await Deno.readTextFile(cert)];
-  const tlsPort = getAvailablePort();
+  const tlsPort = freePort();
   const args = ["--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, "--timeout", "2", "--quiet"];
   const { program, port } = await start(folder, ...args);
   await using _ = program;
@@ -1048,7 +1048,7 @@ Deno.test("TLS: 300 connections, 20 at a time, and each hands over its mail", as
   const folder = await Deno.makeTempDir();
   const { cert, key } = await certificate(folder);
   const caCerts = [await Deno.readTextFile(cert)];
-  const tlsPort = getAvailablePort();
+  const tlsPort = freePort();
   const { program, port } = await start(folder, "--cert", cert, "--key", key, "--tls-port", `${tlsPort}`, "--quiet");
   await using _ = program;
   let next = 0;
@@ -1263,7 +1263,7 @@ testWith(await has("curl", "--version"), "curl", "curl: sends a mail, also under
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/mail.txt`, "From: a@b\r\nSubject: curl\r\n\r\n.dot\r\n");
   const tls = await certificate(folder);
-  const tlsPort = getAvailablePort();
+  const tlsPort = freePort();
   const more = ["--cert", tls.cert, "--key", tls.key, "--tls-port", `${tlsPort}`];
   const { program, port } = await start(folder, "--maildir", `${folder}/m`, ...more);
   await using _ = program;
@@ -1282,7 +1282,7 @@ testWith(await has("curl", "--version"), "curl", "curl: sends a mail, also under
 
 const aiosmtpd = await has("/usr/bin/aiosmtpd", "--version");
 testWith(aiosmtpd, "aiosmtpd (python3-aiosmtpd)", "send.ts: aiosmtpd takes its mail", async () => {
-  const port = getAvailablePort();
+  const port = freePort();
   await using server = new Program(["/usr/bin/aiosmtpd", "-n", "-l", `127.0.0.1:${port}`]);
   const sent = await send(port, [...basic, "--wait", "10", "--attach", "http/site/about.txt"]);
   assertEquals(sent.status?.code, 0, sent.stderr);
@@ -1487,7 +1487,7 @@ Deno.test("TLS: the last reply reaches a client that is still sending; broken re
 
 Deno.test("smtp/server.ts: --inbox shows its mails in the same process, and ends with it", async () => {
   const folder = await Deno.makeTempDir();
-  const inboxPort = getAvailablePort();
+  const inboxPort = freePort();
   const { program, port } = await start(folder, "--maildir", folder, "--inbox", `${inboxPort}`);
   await using _ = program;
   await program.line(new RegExp(`^Inbox listening on .*127\\.0\\.0\\.1:${inboxPort}`));

@@ -1,10 +1,10 @@
 /** The TCP scripts: the suites on them, what they print, foreign peers, and bad days. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "jsr:@std/assert@1";
 import { connect } from "node:net";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { Peer, reset } from "./suites/_peer.ts";
 import { limits } from "./suites/_suite.ts";
+import { freePort } from "./support/free_port.ts";
 import {
   client,
   descriptors,
@@ -327,7 +327,7 @@ testWith(python, "python3", "reply: interoperates with the Python server and cli
   assertEquals(snake.stdout, "Received from server: Hello from the server!\n");
   await program.line(/^Received from client: Hello from the client!$/);
 
-  const own = getAvailablePort();
+  const own = freePort();
   await using server = new Program(["python3", "tests/peers/reply.py", "classic"], {
     cwd: root,
     env: { PORT: `${own}` },
@@ -525,7 +525,7 @@ Deno.test(
   { ignore: !linux },
   async () => {
     for (const script of ["tcp/echo_server.ts", "tcp/threaded_server.ts", ...calls]) {
-      const port = getAvailablePort();
+      const port = freePort();
       const argv = command(script, port).map((word) => `'${word === "deno" ? Deno.execPath() : word}'`);
       await using program = new Program(["sh", "-c", `ulimit -n 64; exec ${argv.join(" ")}`], { cwd: root });
       await program.line(/listening on/);
@@ -636,7 +636,7 @@ testWith(
   "Linux",
   "syscall_client: a server that is not there, silent, wrong, or gone, is one line",
   async () => {
-    const free = await runClient("tcp/syscall_client.ts", getAvailablePort());
+    const free = await runClient("tcp/syscall_client.ts", freePort());
     failedWith(free, 1, /^syscall_client: 127\.0\.0\.1:\d+ refused the connection: is the server running\?$/m);
 
     const talks: [answer: (peer: Peer) => Promise<void>, line: RegExp][] = [

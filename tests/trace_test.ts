@@ -2,10 +2,10 @@
  * What makes an exchange visible: `--trace=diagram`, and `--pcap` for every pair.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Capture } from "../tcp/_capture.ts";
 import { Diagram } from "../tcp/_diagram.ts";
 import type { Event } from "../tcp/_trace_event.ts";
+import { freePort } from "./support/free_port.ts";
 import { certificate, client, output, serve, testWith } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, Program } from "./support/program.ts";
@@ -179,7 +179,7 @@ testWith(
     try {
       await certificate(folder);
       await Promise.all(pairs.map(async (pair, i) => {
-        const port = getAvailablePort();
+        const port = freePort();
         const start = ([script = "", ...args]: string[], file: string) => {
           const words = args.map((word) => word.replace("{folder}", folder).replace("{port}", `${port}`));
           const [deno = "", run = "", ...rest] = command(script, port, ...words, "--pcap", file).map((word, i, all) =>

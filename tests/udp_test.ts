@@ -15,7 +15,7 @@ import {
 } from "../udp/_chat_message.ts";
 import { Room } from "../udp/_room.ts";
 import { traced } from "../udp/_trace.ts";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { freePort } from "./support/free_port.ts";
 import {
   client,
   descriptors,
@@ -363,7 +363,7 @@ Deno.test("chat: what Windows reports, refused datagrams and large ones, ends ne
     const [deno = "", sub = "", ...rest] = command(script, port, ...args);
     return [deno, sub, "--preload=tests/support/windows_datagrams.ts", ...rest];
   };
-  const port = getAvailablePort();
+  const port = freePort();
   await using program = new Program(onWindows("udp/chat_server.ts", port, "--size", "2000"), { cwd: root });
   await program.line(/listening on/);
   using stranger = new Stranger(port);

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Failure } from "../../cli.ts";
+import { freePort } from "../support/free_port.ts";
 import { has, Program } from "../support/program.ts";
 import { root } from "../support/tasks.ts";
 
@@ -43,7 +43,7 @@ export async function startServer(
   start: Start,
   { line, env = {} }: { line?: RegExp; env?: Record<string, string> } = {},
 ): Promise<Contender> {
-  const port = getAvailablePort();
+  const port = freePort();
   const command = tools.pin(0, await start(port));
   const program = new Program(command, { cwd: root, env: { HOST: "127.0.0.1", PORT: `${port}`, ...env } });
   if (line) await program.line(line, 60);

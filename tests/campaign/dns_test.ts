@@ -1,6 +1,5 @@
 /** DNS: hostile and old servers, hostile clients, and what they must not do to the others. Everything random has a seed. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { Exchange } from "../../dns/_exchange.ts";
 import { withLength } from "../../dns/_framing.ts";
 import { decode, encode, type Flags, type Message, rcodes } from "../../dns/_message.ts";
@@ -9,6 +8,7 @@ import { printData } from "../../dns/_record.ts";
 import { typeNumber } from "../../dns/_record_types.ts";
 import { ask } from "../../dns/query.ts";
 import { isClosedLocally } from "../../tcp/_clients.ts";
+import { freePort } from "../support/free_port.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
 import { descriptors, listening, memory, serve, testWith, until } from "../support/helpers.ts";
 import { Program } from "../support/program.ts";
@@ -306,7 +306,7 @@ const hasIPv6 = (() => {
 })();
 
 testWith(hasIPv6, "IPv6", "query: an IPv6 address of the server in a long form", async () => {
-  const port = getAvailablePort();
+  const port = freePort();
   const flags = ["-N=[::1]", "-R=dns", "dns/server.ts", "--host=::1", `--port=${port}`];
   await using program = new Program(["deno", "run", ...flags], { cwd: root });
   await program.line(/listening/);

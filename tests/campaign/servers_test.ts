@@ -1,10 +1,10 @@
 /** Every TCP server: with few file descriptors, and with hundreds of slow clients beside the right ones. */
 import { assert, assertEquals } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { within } from "../../cli.ts";
 import { withLength } from "../../dns/_framing.ts";
 import { encode } from "../../dns/_message.ts";
 import { codeOf } from "../../tcp/_socket_errors.ts";
+import { freePort } from "../support/free_port.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import type { Program } from "../support/program.ts";
@@ -59,7 +59,7 @@ const subjects: Record<string, Subject> = {
   },
   "smtp/server.ts --inbox": {
     start: withFolder(
-      ...["smtp/server.ts", `--port=${getAvailablePort()}`, "--maildir", `${folder}/mail`, "--inbox={port}"] as const,
+      ...["smtp/server.ts", `--port=${freePort()}`, "--maildir", `${folder}/mail`, "--inbox={port}"] as const,
     ),
     ...{ request: get("/mail/1700000000.1.x/raw"), response: /^HTTP\/1\.1 200 [^]*Subject: Hi/ },
   },

@@ -1,9 +1,9 @@
 /** SMTP against hostile peers: thousands of broken dialogues for the server, hundreds of broken servers for the client. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { selfSigned } from "../../tcp/_self_signed.ts";
 import { codeOf } from "../../tcp/_socket_errors.ts";
 import { startTlsServer, type Stream, tlsContext } from "../../tcp/_tls_server.ts";
+import { freePort } from "../support/free_port.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
 import { Program } from "../support/program.ts";
@@ -202,7 +202,7 @@ for (
 }
 
 testWith(linux, "/proc of Linux", "smtp/server.ts: 600 broken dialogues under TLS", async () => {
-  const tlsPort = getAvailablePort();
+  const tlsPort = freePort();
   const args = ["--accept-any-password", "--tls-port", `${tlsPort}`, ...certificate];
   const { program, port } = await start("", ...args);
   await using _ = program;
@@ -237,7 +237,7 @@ testWith(linux, "/proc of Linux", "smtp/server.ts: 600 broken dialogues under TL
 });
 
 testWith(linux, "/proc of Linux", "smtp/server.ts: 6000 clients leave before TLS", async () => {
-  const tlsPort = getAvailablePort();
+  const tlsPort = freePort();
   const { program, port } = await start("", "--tls-port", `${tlsPort}`, "--quiet", ...certificate);
   await using _ = program;
   using greeted = await Deno.connect({ hostname: "127.0.0.1", port });

@@ -4,7 +4,6 @@
  * @module
  */
 import { AssertionError } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
 import { type Address, count, Failure, formatAddress, printableLine } from "../../cli.ts";
 import { Random } from "../suites/_random.ts";
 import { recordIn, Recording } from "../suites/_record.ts";
@@ -20,6 +19,7 @@ import {
   type Suite,
   type Values,
 } from "../suites/_suite.ts";
+import { freePort } from "./free_port.ts";
 import { endMarked, listeningAddresses, marked, portInUse } from "./processes.ts";
 import { Program } from "./program.ts";
 
@@ -158,7 +158,7 @@ class Started {
     if (this.#program) await inTime(this.#program.ended, 100); // one that ends after its first client needs a moment
     if (!this.#program || this.#program.status && (await marked(this.#mark)).length === 0) {
       const { over = "tcp" } = this.#run.suite;
-      const port = this.#run.port || getAvailablePort();
+      const port = this.#run.port || freePort();
       this.#address = { hostname: "127.0.0.1", port };
       if (portInUse(port, over)) {
         throw new Failure(

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { getAvailablePort } from "jsr:@std/net@1/get-available-port";
+import { freePort } from "./free_port.ts";
 import { Program } from "./program.ts";
 import { selfSigned } from "../../tcp/_self_signed.ts";
 import { Random } from "../suites/_random.ts";
@@ -15,7 +15,7 @@ import { command, root } from "./tasks.ts";
 /** Starts a server on a free port, by the command that `start` returns, and waits until it listens. */
 export async function listening(start: (port: number) => string[]): Promise<{ program: Program; port: number }> {
   for (let tries = 1;; tries++) {
-    const port = getAvailablePort();
+    const port = freePort();
     const program = new Program(start(port), { cwd: root });
     try {
       await program.line(/listening on /i);
@@ -188,7 +188,7 @@ export async function postgres(
   };
   const folder = await run("mktemp", "-d");
   await run(`${programs}/initdb`, "-D", `${folder}/data`, "--auth=trust", "-U", "users", "--no-sync");
-  const port = getAvailablePort();
+  const port = freePort();
   const options = ["-p", `${port}`, "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"];
   const program = new Program([...as, `${programs}/postgres`, "-D", `${folder}/data`, ...options], { cwd: "/" });
   await program.line(/database system is ready to accept connections/, 60);
