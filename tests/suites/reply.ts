@@ -96,7 +96,7 @@ const suite: Suite = {
       why: "A client that resets its connection (RST) must not end the server.",
       points: 1,
       level: "robust",
-      needs: ["answers a message", "the next client"],
+      needs: ["answers a message", "the next client", "a client that says nothing"],
       async run(server) {
         for (let i = 0; i < 3; i++) await reset(server);
         await client(server, "still there?", "catch the error of recv and send, and accept the next client");

@@ -466,7 +466,7 @@ const suite: Suite = {
       why: "RFC 5321 §4.1.1.10: a client sends QUIT before it closes, also after a refusal.",
       points: 1,
       level: "robust",
-      needs: [...needs, "QUIT"],
+      needs: [...needs, "QUIT", "the recipient is refused"],
       async run(client) {
         const { commands } = await play(client, { RCPT: refusal });
         const last = commands.at(-1) ?? "nothing";
