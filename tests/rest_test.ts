@@ -75,6 +75,8 @@ optionsTest("rest/server.ts", {
   "port": "5050, 0 to 65535",
   "timeout": "10",
   "max-body": "65536, 1 to 1073741824",
+  "exit-after": "0, 0 to 1000000",
+  "max-clients": "1000, 1 to 1000000",
 });
 optionsTest("rest/client.ts", {
   "host": "127.0.0.1",
@@ -536,8 +538,8 @@ Deno.test("rest/client.ts: every command, what it prints, and its exit codes", a
   assertEquals(Object.keys(first), ["id", "name", "email", "created", "updated"], "unchanged");
   assertEquals((await run("list", "--limit", "7")).stdout.trim().split("\n").length, 7);
   const traced = await run("get", "2", "--trace");
-  assertMatch(traced.stderr, new RegExp(`client → 127\\.0\\.0\\.1:${port} [^]*"GET /users/2\\\\r\\\\n`));
-  assertMatch(traced.stderr, /→ client [^]*"200\\r\\n\\r\\n\{/);
+  assertMatch(traced.stderr, new RegExp(`client → 127\\.0\\.0\\.1:${port} [^]*"GET /users/2 HTTP/1\\.1\\\\r\\\\n`));
+  assertMatch(traced.stderr, /→ client [^]*"HTTP\/1\.1 200 OK\\r\\n[^]*\{"id":2,/);
   assertEquals((await run("delete", "1")).stdout, "deleted user 1\n");
   failedWith(await run("get", "1"), 1, /^client: 404 Not Found: there is no such user$/m);
   for (

@@ -474,7 +474,13 @@ optionsTest("smtp/send.ts", {
   "tls": "opportunistic",
   "helo": "localhost",
 });
-optionsTest("smtp/inbox.ts", { "host": "127.0.0.1", "port": "8025, 0 to 65535", "timeout": "300", "maildir": "mail" });
+optionsTest("smtp/inbox.ts", {
+  "host": "127.0.0.1",
+  "port": "8025, 0 to 65535",
+  "timeout": "300",
+  "maildir": "mail",
+  "max-clients": "1000, 1 to 1000000",
+});
 
 suiteTest(
   "smtp:server",

@@ -45,7 +45,10 @@ export async function openPage(width: number): Promise<Opened> {
     if (message.type() === "error" || message.type() === "warning") errors.push(message.text());
   });
   page.on("pageerror", (error) => errors.push(`${error}`));
-  page.on("requestfailed", (request) => errors.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => {
+    const why = request.failure()?.errorText;
+    if (why !== "net::ERR_ABORTED") errors.push(`${request.url()}: ${why}`); // aborted: its page was left meanwhile
+  });
   const opened = cleanup.move(); // from here on the caller cleans up
   return { page, errors, browser, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -16,7 +16,8 @@ export function optionsTest(script: string, expected: Record<string, string>): v
       return program;
     };
     const { stdout } = await run("--help");
-    const rows = [...stdout.matchAll(/^ {2}--([\w-]+) (\S+)?.*\(default: (.*)\)$/gm)];
+    const unwrapped = stdout.replace(/\n {24}/g, " ");
+    const rows = [...unwrapped.matchAll(/^ {2}--([\w-]+) (\S+)?.*\(default: (.*)\)$/gm)];
     const found = await Promise.all(rows.map(async ([, name = "", value = "", initial = ""]) => {
       if (!/^(N|PORT)$/.test(value)) return [name, initial];
       const { status, stderr } = await run(`--${name}=x`);
