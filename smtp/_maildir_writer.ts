@@ -121,7 +121,7 @@ class MaildirWriter implements MailWriter {
   }
 
   async flush(): Promise<void> {
-    if (this.#filled < BUFFER) return;
+    if (this.#error || this.#filled < BUFFER) return;
     try {
       await writeAll(this.#open(), this.#buffer.subarray(0, this.#filled));
       this.#filled = 0;

@@ -161,7 +161,7 @@ testWith(programs !== "", "PostgreSQL (apt-get install postgresql)", "rest:users
       await store.close();
     });
     await t.step("a database that goes away is 503, and the server keeps running", async () => {
-      await database.program.stop();
+      await database.stop();
       const response = await fetch(`http://127.0.0.1:${port}/users`);
       assertEquals([response.status, response.headers.get("content-type")], [503, "application/problem+json"]);
       await response.body?.cancel();

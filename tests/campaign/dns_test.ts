@@ -291,7 +291,7 @@ Deno.test("query: --server may be a name, or an address in another spelling", as
     `${why}`,
     /^query: no permission to look up localhost: add -N=localhost: deno run -N=127\.0\.0\.1,localhost /,
   );
-  assertEquals(code, 1);
+  assertEquals(code, 2);
   const [, missing] = await run("-N", "nobody.invalid");
   assertEquals(missing, "query: no address found for nobody.invalid: check the name\n");
 });
@@ -354,7 +354,7 @@ Deno.test("lookup: what is not known is not said", async () => {
   const denied = new Program(["deno", "run", "--no-prompt", "dns/lookup.ts", "--server", `127.0.0.1:${port}`, "a.b"], {
     cwd: root,
   });
-  assertEquals((await denied.end()).code, 1);
+  assertEquals((await denied.end()).code, 2);
   assertEquals(
     denied.stderr,
     `lookup: no permission to use 127.0.0.1:${port}: add -N=127.0.0.1:${port}: deno run -N=127.0.0.1,127.0.0.1:${port} dns/lookup.ts --server 127.0.0.1:${port} a.b\n`,

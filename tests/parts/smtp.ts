@@ -533,6 +533,20 @@ Deno.test("a Maildir: written to tmp, moved to new; what was begun and given up 
     return sync.call(this);
   });
   using closed = new ClosedFiles();
+  {
+    const unlucky = maildir.write();
+    unlucky.add(new Uint8Array(300_000));
+    {
+      using _ = stub(Deno, "openSync", () => {
+        throw new Error("Too many open files (os error 24)");
+      });
+      await unlucky.flush();
+    }
+    unlucky.add(new Uint8Array(300_000));
+    await unlucky.flush(); // a file could be opened again by now: the mail is refused all the same
+    await assertRejects(() => unlucky.commit(), Error, "Too many open files");
+    assertEquals(list("tmp"), []);
+  }
   const writer = maildir.write();
   writer.add(bytes("abc"));
   await writer.flush();

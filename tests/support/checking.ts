@@ -204,7 +204,10 @@ class Started {
     const command = this.#run.words.map((word) => replace(word, values));
     const env = Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value]));
     this.#since = Date.now();
-    return this.#program = new Program(command, { env: { ...env, [name]: value }, cwd: this.#run.cwd });
+    return this.#program = new Program(command, {
+      ...{ env: { ...env, [name]: value }, cwd: this.#run.cwd },
+      most: 1 << 24, // no program prints as much as this on purpose
+    });
   }
 
   #values(more: Values = {}): Values {

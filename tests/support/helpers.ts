@@ -178,7 +178,7 @@ export async function postgresPrograms(): Promise<string> {
  */
 export async function postgres(
   programs: string,
-): Promise<{ url: string; program: Program; remove: () => Promise<void> }> {
+): Promise<{ url: string; stop: () => Promise<void>; remove: () => Promise<void> }> {
   const as = Deno.uid() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
   const run = async (...command: string[]) => {
     const [name = "", ...args] = [...as, ...command];
@@ -190,13 +190,20 @@ export async function postgres(
   await run(`${programs}/initdb`, "-D", `${folder}/data`, "--auth=trust", "-U", "users", "--no-sync");
   const port = freePort();
   const options = ["-p", `${port}`, "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"];
+  // Shared memory as files of its folder: whatever ends it, nothing is left in the system.
+  options.push("-c", "dynamic_shared_memory_type=mmap");
   const program = new Program([...as, `${programs}/postgres`, "-D", `${folder}/data`, ...options], { cwd: "/" });
   await program.line(/database system is ready to accept connections/, 60);
+  const stop = async () => {
+    // With a signal alone it waits for its clients, and is killed at last: then its shared memory stays.
+    if (!program.status) await run(`${programs}/pg_ctl`, "stop", "-D", `${folder}/data`, "-m", "fast");
+    await program.stop();
+  };
   return {
     url: `postgres://users@127.0.0.1:${port}/postgres`,
-    program,
+    stop,
     remove: async () => {
-      await program.stop();
+      await stop();
       await run("rm", "-rf", folder);
     },
   };

@@ -20,7 +20,8 @@ export class Program {
   stderr = "";
   /** Whether it was stopped from here while it was running. */
   stopped = false;
-  /** Whether it was stopped because it printed more than `mostOutput` characters. */
+  readonly #most: number;
+  /** Whether it was stopped because it printed more than `most` characters. */
   tooMuch = false;
   /** Settles when it has ended and all its output has been read. */
   readonly ended: Promise<Ended>;
@@ -32,8 +33,9 @@ export class Program {
    */
   constructor(
     command: readonly string[],
-    options: { env?: Record<string, string>; cwd?: string; stdin?: boolean } = {},
+    options: { env?: Record<string, string>; cwd?: string; stdin?: boolean; most?: number } = {},
   ) {
+    this.#most = options.most ?? Infinity;
     const [name = "", ...args] = command;
     this.#command = command.join(" ");
     try {
@@ -84,7 +86,7 @@ export class Program {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       if (this.tooMuch) continue;
       add(text);
-      if (this.stdout.length + this.stderr.length > mostOutput) {
+      if (this.stdout.length + this.stderr.length > this.#most) {
         this.tooMuch = true;
         this.#killAll("SIGKILL");
       }
@@ -190,9 +192,6 @@ const running = new Set<Program>();
 /** Whether an error of a start says that there is no such program. On Windows that of a path has neither class nor code. */
 const isMissing = (error: unknown, name: string): boolean =>
   error instanceof Deno.errors.NotFound || (/[/\\]/.test(name) && !existsSync(name));
-
-/** No program that is tested prints as much as this on purpose. */
-const mostOutput = 1 << 24;
 
 function isFolder(path: string): boolean {
   try {
