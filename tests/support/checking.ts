@@ -93,9 +93,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       continue;
     }
     // The more time was lost, the less there is for a next step: the whole ends in `limit`.
-    limits.patience = lost === 0
-      ? patience
-      : Math.max(Math.min(patience, 1000), Math.min(patience, limit / 6 - lost / 3));
+    if (lost > 0) recording.patience = Math.max(Math.min(patience, 1000), Math.min(patience, limit / 6 - lost / 3));
     const deadline = Promise.withResolvers<"late">();
     const timer = setTimeout(() => deadline.resolve("late"), limit - lost);
     try {
