@@ -113,30 +113,11 @@ def closes_nothing(server):
     resource.setrlimit(resource.RLIMIT_NOFILE, (180, 180))
     kept = []
 
-    def serve(conn):
-        try:
-            correct(conn)
-        except OSError:
-            pass
+    def keep(conn):
+        kept.append(conn.dup())  # of the two, `threads` closes one
+        correct(conn)
 
-    while True:
-        kept.append(server.accept()[0])
-        threading.Thread(target=serve, args=kept[-1:], daemon=True).start()
-
-
-def eight_threads(server):
-    def work():
-        while True:
-            conn, _ = server.accept()
-            with conn:
-                try:
-                    correct(conn)
-                except OSError:
-                    pass
-
-    for _ in range(16):
-        threading.Thread(target=work, daemon=True).start()
-    threading.Event().wait()
+    threads(keep)(server)
 
 
 def one_at_a_time(server):
@@ -149,16 +130,17 @@ def one_at_a_time(server):
                 pass
 
 
-def dies_on_reset(server):
-    def serve(conn):
-        try:
-            with conn:
-                correct(conn)
-        except OSError:
-            os._exit(1)
+def eight_threads(server):
+    for _ in range(16):
+        threading.Thread(target=one_at_a_time, args=(server,), daemon=True).start()
+    threading.Event().wait()
 
-    while True:
-        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+
+def dies_on_reset(conn):
+    try:
+        correct(conn)
+    except OSError:
+        os._exit(1)
 
 
 def blocks_on_send(server):
@@ -200,6 +182,6 @@ def threads(handle):
 
 if __name__ == "__main__":
     way = globals()[sys.argv[1].replace("-", "_")]
-    loop = way if way in (one_at_a_time, dies_on_reset, blocks_on_send, shared_reader, closes_nothing, eight_threads) else threads(way)
+    loop = way if way in (one_at_a_time, blocks_on_send, shared_reader, closes_nothing, eight_threads) else threads(way)
     with socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=5) as server:
         loop(server)

@@ -2,6 +2,7 @@
 import os
 import socket
 import sys
+import threading
 
 
 def classic(server):
@@ -17,57 +18,49 @@ def classic(server):
                 pass
 
 
-def correct(server):
-    """A thread for each client, and a reply to each message."""
-    import threading
-
-    def serve(conn):
+def threads(server, serve):
+    """A thread for each client."""
+    def one(conn):
         with conn:
             try:
-                while data := conn.recv(1024):
-                    print("Received from client:", data.decode(errors="replace"))
-                    conn.sendall(b"Hello from the server!")
+                serve(conn)
             except OSError:
                 pass
 
     while True:
-        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+        threading.Thread(target=one, args=server.accept()[:1], daemon=True).start()
+
+
+def correct(server):
+    """A reply to each message."""
+    def serve(conn):
+        while data := conn.recv(1024):
+            print("Received from client:", data.decode(errors="replace"))
+            conn.sendall(b"Hello from the server!")
+
+    threads(server, serve)
 
 
 def waits_for_the_end(server):
     """Reads until the client has ended its side, before it replies."""
-    import threading
-
     def serve(conn):
-        with conn:
-            try:
-                while conn.recv(1024):
-                    pass
-                conn.sendall(b"Hello from the server!")
-            except OSError:
-                pass
+        while conn.recv(1024):
+            pass
+        conn.sendall(b"Hello from the server!")
 
-    while True:
-        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+    threads(server, serve)
 
 
 def minds_silence(server):
     """Does not expect a client that sends nothing."""
-    import threading
-
     def serve(conn):
-        with conn:
-            try:
-                if not conn.recv(1024):
-                    os._exit(1)
-                conn.sendall(b"Hello from the server!")
-                while conn.recv(1024):
-                    conn.sendall(b"Hello from the server!")
-            except OSError:
-                pass
+        if not conn.recv(1024):
+            os._exit(1)
+        conn.sendall(b"Hello from the server!")
+        while conn.recv(1024):
+            conn.sendall(b"Hello from the server!")
 
-    while True:
-        threading.Thread(target=serve, args=server.accept()[:1], daemon=True).start()
+    threads(server, serve)
 
 
 def serves_one_client(server):
