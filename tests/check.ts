@@ -24,7 +24,9 @@ import {
 } from "../cli.ts";
 import { codeOf } from "../tcp/_socket_errors.ts";
 import { type Check, levels, limits, type Suite } from "./suites/_suite.ts";
+import { randomSeed } from "./suites/_random.ts";
 import { suites } from "./suites/suites.ts";
+import { cwd, path } from "./support/cwd.ts";
 import { type Result, runSuite } from "./support/checking.ts";
 import { choose, parsePoints, type Points } from "./support/choice.ts";
 import { pack } from "./support/pack.ts";
@@ -64,10 +66,6 @@ Folders and files are relative to where you are. Exit code 0: all passed;
     "pack": text("", "write an autograder for Gradescope there", "FOLDER"),
   },
 };
-
-/** Where the user stands: `deno task` changes to the folder of the project. */
-const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
-const path = (name: string) => /^(\/|[A-Za-z]:[\\/]|\\\\)/.test(name) ? name : `${cwd}/${name}`;
 
 await run(command, async (flags) => {
   const [name = "", ...words] = flags.args;
@@ -136,7 +134,7 @@ async function checkOnce(
   wanted: Wanted,
 ): Promise<boolean> {
   limits.patience = wanted.timeout * 1000;
-  const seed = wanted.seed || (crypto.getRandomValues(new Uint32Array(1))[0] ?? 1) || 1;
+  const seed = wanted.seed || randomSeed();
   const start = performance.now();
   const results: Result[] = [];
   const hidden = new Set([...points].filter(([, { hidden }]) => hidden).map(([name]) => name));

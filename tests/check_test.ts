@@ -4,10 +4,11 @@ import { Failure } from "../cli.ts";
 import { canned, right, wrong } from "./peers/table.ts";
 import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
-import { failedWith, output, portsFree, serve, testWith, until } from "./support/helpers.ts";
-import { failures, judge, patiently, pool } from "./support/judge.ts";
+import { portsFree, serve, testWith, until } from "./support/helpers.ts";
+import { failures, judge, patiently } from "./support/judge.ts";
+import { pool } from "./support/pool.ts";
 import type { Result } from "./support/checking.ts";
-import { has, Program } from "./support/program.ts";
+import { has, output, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const python = await has("python3", "--version");
@@ -359,8 +360,13 @@ testWith(
     const { tests } = JSON.parse(await Deno.readTextFile(`${folder}/all-results/alan.json`));
     assertEquals(tests.length, suites["tcp:echo"]?.checks.length);
     assertMatch(await Deno.readTextFile(`${folder}/all-results/barbara.txt`), /^✗ half-close/m);
-    failedWith(await mark("tcp:echo", "nowhere", "--", "x"), 2, /^mark: there is no folder \S+nowhere$/m);
-    failedWith(await mark("tcp:echo"), 2, /^mark: give a suite, a folder of submissions, and the command/m);
+    const wrong = async (line: RegExp, ...args: string[]) => {
+      const { stderr, status } = await mark(...args);
+      assertMatch(stderr, line);
+      assertEquals([status?.code, stderr.trimEnd().split("\n").length], [2, 1], stderr);
+    };
+    await wrong(/^mark: there is no folder \S+nowhere$/m, "tcp:echo", "nowhere", "--", "x");
+    await wrong(/^mark: give a suite, a folder of submissions, and the command/m, "tcp:echo");
     await Deno.remove(folder, { recursive: true });
   },
 );

@@ -25,7 +25,6 @@ import {
   listening,
   noSignals,
   nsdCommand,
-  output,
   portsFree,
   serve,
   signals,
@@ -33,7 +32,7 @@ import {
   testWith,
   until,
 } from "./support/helpers.ts";
-import { has, Program } from "./support/program.ts";
+import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
 const ascii = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));

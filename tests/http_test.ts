@@ -10,7 +10,6 @@ import {
   listening,
   memory,
   noSignals,
-  output,
   runClient,
   serve,
   signals,
@@ -20,7 +19,7 @@ import {
 } from "./support/helpers.ts";
 import { canned, folderOf, get, raw, serveFolder } from "./support/http.ts";
 import { optionsTest } from "./support/options.ts";
-import { has, Program } from "./support/program.ts";
+import { has, output, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";

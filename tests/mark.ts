@@ -6,7 +6,8 @@
  */
 import { count, Failure, integer, onStop, printable, run, seconds, text } from "../cli.ts";
 import { suites } from "./suites/suites.ts";
-import { pool } from "./support/judge.ts";
+import { path } from "./support/cwd.ts";
+import { pool } from "./support/pool.ts";
 import { Program, stopAll } from "./support/program.ts";
 
 const command = {
@@ -23,9 +24,6 @@ In RESULTS there is a results file for each submission (for Gradescope), and wha
     "points": text("", "own points, and hidden checks, as for deno task check", "FILE"),
   },
 };
-
-const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
-const path = (name: string) => /^(\/|[A-Za-z]:[\\/]|\\\\)/.test(name) ? name : `${cwd}/${name}`;
 
 /** What the results file of one submission says; read back from the checker's own JSON. */
 interface Marks {

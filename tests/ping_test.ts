@@ -5,8 +5,8 @@ import { elapsed } from "../ping/_icmp_socket.ts";
 import { createLineParser } from "../ping/_ping_output.ts";
 import { parseControl } from "../ping/_recvmsg.ts";
 import { plot, statistics, summary } from "../ping/_statistics.ts";
-import { descriptors, failedWith, memory, output, testWith, until } from "./support/helpers.ts";
-import { has, Program } from "./support/program.ts";
+import { descriptors, failedWith, memory, testWith, until } from "./support/helpers.ts";
+import { has, output, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 /** The parsed lines of an output: one letter for each kind, and the times. */

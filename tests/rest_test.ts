@@ -23,7 +23,6 @@ import {
   listening,
   memory,
   noSignals,
-  output,
   postgres,
   postgresPrograms,
   runClient,
@@ -34,7 +33,7 @@ import {
   until,
 } from "./support/helpers.ts";
 import { optionsTest } from "./support/options.ts";
-import { has, Program } from "./support/program.ts";
+import { has, output, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 import "./parts/rest.ts";
 

@@ -6,9 +6,9 @@ import { Capture } from "../tcp/_capture.ts";
 import { Diagram } from "../tcp/_diagram.ts";
 import type { Event } from "../tcp/_trace_event.ts";
 import { freePort } from "./support/free_port.ts";
-import { certificate, client, output, serve, testWith } from "./support/helpers.ts";
+import { certificate, client, serve, testWith } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
-import { has, Program } from "./support/program.ts";
+import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -22,7 +22,6 @@ import {
   failedWith,
   memory,
   noSignals,
-  output,
   runClient,
   serve,
   signals,
@@ -30,7 +29,7 @@ import {
   testWith,
   until,
 } from "./support/helpers.ts";
-import { has, Program } from "./support/program.ts";
+import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -4,7 +4,8 @@
  */
 import { assertEquals } from "jsr:@std/assert@1";
 import { right, wrong } from "../peers/table.ts";
-import { failures, judge, patiently, pool } from "../support/judge.ts";
+import { failures, judge, patiently } from "../support/judge.ts";
+import { pool } from "../support/pool.ts";
 import { has, Program } from "../support/program.ts";
 
 const python = await has("python3", "--version");

@@ -6,6 +6,7 @@ import { startTlsServer, type Stream, tlsContext } from "../../tcp/_tls_server.t
 import { freePort } from "../support/free_port.ts";
 import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
+import { pool } from "../support/pool.ts";
 import { Program } from "../support/program.ts";
 import { root } from "../support/tasks.ts";
 
@@ -157,12 +158,8 @@ function corruptingProxy(to: number, random: Random): { port: number; [Symbol.di
 }
 
 /** Runs `work` for 0 to `total` - 1, `width` at a time. */
-async function inParallel(total: number, width: number, work: (i: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  await Promise.all(Array.from({ length: width }, async () => {
-    while (next < total) await work(next++);
-  }));
-}
+const inParallel = (total: number, width: number, work: (i: number) => Promise<void>) =>
+  Promise.all(pool(width, Array.from({ length: total }, (_, i) => () => work(i))));
 
 for (
   const [title, args] of [

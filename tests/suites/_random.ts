@@ -33,6 +33,9 @@ export class Random {
   }
 }
 
+/** A seed that differs in every run. */
+export const randomSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0] || 1;
+
 /** A word of letters that nobody has seen before. */
 export function word(random: Random, length = 8): string {
   let letters = "";

@@ -6,7 +6,7 @@
 import { AssertionError } from "jsr:@std/assert@1";
 import { count, printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
-import { Random } from "./_random.ts";
+import { Random, randomSeed } from "./_random.ts";
 import { ownPatience } from "./_record.ts";
 
 /** A server under check. */
@@ -53,8 +53,7 @@ export interface Check<T> {
 }
 
 /** The run's random numbers, for contents of which the program need not know before. */
-export const randomOf = ({ random }: { readonly random?: Random }): Random =>
-  random ?? new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 1);
+export const randomOf = ({ random }: { readonly random?: Random }): Random => random ?? new Random(randomSeed());
 
 /** Texts that replace `{name}` in the command of a program under check; they are also in its environment, as NAME. */
 export type Values = Readonly<Record<string, string>>;

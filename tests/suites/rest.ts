@@ -7,7 +7,7 @@
 import { equal } from "jsr:@std/assert@1";
 import { printable } from "../../cli.ts";
 import { HttpPeer } from "./_http_peer.ts";
-import { Random, word } from "./_random.ts";
+import { Random, randomSeed, word } from "./_random.ts";
 import {
   ask,
   createUser,
@@ -35,7 +35,7 @@ const check = (
   run: (server) => run(server, randoms.find(server) ?? fallback),
 });
 const randoms = contentOf((random) => ({ content: random, values: {} }));
-const fallback = new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 1);
+const fallback = new Random(randomSeed());
 
 const show = (reply: Reply) => printable(reply.text.slice(0, 200)) || "an empty body";
 
@@ -611,7 +611,7 @@ const suite: Suite = {
   about: "a REST API of users",
   prepare: randoms.prepare,
   given: "{port} (PORT): where to listen, on 127.0.0.1. There are no users at the start.",
-  limits: "Members of a user may be in any order, and ids of any kind; bodies have up to 1 KB, but for one of 2 MB.",
+  limits: "Members of a user may be in any order, and ids of any kind; bodies have up to 1 KB; one has 2 MB.",
   sheet: "rest/README.md#check-yours",
   checks: [...basic, ...robust, ...strict],
 };

@@ -5,9 +5,10 @@
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { freePort } from "./free_port.ts";
-import { Program } from "./program.ts";
+import { portInUse } from "./processes.ts";
+import { output, Program } from "./program.ts";
 import { selfSigned } from "../../tcp/_self_signed.ts";
-import { Random } from "../suites/_random.ts";
+import { Random, randomSeed } from "../suites/_random.ts";
 import type { Values } from "../suites/_suite.ts";
 import { suites } from "../suites/suites.ts";
 import { command, root } from "./tasks.ts";
@@ -44,14 +45,14 @@ export async function runClient(script: string, port: number, ...args: string[])
   return program;
 }
 
-/** Asserts an expected failure: this exit code, and this one line on stderr; wrong usage also has the usage line. */
+/**
+ * Asserts an expected failure: this exit code, and this one line on stderr. Wrong usage also has the usage line, except where
+ * the line itself is the whole command to type, with the right that is missing.
+ */
 export function failedWith(program: Program, code: number, line: RegExp): void {
   assertMatch(program.stderr, line);
-  assertEquals(
-    program.stderr.trimEnd().split("\n").length,
-    program.stderr.includes("\nusage: ") ? 2 : 1,
-    program.stderr,
-  );
+  const lines = code === 2 && !/: add /.test(program.stderr) ? 2 : 1;
+  assertEquals(program.stderr.trimEnd().split("\n").length, lines, program.stderr);
   assertEquals(program.status?.code, code);
   if (code !== 2) assert(!program.stderr.includes("usage: "), program.stderr);
 }
@@ -71,18 +72,7 @@ export const signals = Deno.build.os !== "windows";
 export const noSignals = "way to send Ctrl-C to another program";
 
 /** Whether the fixed ports of a task are free. */
-export function portsFree(...ports: number[]): boolean {
-  try {
-    for (const port of ports) {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
-    }
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return false;
-    throw error;
-  }
-}
+export const portsFree = (...ports: number[]): boolean => !ports.some((port) => portInUse(port, "both"));
 
 /** Runs the checks of a suite on a server that `start` starts, except those that this server is not made to pass. */
 export function suiteTest(
@@ -95,7 +85,7 @@ export function suiteTest(
   if (suite?.role !== "server") throw new Error(`${name} is not a suite for servers`);
   Deno.test(`${name} suite on ${title}`, async (t) => {
     const folder = await Deno.makeTempDir();
-    const prepared = await suite.prepare?.(new Random(crypto.getRandomValues(new Uint32Array(1))[0] ?? 1), folder);
+    const prepared = await suite.prepare?.(new Random(randomSeed()), folder);
     const { program, port } = await start(prepared?.values ?? {});
     await using _ = program;
     for (const check of suite.checks) {
@@ -114,19 +104,6 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   while (!await condition()) {
     if (Date.now() > end) throw new Error(`not within ${limit} s: ${what}`);
     await new Promise((again) => setTimeout(again, 20));
-  }
-}
-
-/**
- * What a command prints; "" where there is no such program. The tests use it to read /proc: Deno itself may read that only
- * with all permissions.
- */
-export async function output(name: string, ...args: string[]): Promise<string> {
-  try {
-    return new TextDecoder().decode((await new Deno.Command(name, { args, stderr: "null" }).output()).stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
   }
 }
 

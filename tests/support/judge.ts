@@ -4,6 +4,7 @@
  * @module
  */
 import { type Check, limits } from "../suites/_suite.ts";
+import { randomSeed } from "../suites/_random.ts";
 import { suites } from "../suites/suites.ts";
 import { type Result, runSuite } from "./checking.ts";
 import { root } from "./tasks.ts";
@@ -26,12 +27,10 @@ export async function judge(
     suite,
     checks: only.length > 0 ? checks.filter((check) => only.includes(check.name)) : checks,
     words,
-    ...{
-      port: 0,
-      seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 1,
-      cwd: words[0] === "deno" ? root : peers,
-      limit: 60,
-    },
+    port: 0,
+    seed: randomSeed(),
+    cwd: words[0] === "deno" ? root : peers,
+    limit: 60,
   };
   for await (const result of runSuite(run)) results.push(result);
   return results;
@@ -50,18 +49,4 @@ export async function patiently<T>(milliseconds: number, body: () => Promise<T>)
   } finally {
     limits.patience = before;
   }
-}
-
-/** Runs jobs, `many` at a time, and returns a promise for each. */
-export function pool<T>(many: number, jobs: readonly (() => Promise<T>)[]): Promise<T>[] {
-  const results = jobs.map(() => Promise.withResolvers<T>());
-  let next = 0;
-  const work = async () => {
-    while (next < jobs.length) {
-      const i = next++;
-      await jobs[i]?.().then(results[i]?.resolve, results[i]?.reject);
-    }
-  };
-  for (let i = 0; i < many; i++) work();
-  return results.map(({ promise }) => promise);
 }

@@ -4,18 +4,10 @@
  *
  * @module
  */
+import { output } from "./program.ts";
 
-/** What a shell prints; "" if it cannot be run. */
-async function shell(script: string): Promise<string> {
-  if (Deno.build.os === "windows") return "";
-  try {
-    const command = new Deno.Command("sh", { args: ["-c", script], stdin: "null", stderr: "null" });
-    return new TextDecoder().decode((await command.output()).stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
+/** What a shell prints. Windows has none, and nothing is found there. */
+const shell = (script: string) => Deno.build.os === "windows" ? "" : output("sh", "-c", script);
 
 /** The processes that were started with `mark` in their environment, and their children, even those that are daemons. */
 export async function marked(mark: string): Promise<number[]> {

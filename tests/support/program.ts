@@ -217,3 +217,18 @@ export async function has(name: string, ...args: string[]): Promise<boolean> {
     throw error;
   }
 }
+
+/**
+ * What a command prints; "" where there is no such program. The tests use it to read /proc: Deno itself may read that only
+ * with all permissions.
+ */
+export async function output(name: string, ...args: string[]): Promise<string> {
+  try {
+    return new TextDecoder().decode(
+      (await new Deno.Command(name, { args, stdin: "null", stderr: "null" }).output()).stdout,
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
