@@ -34,6 +34,12 @@ async function getFile(server: Server, { target, bytes }: SiteFile, hint: string
 }
 
 /** A file that the server must send, byte for byte. */
+/** Fails if more bytes follow, or the connection stays open. */
+async function ended(peer: HttpPeer, hint: string): Promise<void> {
+  if ((await peer.rest(hint)).length === 0) return;
+  fail("the end of the connection", "more bytes", "close the connection after the response");
+}
+
 const sends = (
   name: string,
   why: string,
@@ -309,9 +315,7 @@ const robust: readonly Check<Server>[] = [
       using peer = await HttpPeer.connect(server);
       await peer.send(last);
       good(await peer.response("GET", "answer"), "answer");
-      if ((await peer.rest("close the connection after the response: the client waits for that")).length > 0) {
-        fail("the end of the connection", "more bytes", "close the connection after the response");
-      }
+      await ended(peer, "close the connection after the response: the client waits for that");
     },
   },
   {
@@ -327,9 +331,7 @@ const robust: readonly Check<Server>[] = [
       if (head.fields.has("transfer-encoding")) {
         fail("no chunks", "Transfer-Encoding", "send no chunks to an HTTP/1.0 client: it does not know them");
       }
-      if ((await peer.rest("close the connection after the response to HTTP/1.0")).length > 0) {
-        fail("the end of the connection", "more bytes", "close the connection after the response");
-      }
+      await ended(peer, "close the connection after the response to HTTP/1.0");
     },
   },
   {

@@ -51,29 +51,25 @@ function evidence(problem: string, recording: Result["recording"]): string[] {
 
 /** In the form that Gradescope's autograder reads. What has not been run yet has no points. */
 export function gradescope({ name, results, open, hidden, seconds, seed, trouble }: Report): string {
-  const visibility = (check: string) => hidden.has(check) ? "hidden" : "visible";
-  const done = results.filter(({ counts }) => counts).map(({ check, state, problem, recording }, i) => ({
+  const row = (check: Report["open"][number], i: number, passed: boolean, output: string, tags: string[]) => ({
     name: check.name,
     number: `${i + 1}`,
-    score: state === "passed" ? check.points : 0,
+    score: passed ? check.points : 0,
     max_score: check.points,
-    status: state === "passed" ? "passed" : "failed",
-    output: state === "failed" ? [check.why, ...evidence(problem, recording)].join("\n") : problem || check.why,
+    status: passed ? "passed" : "failed",
+    output,
     output_format: "text",
-    tags: [check.level ?? "basic", ...state === "not run" ? ["not run"] : []],
-    visibility: visibility(check.name),
-  }));
-  const missing = open.map((check, i) => ({
-    name: check.name,
-    number: `${done.length + i + 1}`,
-    score: 0,
-    max_score: check.points,
-    status: "failed",
-    output: trouble || "did not finish",
-    output_format: "text",
-    tags: ["not run"],
-    visibility: visibility(check.name),
-  }));
+    tags,
+    visibility: hidden.has(check.name) ? "hidden" : "visible",
+  });
+  const done = results.filter(({ counts }) => counts).map(({ check, state, problem, recording }, i) => {
+    const output = state === "failed" ? [check.why, ...evidence(problem, recording)].join("\n") : problem || check.why;
+    return row(check, i, state === "passed", output, [
+      check.level ?? "basic",
+      ...state === "not run" ? ["not run"] : [],
+    ]);
+  });
+  const missing = open.map((check, i) => row(check, done.length + i, false, trouble || "did not finish", ["not run"]));
   const result = {
     output: trouble || `${name}, --seed ${seed}`,
     output_format: "text",
