@@ -104,7 +104,7 @@ function findConflict(sets: RRsets, record: ResourceRecord, isOrigin: boolean): 
   if (sets.length === 0 && type !== types.NS && type !== types.DNAME) return undefined;
   const set = findRRset(sets, type);
   const isDuplicate = () => set !== undefined && set.some((other) => dataKey(other) === dataKey(record));
-  // A CNAME is the only record of its name (RFC 1034 §3.6.2), but for the records of DNSSEC (RFC 4035 §2.5).
+  // Beside a CNAME, a name has no other record (RFC 1034 §3.6.2) than those of DNSSEC (RFC 4035 §2.5).
   const excludes = (type: number) => type !== types.RRSIG && type !== types.NSEC;
   const others = sets.filter(([other]) => other && excludes(other.type));
   const isAlias = type === types.CNAME || others.some(([other]) => other?.type === types.CNAME);

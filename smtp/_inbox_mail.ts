@@ -66,7 +66,7 @@ export async function parseSummary(beginning: Uint8Array<ArrayBuffer>, size: num
       ...{ size, hasAttachments: attachments.length > 0, text: copyText(words.slice(0, KEPT.text).toLowerCase()) },
     };
   } catch (error) {
-    // Whatever the library throws at this mail: the others are listed all the same.
+    // Whatever the library throws at this mail, it must not hide the others.
     if (!(error instanceof Error)) throw error;
     const nobody = { from: [], to: [], cc: [], recipients: [] };
     return { ...nobody, subject: UNPARSED, excerpt: "", size, hasAttachments: false, text: "" };

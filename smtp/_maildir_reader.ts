@@ -94,7 +94,7 @@ export class MaildirReader {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       if (isExhausted(error)) throw error;
-      return { ...entry, ...unreadable }; // without permission, for example: the others are listed all the same
+      return { ...entry, ...unreadable }; // without permission, for example: it must not hide the others
     }
     using _ = file;
     const { size } = file.statSync();

@@ -32,7 +32,7 @@ testWith(linux, "ulimit", "file_server.ts at ulimit -n 64: 120 clients get a fil
   await Deno.remove(folder, { recursive: true });
 });
 
-// Root may read everything, but for a process without these capabilities.
+// Root may read everything, unless its process has lost these capabilities.
 const bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
 const ordinary = Deno.build.os !== "windows" && Deno.uid() === 0 ? bound : [];
 testWith(

@@ -543,7 +543,7 @@ Deno.test("a Maildir: written to tmp, moved to new; what was begun and given up 
       await unlucky.flush();
     }
     unlucky.add(new Uint8Array(300_000));
-    await unlucky.flush(); // a file could be opened again by now: the mail is refused all the same
+    await unlucky.flush(); // a file could be opened again by now: the mail must still be refused
     await assertRejects(() => unlucky.commit(), Error, "Too many open files");
     assertEquals(list("tmp"), []);
   }

@@ -23,7 +23,7 @@ export const once = (target: string) => get("Connection: close\r\n", target);
 export interface Response {
   readonly head: ResponseHead;
   readonly body: Uint8Array;
-  /** Whether a line of its head ends in LF alone. One check asks for that; the others read it all the same. */
+  /** Whether a line of its head ends in LF alone. One check asks for that; the others accept it. */
   readonly bareLf: boolean;
 }
 

@@ -15,7 +15,7 @@ export class SmtpPeer {
   readonly #replies: Reply[] = [];
 
   #before = 0; // the last byte that was received
-  /** Whether a reply line ends in LF alone. One check asks for that; the others read it all the same. */
+  /** Whether a reply line ends in LF alone. One check asks for that; the others accept it. */
   bareLf = false;
 
   #commands = "";

@@ -86,7 +86,7 @@ async function receive(peer: Peer): Promise<{ request: RequestHead; bareLf: bool
   const text = new TextDecoder("latin1").decode(bytes);
   const lines = text.slice(0, text.search(/\r?\n\r?\n/)).split(/\r?\n/);
   const [first = "", ...fields] = lines;
-  // Host has a check of its own: without one, the rest of the request is read all the same.
+  // Host has a check of its own: the others accept a request without it.
   const hosts = fields.filter((line) => /^host:/i.test(line)).length;
   const request = [first, ...hosts === 1 ? fields : fields.filter((line) => !/^host:/i.test(line)), "", ""];
   if (hosts !== 1) request.splice(1, 0, "Host: missing");

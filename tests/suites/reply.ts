@@ -26,7 +26,7 @@ const suite: Suite = {
     "{host} and {port} in its command, or HOST and PORT in its environment: where it listens. It needs nothing else.",
   prints: "what you like",
   exits: "it runs until the checker stops it",
-  limits: "a reply is any text, at least one byte; one client at a time, but for the last check",
+  limits: "a reply is any text, at least one byte; one client at a time, except in the last check",
   sheet: "tcp/README.md#reply",
   checks: [
     {
