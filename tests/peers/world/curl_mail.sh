@@ -1,0 +1,1 @@
+printf 'From: a@example.com\r\nTo: %s\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\r\n%s\r\n' "$TO" "$TEXT" | sed 's/\r$//; s/$/\r/' | curl -sS smtp://$HOST:$PORT --mail-from a@example.com --mail-rcpt "$TO" -T -
