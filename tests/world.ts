@@ -48,7 +48,7 @@ const rows: readonly Row[] = [
     "aiosmtpd --version",
     "aiosmtpd -n -l 127.0.0.1:{port} -c aiosmtpd.handlers.Mailbox {mailbox}",
   ),
-  row("smtp:client", "Python `smtplib`", "python3 --version", "python3 world/smtplib.py"),
+  row("smtp:client", "Python `smtplib`", "python3 --version", "python3 world/mail.py"),
   row("smtp:client", "curl", "curl --version", "sh world/curl_mail.sh"),
   row("smtp:client", "msmtp", "msmtp --version", "sh world/msmtp.sh"),
   row(
@@ -74,13 +74,8 @@ function cells({ suite, program }: Row, version: string, results: readonly Resul
   return `| \`${suite}\` | ${program} ${version} | ${passed} of ${results.length} |`;
 }
 
-/** Each check that a program does not pass, with the section that asks for it. One that is not run has the cause of another. */
-function misses({ program }: Row, results: readonly Result[]): string[] {
-  return results.filter(({ state }) => state === "failed").map(({ check, problem }) => {
-    const [what = ""] = problem.split("\n");
-    return `- ${program}, "${check.name}": ${printable(what)}. ${check.why}`;
-  });
-}
+/** The checks that a program does not pass. One that is not run has the cause of another. */
+const missed = (results: readonly Result[]) => results.filter(({ state }) => state === "failed");
 
 const command = {
   name: "world",
@@ -109,10 +104,13 @@ await run(command, async ({ args }) => {
         continue;
       }
       const results = await patiently(5000, () => judge(row.suite, row.command));
-      const missed = misses(row, results);
-      console.log([cells(row, found, results), ...missed].join("\n"));
+      console.log(cells(row, found, results));
+      for (const { check, problem } of missed(results)) {
+        console.log(`  ✗ ${check.name}: ${printable(problem.split("\n")[0] ?? "")}`);
+      }
       table.push(cells(row, found, results));
-      list.push(...missed);
+      // The section that asks for it stands in `why`. What the program did differs in every run.
+      list.push(...missed(results).map(({ check }) => `- ${row.program}, "${check.name}". ${check.why}`));
     }
   } finally {
     await stopAll();

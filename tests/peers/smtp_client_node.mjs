@@ -8,7 +8,8 @@ const socket = connect(Number(PORT), HOST);
 let failure = "the server closed the connection";
 socket.setTimeout(10_000, () => socket.destroy(new Error("no reply in time")));
 socket.on("error", (error) => failure = error.message);
-const lines = createInterface(socket)[Symbol.asyncIterator]();
+// Without crlfDelay, a CR whose LF comes 100 ms later would be a line end of its own.
+const lines = createInterface({ input: socket, crlfDelay: Infinity })[Symbol.asyncIterator]();
 
 async function reply() {
   while (true) {

@@ -35,8 +35,8 @@ export const right: [suite: string, command: string][] = [
   ["tcp:reply-client", "deno run -N=127.0.0.1 tcp/reply_client.ts --host {host} --port={port} --timeout=3 hello"],
   ["udp:chat-client", "deno run -N=127.0.0.1 udp/chat_client.ts --port {port} --timeout=3 --message={text}"],
   ["dns:client", "deno run -N=127.0.0.1 dns/query.ts --server {host}:{port} --timeout 3 {name}"],
-  ["http:client", "deno run -N=127.0.0.1 http/raw_client.ts --timeout=3 {url}"],
-  ["http:client", "deno run -N=127.0.0.1 http/fetch_client.ts --timeout=3 {url}"],
+  ["http:client", "deno run -N=127.0.0.1 http/raw_client.ts --timeout=6 {url}"],
+  ["http:client", "deno run -N=127.0.0.1 http/fetch_client.ts --timeout=6 {url}"],
   [
     "smtp:client",
     "deno run -N=127.0.0.1 smtp/send.ts --port {port} --timeout=3 --text={text} --from=a@example.com --to={to}",

@@ -4,6 +4,7 @@
  * @module
  */
 import { printable } from "../../cli.ts";
+import { freePort } from "../support/free_port.ts";
 import type { Program } from "../support/program.ts";
 import { Peer } from "./_peer.ts";
 import { step } from "./_record.ts";
@@ -83,10 +84,9 @@ export const noServer: Check<Client> = {
     "It is normal that a server is not running: the client prints one line, and no stack trace, and exits with a code other than 0.",
   points: 1,
   async run(client) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: client.port ?? 0 });
-    listener.close(); // now no server listens on this port
-    step(`nothing listens on 127.0.0.1:${listener.addr.port}`);
-    const program = client.start(listener.addr.port);
+    const port = client.port || freePort();
+    step(`nothing listens on 127.0.0.1:${port}`);
+    const program = client.start(port);
     try {
       await clientEnd(program, "stop trying after a few seconds");
       complained(program, "a refused connection");

@@ -1,5 +1,4 @@
 d=$(mktemp -d); chmod 755 $d; mkdir -p $d/q $d/data $d/etc; chown postfix $d/data; chmod -R a+rwX "$(dirname "$MAILBOX")"; chown -R nobody "$MAILBOX" 
-cp /usr/share/postfix/main.cf.dist $d/etc/main.cf 2>/dev/null || :
 cat > $d/etc/main.cf <<X
 compatibility_level=3.6
 queue_directory=$d/q
@@ -22,8 +21,8 @@ virtual_uid_maps=static:65534
 virtual_gid_maps=static:65534
 alias_maps=
 local_recipient_maps=
-maillog_file=/dev/stdout
-maillog_file_prefixes=/dev
+maillog_file=$d/log
+maillog_file_prefixes=$d
 smtpd_error_sleep_time=0
 smtpd_client_connection_count_limit=0
 X
@@ -51,4 +50,5 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 X
 chown -R root $d/q $d/etc; postfix -c $d/etc post-install create-missing >/dev/null 2>&1; postfix -c $d/etc check 
-exec postfix -c $d/etc start-fg
+# With -d the master stays in the process group of this shell, and ends with it.
+exec /usr/lib/postfix/sbin/master -c $d/etc -d
