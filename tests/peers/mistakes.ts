@@ -335,12 +335,13 @@ export const peers: Readonly<Record<string, Peers>> = {
       "trusts-the-dot": "the mail is refused",
       "reads-once": "replies in single bytes",
       "just-hangs-up": "QUIT after a refusal",
+      "pipelines-and-leaves": "QUIT after a refusal",
       "only-ehlo": "no EHLO",
       "any-parameter": "no EHLO",
       "minds-the-farewell": "QUIT unanswered",
       "any-protocol": "another protocol",
     },
-    allowed: [],
+    allowed: ["pipelines"],
     canned: [
       canned(
         String

@@ -18,10 +18,11 @@ try:
 except OSError as error:
     give_up(error)
 rest = b""
+offered = b""
 
 
 def reply():
-    global rest
+    global rest, offered
     while True:
         while b"\r\n" not in rest:
             more = conn.recv(4096)
@@ -36,6 +37,7 @@ def reply():
             if WAY == "any-protocol":
                 sys.exit(0)
             give_up("no reply")
+        offered += line
         if match[2] != b"-" or WAY == "one-line-replies":
             return int(match[1])
 
@@ -63,10 +65,24 @@ if WAY != "no-hello":
         if WAY == "only-ehlo":
             give_up("no EHLO")
         ask("HELO client.example.com", 250)
-ask("MAIL FROM:<a@example.com>" + (" SIZE=1000" if WAY == "any-parameter" else ""), 250)
+sender = "MAIL FROM:<a@example.com>" + (" SIZE=1000" if WAY == "any-parameter" else "")
 to = "b@example.com" if WAY == "one-recipient" else TO
-ask(f"RCPT TO: {to}" if WAY == "no-brackets" else f"RCPT TO:<{to}>", 250)
-ask("DATA", 354)
+recipient = f"RCPT TO: {to}" if WAY == "no-brackets" else f"RCPT TO:<{to}>"
+if WAY.startswith("pipelines") and b"PIPELINING" in offered:
+    send("\r\n".join([sender, recipient, "DATA"]))
+    codes = []
+    for _ in range(3):
+        codes.append(reply())
+        if codes[-1] >= 400 and WAY == "pipelines-and-leaves":
+            conn.close()
+            give_up("refused")
+    if codes != [250, 250, 354]:
+        send("QUIT")
+        give_up(f"refused: {codes}")
+else:
+    ask(sender, 250)
+    ask(recipient, 250)
+    ask("DATA", 354)
 header = "Subject: A test\r\n" if WAY == "no-from" else (
     f"From: a@example.com\r\nTo: {to}\r\nSubject: A test\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n")
 text = "Hello." if WAY == "one-text" else TEXT

@@ -11,7 +11,7 @@ import type { Program } from "../support/program.ts";
 import { complained, noServer, playServer, succeeded } from "./_clients.ts";
 import type { Peer } from "./_peer.ts";
 import { type Random, word, words } from "./_random.ts";
-import { type Check, type Client, contentOf, fail, quote, type Suite } from "./_suite.ts";
+import { type Check, type Client, contentOf, fail, Gone, quote, type Suite } from "./_suite.ts";
 
 /** The mail that the client is told to send. */
 interface Order {
@@ -92,6 +92,7 @@ class Conversation {
   /** Serves the client up to QUIT or the end of the connection. */
   async run(): Promise<void> {
     if (!await this.#reply(this.script.greeting)) return;
+    let refused = false;
     for (let line = await this.#line(); line !== ""; line = await this.#line()) {
       this.served.commands.push(line.trimEnd());
       const verb = (line.split(/[ :\r\n]/)[0] ?? "").toUpperCase();
@@ -99,7 +100,15 @@ class Conversation {
         await this.#reply(this.script.QUIT).catch(() => {}); // the client may not wait for this reply
         return;
       }
-      if (!await this.#reply(this.#answer(verb))) return;
+      const answer = this.#answer(verb);
+      try {
+        if (!await this.#reply(answer)) return;
+      } catch (error) {
+        // A client that sent several commands at once (RFC 2920) may leave at the first refusal, and not wait for the other replies.
+        if (refused && error instanceof Gone) return;
+        throw error;
+      }
+      refused ||= /^[45]/.test(answer ?? "");
       if (verb !== "DATA" || this.#recipients === 0 || !this.script.DATA?.startsWith("354")) continue;
       await this.#mail();
       this.#sender = false;
