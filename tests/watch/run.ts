@@ -1,0 +1,84 @@
+/**
+ * Starts the programs of a plan and adds to the picture what they print.
+ *
+ * @module
+ */
+import { Failure, printableLine, within } from "../../cli.ts";
+import { Program, stopAll } from "../support/program.ts";
+import type { Model } from "./model.ts";
+import { parseEvent } from "./parse_event.ts";
+import type { Part, Plan } from "./plan.ts";
+
+/** The longest line of a trace: a write of a mebibyte, as base64. */
+const LONGEST = 4 << 20;
+
+/** Seconds that a server has to end after its last client. */
+const PATIENCE = 5;
+
+/** Runs a plan to its end: until all clients have ended, or `stopAll` is called. @throws {Failure} if one does not start */
+export async function runPlan(plan: Plan, model: Model, print: (line: string) => void): Promise<void> {
+  const { server, relay, clients } = plan;
+  for (const part of [...clients.slice(0, 1), server, relay]) if (part) model.addSource(part.source);
+  const isOurs = server !== undefined && relay === undefined || clients.length > 0;
+  const started = server && start(server, model, print);
+  // A server of the user need not say when it listens.
+  if (started && isOurs) await started.line(/listening on /i);
+  const network = relay && start(relay, model, print);
+  await network?.line(/listening on /i);
+  if (plan.hint) print(plan.hint);
+  for (const [i, part] of clients.entries()) {
+    if (i > 0) model.addSource(part.source);
+    const { code } = await start(part, model, print).ended;
+    if (code !== 0) break;
+  }
+  if (clients.length === 0) await (started ?? network)?.ended;
+  if (started && clients.length > 0) await within(PATIENCE, started.ended, () => started.stop());
+  await stopAll();
+  model.finish();
+}
+
+function start(part: Part, model: Model, print: (line: string) => void): Program {
+  const { source, isTraced } = part;
+  const name = source.side === "relay" ? "relay" : source.name;
+  const lines = { stdout: new Lines(), stderr: new Lines() };
+  const take = (line: string, stream: "stdout" | "stderr") => {
+    const isEvent = stream === "stderr" && isTraced && parseEvent(line) !== undefined;
+    if (!isEvent && line.trim() !== "") print(`${name}: ${printableLine(line.slice(0, 300))}`);
+    if (stream === "stderr" || !isTraced) model.addLine(source, line, now());
+  };
+  const program = new Program(part.command, {
+    ...{ cwd: part.cwd, env: part.env },
+    onText: (text, stream) => lines[stream].split(text).forEach((line) => take(line, stream)),
+  });
+  program.ended.then(({ code, signal }) => {
+    for (const stream of ["stdout", "stderr"] as const) lines[stream].split("\n").forEach((line) => take(line, stream));
+    const isBad = code !== 0 && !program.stopped;
+    const how = program.stopped ? "was stopped" : signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
+    model.addMark(source, how, now(), isBad ? { isFailure: true } : {});
+    if (isBad) print(`${name} ${how}`);
+  });
+  return program;
+}
+
+const now = () => Date.now() * 1000;
+
+/** Takes lines out of a text that arrives in parts. */
+export class Lines {
+  #rest = "";
+
+  /** The lines that are now complete. One that is too long is cut into several. */
+  split(text: string): string[] {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    if (this.#rest.length > LONGEST) {
+      lines.push(this.#rest);
+      this.#rest = "";
+    }
+    return lines.map((line) => line.replace(/\r$/, ""));
+  }
+}
+
+/** Checks an address that the user has given. @throws {Failure} code 2 */
+export function checkAddress(to: string): void {
+  if (to !== "" && !/^.+:\d{1,5}$/.test(to)) throw new Failure(`--to needs HOST:PORT, not ${printableLine(to)}`, 2);
+}
