@@ -1,11 +1,20 @@
 /** `deno task watch`: the merged picture of an exchange, its server, and its page in a browser. */
-import { assert, assertEquals } from "jsr:@std/assert@1";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { type Event, formatJson } from "../tcp/_trace_event.ts";
 import { dissect, type Subject } from "./watch/dissect.ts";
 import type { Arrow, Entry, Mark } from "./watch/entries.ts";
 import { LIMITS, Model, type Source } from "./watch/model.ts";
+import { gap, layout, visibleRange } from "./watch/page/layout.js";
 import { parseEvent } from "./watch/parse_event.ts";
+import { planCommand, planPair, splitWords } from "./watch/plan.ts";
+import { Lines, runPlan } from "./watch/run.ts";
+import { answer, saved, type Show } from "./watch/server.ts";
+import { accessibility } from "./support/accessibility.ts";
+import { keep, openPage } from "./support/browser.ts";
+import { failedWith, testWith, until } from "./support/helpers.ts";
+import { has, Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
+import { pairs, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -295,4 +304,307 @@ Deno.test("watch: any bytes can be taken apart, and every field stands in them",
       }
     }
   }
+});
+
+Deno.test("watch: time grows downwards, no two texts overlap, and only what is visible is found", () => {
+  assert(gap(100) < gap(10_000) && gap(1e12) === gap(1e13));
+  const items = Array.from({ length: 1000 }, (_, i) => ({ kind: "arrow", departed: i * 50, arrived: i * 50 + 120 }));
+  const { rows, height } = layout(items, 1);
+  for (const [i, { top, bottom }] of rows.entries()) {
+    assert(bottom >= top && bottom <= height);
+    if (i > 0) assert(top - (rows[i - 1]?.top ?? 0) >= 20);
+  }
+  const [first, last] = visibleRange(rows, 5000, 6000, 100);
+  assert(first > 150 && last < 400 && last - first < 60, `${first} to ${last}`);
+});
+
+Deno.test("watch: the words of a task's command, and lines that arrive in parts", () => {
+  assertEquals(splitWords("deno run a.ts --x 'two words' b"), ["deno", "run", "a.ts", "--x", "two words", "b"]);
+  const lines = new Lines();
+  assertEquals([lines.split("ab"), lines.split("c\r\nd\n"), lines.split("e"), lines.split("\n")], [
+    [],
+    ["abc", "d"],
+    [],
+    ["e"],
+  ]);
+  assertEquals(lines.split("x".repeat(5 << 20)).length, 1, "a line without an end is not kept for ever");
+});
+
+/** Runs a plan and returns what is shown. */
+async function watched(plan: Awaited<ReturnType<typeof planPair>>): Promise<Show> {
+  const show = { model: new Model(), title: plan.title, protocol: plan.protocol, run: "1" };
+  await runPlan(plan, show.model, () => {});
+  return show;
+}
+
+/** How many arrows a pair has: those of its connections, and those of its messages. */
+const expected: Record<string, number | [least: number, most: number]> = {
+  ...{
+    "tcp:echo": 5,
+    "tcp:reply": 5,
+    "tcp:threaded": 4100,
+    "tcp:rpc": [13, 25],
+    "tcp:syscalls": 4,
+    "udp:chat": [6, 8],
+  },
+  ...{ "udp:pinger": [10, 20], "udp:tftp": [8, 12], "udp:syscalls": [19_000, 20_002], "dns:lookup": [8, 9] },
+  ...{ "http:raw": 6, "http:files": [4, 6], "smtp:send": [13, 15], "rest:users": [28, 42] },
+  ...{ "ping:system": 0, "ping:icmp": 0, "ping:traceroute": 0 },
+};
+
+for (const [name] of pairs()) {
+  const isHere = !/syscalls|^ping/.test(name) || Deno.build.os === "linux";
+  Deno.test({
+    name: `watch ${name}: every message is an arrow between two lanes, and no program fails`,
+    ignore: !isHere,
+    async fn() {
+      const { model } = await watched(await planPair(name, ""));
+      const failures = marksOf(model).filter(({ isFailure }) => isFailure).map(({ text }) => text);
+      if (!name.startsWith("ping")) assertEquals(failures, []); // ping may be missing, or not be allowed
+      const found = arrowsOf(model).length;
+      const wanted = expected[name] ?? -1;
+      const [least, most] = typeof wanted === "number" ? [wanted, wanted] : wanted;
+      assert(found >= least && found <= most, `${found} arrows: ${told(model).slice(0, 20).join("\n")}`);
+      assert(arrowsOf(model).every(({ from, to, isLost }) => from !== to && !isLost));
+      if (found === 0) assert(marksOf(model).length > 0, "what a program without a trace prints is shown");
+    },
+  });
+}
+
+Deno.test("watch: a pair behind a relay that delays all datagrams: each arrow takes so long", async () => {
+  const { model } = await watched(await planPair("udp:chat", "delay=30ms"));
+  const taken = told(model).map(([from, to]) => Number(to) - Number(from));
+  assert(taken.length >= 6 && taken.every((t) => t === 30_000), `${taken}`);
+});
+
+Deno.test("watch: a command of one's own behind a relay, and one that ends in the middle", async () => {
+  const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    const conn = await server.accept();
+    await conn.read(new Uint8Array(10));
+    await conn.write(encode("220 welcome\r\n"));
+    conn.close();
+  })();
+  const code = `const conn = await Deno.connect({ hostname: Deno.args[0], port: Number(Deno.args[1]) });
+await conn.write(new TextEncoder().encode("hello"));
+await conn.read(new Uint8Array(20));
+console.error("{ not a trace");
+Deno.exit(7);`;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, code);
+  const to = `127.0.0.1:${server.addr.port}`;
+  const command = ["deno", "run", "-N=127.0.0.1", file, "{host}", "{port}"];
+  const { model } = await watched(planCommand(command, { to, over: "tcp", network: "", cwd: root }));
+  await serving;
+  server.close();
+  await Deno.remove(file);
+  const texts = arrowsOf(model).map(({ text }) => text).filter((text) => text);
+  assertEquals(texts, ["hello", "220 welcome"]);
+  assertEquals(marksOf(model).map(({ text, isFailure }) => [text, isFailure]), [
+    ["{ not a trace", undefined],
+    ["ended with exit code 7", true],
+  ]);
+});
+
+/** A show of one exchange, without a process. */
+function exampleShow(): Show {
+  const { model, server, client, add } = pair("tcp");
+  add(client, 0, CLIENT, "", "connected");
+  add(client, 10, CLIENT, "GET / HTTP/1.1\r\nHost: </script><!--\r\n\r\n");
+  add(server, 20, CLIENT, "GET / HTTP/1.1\r\nHost: </script><!--\r\n\r\n");
+  model.addMark(server, "<b>a note</b>", T + 30);
+  return { model, title: "a <title>", run: "7" };
+}
+
+Deno.test("watch: the saved page holds every entry and every byte, and markup in them ends nothing", () => {
+  const show = exampleShow();
+  const page = saved(show);
+  const [, json = ""] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page) ?? [];
+  const { entries, messages } = JSON.parse(json);
+  assertEquals(entries, shown(show.model));
+  assertEquals(Object.keys(messages).map(Number), [...show.model.data.keys()]);
+  for (const [id, data] of show.model.data) assertEquals(messages[id].data, data.toBase64());
+  assertStringIncludes(page, "<title>a &lt;title&gt;</title>");
+  assert(!/(src|href)="(?!data:)/.test(page), "nothing is loaded");
+});
+
+Deno.test("watch: the server: page, script, message, events from the start or from where a browser was", async () => {
+  const show = exampleShow();
+  const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+    answer(new Request(`http://127.0.0.1:8000${path}`, { method, headers }), show);
+  assertEquals(get("/").status, 200);
+  assertMatch(get("/").headers.get("content-security-policy") ?? "", /script-src 'self'/);
+  assertEquals(get("/page.js").status, 200);
+  assertEquals(get("/", { host: "evil.example" }).status, 403);
+  assertEquals(get("/", {}, "POST").status, 405);
+  for (const path of ["/x", "/message/", "/message/999", "/message/1", "/../deno.json"]) {
+    assertEquals(get(path).status, 404, path);
+  }
+  const [id] = show.model.data.keys();
+  const { fields } = await get(`/message/${id}`).json();
+  assertEquals(fields[0], { start: 0, end: 3, text: "method GET" });
+
+  const read = async (lastId: string) => {
+    const reader = get("/events", { "last-event-id": lastId }).body?.getReader();
+    const { value = new Uint8Array() } = await reader?.read() ?? {};
+    await reader?.cancel();
+    const [, place = "", json = ""] = /^id: (.*)\ndata: (.*)\n\n$/.exec(new TextDecoder().decode(value)) ?? [];
+    return { place, entries: JSON.parse(json).entries.length };
+  };
+  const all = await read("");
+  assertEquals(all.entries, shown(show.model).length);
+  show.model.addMark({ side: "client", name: "" }, "one more", T + 40);
+  assertEquals((await read(all.place)).entries, 1);
+  assertEquals((await read("6 3")).entries, all.entries + 1, "of another run it has all");
+});
+
+Deno.test("watch: wrong usage is one line with exit code 2", async () => {
+  for (
+    const [args, line] of [
+      [[], /give the name of a pair: tcp:echo/],
+      [["no:such"], /there is no pair no:such: tcp:echo/],
+      [["ping:icmp", "--network", "loss=1%"], /ping:icmp has no server/],
+      [["--to", "nowhere"], /--to needs HOST:PORT/],
+      [["tcp:echo", "--protocol", "x"], /--protocol needs one of dns, /],
+    ] as const
+  ) {
+    const program = new Program(["deno", "task", "--quiet", "watch", ...args], { cwd: root });
+    await program.end();
+    failedWith(program, 2, line);
+  }
+});
+
+Deno.test("watch: the task prints its address, serves the page, and --save writes it and ends", async () => {
+  const folder = await Deno.makeTempDir();
+  const env = { INIT_CWD: folder };
+  const saving = new Program(["deno", "task", "--quiet", "watch", "tcp:reply", "--save", "a.html"], { cwd: root, env });
+  assertEquals((await saving.end(60)).code, 0, saving.stderr);
+  assertStringIncludes(await Deno.readTextFile(`${folder}/a.html`), "Hello from the client!");
+  await Deno.remove(folder, { recursive: true });
+  await using program = new Program(["deno", "task", "--quiet", "watch", "udp:pinger"], { cwd: root });
+  const [, url = ""] = await program.line(/open (http:\S+)/);
+  const response = await fetch(url);
+  assertStringIncludes(await response.text(), "udp:pinger");
+});
+
+const chromium = await has("chromium", "--version");
+const inBrowser = (name: string, body: () => Promise<void>) =>
+  testWith(chromium, "chromium", name, async () => await body());
+
+/** Serves a show on a free port. */
+function serveShow(show: Show) {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => answer(request, show));
+  return { url: `http://127.0.0.1:${server.addr.port}/`, [Symbol.asyncDispose]: () => server.shutdown() };
+}
+
+inBrowser("watch in a browser: a pair appears as it happens; keys and clicks open messages and fields", async () => {
+  const plan = await planPair("dns:lookup", "");
+  const show: Show = { model: new Model(), title: plan.title, protocol: plan.protocol, run: "1" };
+  await using server = serveShow(show);
+  await using opened = await openPage(1280);
+  const { page, errors } = opened;
+  await page.goto(server.url);
+  await runPlan(plan, show.model, () => {});
+  await page.waitForSelector("text=ended with exit code 0");
+  assertEquals(await page.locator("#lanes span").allTextContents(), ["dns/lookup.ts", "dns/server.ts", "dns/query.ts"]);
+  await page.locator(".arrow:has-text('94 bytes')").last().locator(".hit").click({ force: true });
+  await page.waitForSelector("#fields");
+  const field = page.locator("#fields button", { hasText: /^data 192\.0\.2\.80/ });
+  await field.hover();
+  await until(async () => await page.locator("#bytes .lit").count() === 8, "four bytes, in both columns");
+  assertEquals((await page.locator("#bytes .lit").allTextContents()).slice(0, 4), ["c0", "00", "02", "50"]);
+  await page.locator("#bytes [data-at='0']").first().hover();
+  await until(async () => await page.locator("#fields .lit").count() === 1, "the field of the first byte");
+  assertMatch(await page.locator("#fields .lit").textContent() ?? "", /^id 0x/);
+  assertEquals(await accessibility(page), []);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("Home");
+  await page.waitForSelector("[aria-selected=true]");
+  const first = await page.locator("#picture").getAttribute("aria-activedescendant");
+  await page.keyboard.press("ArrowDown");
+  await until(
+    async () => await page.locator("#picture").getAttribute("aria-activedescendant") !== first,
+    "the next message is chosen",
+  );
+  await page.keyboard.press("b");
+  await page.waitForSelector("text=/^1 events, \\d+ more to come$/");
+  await page.keyboard.press("s");
+  await page.waitForSelector("text=/^2 events, /");
+  await page.keyboard.press("p");
+  await page.waitForSelector("text=/^\\d+ events$/");
+  const [, one] = await page.locator("#connections option").evaluateAll((all) =>
+    all.map((option) => String(Reflect.get(option, "value")))
+  );
+  await page.selectOption("#connections", one ?? "");
+  await page.waitForSelector("text=/^[23] events$/");
+  const svg = page.waitForEvent("download");
+  await page.click("#svg");
+  const text = await Deno.readTextFile(await (await svg).path());
+  assertMatch(text, /^<svg xmlns=.*<\/svg>$/s);
+  assertEquals(
+    text.match(/class="arrow/g)?.length,
+    arrowsOf(show.model).filter((a) => a.connection === Number(one)).length,
+  );
+  const mermaid = page.waitForEvent("download");
+  await page.click("#mermaid");
+  assertMatch(
+    await Deno.readTextFile(await (await mermaid).path()),
+    /^sequenceDiagram\n {2}participant L\d+ as dns\/.*->>/s,
+  );
+  assertEquals(errors, []);
+});
+
+inBrowser("watch in a browser: the saved page opens without a server, markup stays text", async () => {
+  const show = exampleShow();
+  const file = await Deno.makeTempFile({ suffix: ".html" });
+  await Deno.writeTextFile(file, saved(show));
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(`file://${file}`);
+  await page.waitForSelector("text=<b>a note</b>");
+  await page.locator(".arrow .hit").last().click({ force: true });
+  await page.waitForSelector("text=Host: </script><!--");
+  assertEquals(await accessibility(page), []);
+  assertEquals(errors, []);
+  await Deno.remove(file);
+});
+
+inBrowser("watch in a browser: of ten thousand messages only those in view are drawn", async () => {
+  const { model, server, client, add } = pair("tcp");
+  await using serving = serveShow({ model, title: "many", run: "1" });
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(serving.url);
+  for (let i = 0; i < 10_000; i++) {
+    add(client, 100 * i, CLIENT, `message ${i}`);
+    add(server, 100 * i + 50, CLIENT, `message ${i}`);
+  }
+  await page.waitForSelector("text=10000 events");
+  await page.waitForSelector("text=message 9999");
+  assert(await page.locator(".arrow").count() < 100);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("Home");
+  await page.waitForSelector("text=message 0");
+  assertEquals(errors, []);
+});
+
+inBrowser("watch in a browser: the picture of the README", async () => {
+  const plan = await planPair("udp:chat", "delay=20ms");
+  const relay = plan.relay && {
+    ...plan.relay,
+    command: [...plan.relay.command, "--script", "client: drop 1; server: drop 2"],
+  };
+  const show = await watched({ ...plan, ...relay ? { relay } : {}, title: "udp:chat over a bad network" });
+  assertEquals(arrowsOf(show.model).filter(({ isLost }) => isLost).length, 2);
+  assert(arrowsOf(show.model).some(({ again }) => again !== undefined));
+  await using server = serveShow(show);
+  await using opened = await openPage(1200);
+  const { page, errors } = opened;
+  await page.goto(server.url);
+  await page.waitForSelector("text=ended with exit code 0");
+  await page.locator(".arrow:has-text('Anyone here')").last().locator(".hit").click({ force: true });
+  await page.locator("#fields button").last().hover();
+  await page.waitForSelector("#bytes .lit");
+  await keep(page, "tests/watch/watch.png");
+  assertEquals(errors, []);
 });

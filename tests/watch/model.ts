@@ -38,8 +38,11 @@ export class Model {
   readonly log: Entry[] = [];
   readonly data = new Map<number, Uint8Array>();
   readonly connections: Connection[] = [];
-  /** The bytes of the last message in the other direction, which some protocols need to be understood. */
+  /** The last message in the other direction, which some protocols need to be understood. */
   readonly before = new Map<number, number>();
+  /** The messages that a client has sent. */
+  readonly isFromClient = new Set<number>();
+  readonly #entriesById = new Map<number, Entry>();
   readonly #sources = new Map<Source, Lane>();
   readonly #owners = new Owners();
   readonly #lanes: Lane[] = [];
@@ -55,6 +58,11 @@ export class Model {
   /** Settles when the log has grown. */
   get changed(): Promise<void> {
     return this.#changed.promise;
+  }
+
+  /** An entry by its number. */
+  entry(id: number): Entry | undefined {
+    return this.#entriesById.get(id);
   }
 
   /** Gives a program its lane. */
@@ -203,6 +211,7 @@ export class Model {
     if (!this.#hasRoom(data.length)) return arrow; // it is counted by nobody
     if (data.length > 0) {
       this.data.set(id, data);
+      if (from === connection.client) this.isFromClient.add(id);
       const other = from === connection.client ? "server" : "client";
       const before = this.#last.get(`${connection.id} ${other}`);
       if (before !== undefined) this.before.set(id, before);
@@ -256,6 +265,7 @@ export class Model {
 
   #note(entry: Entry): void {
     this.log.push(entry);
+    this.#entriesById.set(entry.id, entry);
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import { Failure, printableLine, within } from "../../cli.ts";
-import { Program, stopAll } from "../support/program.ts";
+import { Program } from "../support/program.ts";
 import type { Model } from "./model.ts";
 import { parseEvent } from "./parse_event.ts";
 import type { Part, Plan } from "./plan.ts";
@@ -15,25 +15,26 @@ const LONGEST = 4 << 20;
 /** Seconds that a server has to end after its last client. */
 const PATIENCE = 5;
 
-/** Runs a plan to its end: until all clients have ended, or `stopAll` is called. @throws {Failure} if one does not start */
+/** Runs a plan to its end: until all clients have ended, or its programs are stopped. @throws {Failure} if one does not start */
 export async function runPlan(plan: Plan, model: Model, print: (line: string) => void): Promise<void> {
-  const { server, relay, clients } = plan;
+  const { server, relay, clients, hint } = plan;
   for (const part of [...clients.slice(0, 1), server, relay]) if (part) model.addSource(part.source);
-  const isOurs = server !== undefined && relay === undefined || clients.length > 0;
-  const started = server && start(server, model, print);
-  // A server of the user need not say when it listens.
-  if (started && isOurs) await started.line(/listening on /i);
-  const network = relay && start(relay, model, print);
+  await using programs = new AsyncDisposableStack();
+  const begin = (part: Part) => programs.use(start(part, model, print));
+  const serving = server && begin(server);
+  // Clients that are started here need a server that listens; a server of the user need not say when it does.
+  if (serving && clients.length > 0) await serving.line(/listening on /i);
+  const network = relay && begin(relay);
   await network?.line(/listening on /i);
-  if (plan.hint) print(plan.hint);
+  if (hint) print(hint);
   for (const [i, part] of clients.entries()) {
     if (i > 0) model.addSource(part.source);
-    const { code } = await start(part, model, print).ended;
+    const { code } = await begin(part).ended;
     if (code !== 0) break;
   }
-  if (clients.length === 0) await (started ?? network)?.ended;
-  if (started && clients.length > 0) await within(PATIENCE, started.ended, () => started.stop());
-  await stopAll();
+  if (clients.length === 0) await (serving ?? network)?.ended;
+  else if (serving) await within(PATIENCE, serving.ended, () => serving.stop());
+  await programs.disposeAsync();
   model.finish();
 }
 
@@ -54,7 +55,8 @@ function start(part: Part, model: Model, print: (line: string) => void): Program
     for (const stream of ["stdout", "stderr"] as const) lines[stream].split("\n").forEach((line) => take(line, stream));
     const isBad = code !== 0 && !program.stopped;
     const how = program.stopped ? "was stopped" : signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
-    model.addMark(source, how, now(), isBad ? { isFailure: true } : {});
+    if (source.side !== "relay") model.addMark(source, how, now(), isBad ? { isFailure: true } : {});
+    else if (isBad) model.addMark(source, `the relay ${how}`, now(), { isFailure: true });
     if (isBad) print(`${name} ${how}`);
   });
   return program;
