@@ -17,7 +17,8 @@ select { font: inherit; color: inherit; background: var(--page); border: 1px sol
   max-width: 14rem; }
 #status, #keys { margin: 0; font-size: 0.875rem; color: var(--muted); }
 #views { flex: 1; min-height: 0; display: flex; gap: 1rem; margin: 0.5rem 0; }
-#scroll { flex: 1 1 24rem; min-width: 0; overflow: auto; border: 1px solid var(--line); border-radius: 6px; position: relative; }
+#scroll { flex: 1 1 24rem; min-width: 0; overflow: auto scroll; border: 1px solid var(--line); border-radius: 6px; position: relative;
+  overflow-anchor: none; }
 #lanes { position: sticky; top: 0; z-index: 1; height: 2.5rem; background: var(--raised); min-width: 100%; }
 #lanes span { position: absolute; top: 0.5rem; transform: translateX(-50%); max-width: 22rem; font-size: 0.875rem;
   font-weight: 500; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }

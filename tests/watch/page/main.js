@@ -140,8 +140,12 @@ area.addEventListener("click", (event) => {
   const item = event.target.closest("[data-id]");
   if (item) choose(Number(item.dataset.id));
 });
+let lastTop = 0;
 scroll.addEventListener("scroll", () => {
-  isFollowing = scroll.scrollTop + scroll.clientHeight >= picture.height;
+  // Only its reader scrolls up; that the picture has grown below is no reason to stay behind.
+  if (scroll.scrollTop < lastTop) isFollowing = false;
+  else if (scroll.scrollTop + scroll.clientHeight >= picture.height) isFollowing = true;
+  lastTop = scroll.scrollTop;
   redraw(false);
 });
 find("#connections").addEventListener("change", (event) => {
