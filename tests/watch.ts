@@ -11,6 +11,7 @@
  * @module
  */
 import { count, Failure, flag, integer, onStop, printable, run, text } from "../cli.ts";
+import { explain } from "../tcp/_socket_errors.ts";
 import { type Protocol, protocols } from "./watch/dissect.ts";
 import { Model } from "./watch/model.ts";
 import { planCommand, planPair } from "./watch/plan.ts";
@@ -51,7 +52,7 @@ const path = (name: string) => /^(\/|[A-Za-z]:[\\/]|\\\\)/.test(name) ? name : `
 
 await run(command, async (flags) => {
   const [first = "", ...more] = flags.args;
-  const isPair = first !== "" && more.length === 0 && flags.to === "" && /^[a-z]+:[a-z]+$/.test(first);
+  const isPair = first !== "" && more.length === 0 && flags.to === "" && /^\w+:\w+$/.test(first);
   if (!isPair && first === "" && flags.to === "") throw new Failure(`give the name of a pair: ${names}`, 2);
   checkAddress(flags.to);
   const over = flags.udp ? "udp" : "tcp";
@@ -61,16 +62,15 @@ await run(command, async (flags) => {
   const protocol = protocolOf(flags.protocol) ?? plan.protocol;
   const model = new Model();
   const show: Show = { model, title: plan.title, protocol, run: `${Date.now()}` };
-  onStop(() => stopAll().then(() => Deno.exit(0)));
+  onStop(() => stopAll().then(() => Deno.exit()));
 
-  const server = flags.save ? undefined : Deno.serve({
-    ...{ hostname: "127.0.0.1", port: flags.port },
-    onListen: ({ port }) => console.log(`watch: open http://127.0.0.1:${port}/`),
-  }, (request) => answer(request, show));
+  const server = flags.save ? undefined : servePage(flags.port, show);
   try {
     await runPlan(plan, model, console.log);
-  } finally {
-    await stopAll();
+  } catch (error) {
+    if (!(error instanceof Failure) || !server) throw error;
+    console.error(`watch: ${error.message}`); // the page shows what there was until then
+    Deno.exitCode = 1;
   }
   const arrows = new Set(model.log.filter((entry) => entry.kind === "arrow" && !entry.isGone));
   console.log(`watch: the exchange is over, with ${count(arrows.size, "message")}`);
@@ -78,6 +78,18 @@ await run(command, async (flags) => {
   console.log("watch: the page stays until Ctrl-C");
   await server?.finished;
 });
+
+/** Serves the page. @throws {Failure} when the port is in use */
+function servePage(port: number, show: Show): Deno.HttpServer {
+  try {
+    return Deno.serve({
+      ...{ hostname: "127.0.0.1", port },
+      onListen: ({ port }) => console.log(`watch: open http://127.0.0.1:${port}/`),
+    }, (request) => answer(request, show));
+  } catch (error) {
+    throw explain(error, { hostname: "127.0.0.1", port });
+  }
+}
 
 function protocolOf(name: string): Protocol | undefined {
   const found = protocols.find((protocol) => protocol === name);

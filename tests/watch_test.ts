@@ -11,10 +11,11 @@ import { Lines, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
 import { accessibility } from "./support/accessibility.ts";
 import { keep, openPage } from "./support/browser.ts";
-import { failedWith, testWith, until } from "./support/helpers.ts";
+import { failedWith, noSignals, signals, testWith, until } from "./support/helpers.ts";
+import { portInUse } from "./support/processes.ts";
 import { has, Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
-import { pairs, root } from "./support/tasks.ts";
+import { command, pairs, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -393,8 +394,8 @@ Deno.exit(7);`;
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, code);
   const to = `127.0.0.1:${server.addr.port}`;
-  const command = ["deno", "run", "-N=127.0.0.1", file, "{host}", "{port}"];
-  const { model } = await watched(planCommand(command, { to, over: "tcp", network: "", cwd: root }));
+  const words = ["deno", "run", "-N=127.0.0.1", file, "{host}", "{port}"];
+  const { model } = await watched(planCommand(words, { to, over: "tcp", network: "", cwd: root }));
   await serving;
   server.close();
   await Deno.remove(file);
@@ -485,6 +486,43 @@ Deno.test("watch: the task prints its address, serves the page, and --save write
   const [, url = ""] = await program.line(/open (http:\S+)/);
   const response = await fetch(url);
   assertStringIncludes(await response.text(), "udp:pinger");
+});
+
+Deno.test("watch: a port in use, and a network that no relay knows, are one line each", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const args = ["deno", "task", "--quiet", "watch", "tcp:echo"];
+  const taken = new Program([...args, "--port", `${listener.addr.port}`], { cwd: root });
+  await taken.end();
+  listener.close();
+  failedWith(taken, 1, /^watch: 127\.0\.0\.1:\d+ is in use/);
+  const shaken = new Program([...args, "--network", "los=3%", "--save", "/nowhere/a.html"], { cwd: root });
+  await shaken.end();
+  failedWith(shaken, 1, /^watch: the relay ended with exit code 2: it does not listen$/m);
+  assertMatch(shaken.stdout, /relay: relay: --network/);
+});
+
+testWith(signals, noSignals, "watch: Ctrl-C ends everything that it has started", async () => {
+  const flags = ["-N=127.0.0.1,0.0.0.0", "--allow-run", "-E", "-R", "-W"];
+  const words = ["--udp", "--", "deno", "run", "-N=127.0.0.1", "udp/chat_server.ts", "--port", "{port}"];
+  const program = new Program(["deno", "run", ...flags, "tests/watch.ts", ...words], { cwd: root });
+  const [, page = ""] = await program.line(/open (http:\S+)/);
+  const [, address = ""] = await program.line(/Chat server listening on (\S+)/);
+  const [, relay = ""] = await program.line(/connect your client to (\S+)/);
+  const client = new Program(
+    command("udp/chat_client.ts", Number(relay.split(":")[1]), "--name", "anna", "--message", "hi", "--timeout", "10"),
+    { cwd: root },
+  );
+  assertEquals((await client.end()).code, 0, client.stderr);
+  const events = await fetch(`${page}events`);
+  const reader = events.body?.getReader();
+  const { value } = await reader?.read() ?? {};
+  await reader?.cancel();
+  assertStringIncludes(new TextDecoder().decode(value), "/name anna");
+  program.signal("SIGINT");
+  assertEquals((await program.end()).code, 0, program.stderr);
+  for (const each of [address, relay]) {
+    assertEquals(portInUse(Number(each.split(":")[1]), "udp"), false, `${each} is still in use`);
+  }
 });
 
 const chromium = await has("chromium", "--version");

@@ -69,5 +69,6 @@ ${button("mermaid", "Mermaid", "Save the exchange as a sequence diagram of Merma
 <section id="details" aria-label="Message" tabindex="0"><p>Choose a message: a click, or the arrow keys.</p></section>
 </div>
 <p id="keys">↑ ↓ choose a message; Home, End the first and the last; p stops, s goes one message on, + − zoom.
-The distance between two messages grows with the time between them, but less than that; the numbers are milliseconds.</p>
+The distance between two messages grows with the time between them, but less than that; the numbers are milliseconds. A
+dashed arrow was shown by one of its two programs alone.</p>
 ${scripts}`;

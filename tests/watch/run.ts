@@ -23,9 +23,9 @@ export async function runPlan(plan: Plan, model: Model, print: (line: string) =>
   const begin = (part: Part) => programs.use(start(part, model, print));
   const serving = server && begin(server);
   // Clients that are started here need a server that listens; a server of the user need not say when it does.
-  if (serving && clients.length > 0) await serving.line(/listening on /i);
+  if (serving && clients.length > 0) await listens(serving, server.source.name);
   const network = relay && begin(relay);
-  await network?.line(/listening on /i);
+  if (network) await listens(network, "the relay");
   if (hint) print(hint);
   for (const [i, part] of clients.entries()) {
     if (i > 0) model.addSource(part.source);
@@ -36,6 +36,17 @@ export async function runPlan(plan: Plan, model: Model, print: (line: string) =>
   else if (serving) await within(PATIENCE, serving.ended, () => serving.stop());
   await programs.disposeAsync();
   model.finish();
+}
+
+/** Waits until a program listens. @throws {Failure} when it ends before, or says nothing for long; what it said is printed */
+async function listens(program: Program, name: string): Promise<void> {
+  try {
+    await program.line(/listening on /i);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const how = program.status ? `ended with exit code ${program.status.code}` : "has said nothing for 20 s";
+    throw new Failure(`${name} ${how}: it does not listen`);
+  }
 }
 
 function start(part: Part, model: Model, print: (line: string) => void): Program {

@@ -36,7 +36,7 @@ export function layout(items, zoom) {
 
 /** Where the lanes stand, in a picture that is at least so wide. */
 export function lanePlaces(lanes, width) {
-  const margin = 90; // the times stand left of the first lane
+  const margin = 100; // the times stand left of the first lane
   const right = 90;
   const step = Math.max(260, (width - margin - right) / Math.max(1, lanes.length - 1));
   const places = new Map(lanes.map(({ id }, i) => [id, margin + i * step]));

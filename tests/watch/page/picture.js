@@ -73,7 +73,7 @@ export class Picture {
     const classes = [item.kind, item.isLost && "lost", item.isFailure && "failure"].filter((name) => name).join(" ");
     return `<g role="option" id="item-${item.id}" data-id="${item.id}" aria-selected="${item.id === this.selected}" ` +
       `aria-label="${safe(`${time} ${label}, ${this.#way(item)}`)}" class="${classes}"${colour}>` +
-      `<text class="time" x="62" y="${y + 4}" text-anchor="end">${time}</text> ${shape}</g>`;
+      `<text class="time" x="72" y="${y + 4}" text-anchor="end">${time}</text> ${shape}</g>`;
   }
 
   /** As much of an item's text as fits. */
