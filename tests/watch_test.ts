@@ -194,7 +194,7 @@ Deno.test("watch: messages of fetch, which has no address, are marks with their 
   model.addLine(client, formatJson({ t: T, ...rest, data }), T);
   const [mark] = marksOf(model);
   assertEquals([mark?.text, mark?.bytes, arrowsOf(model).length], [
-    "fetch_client: GET / HTTP/1.1",
+    "sends GET / HTTP/1.1",
     data.length,
     0,
   ]);

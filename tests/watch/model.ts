@@ -109,7 +109,8 @@ export class Model {
     const { from, to, transport, data, note, t } = event;
     // `fetch` holds its connection itself: its client shows messages without addresses, the server shows their bytes.
     if (![from, to].every((name) => /:\d+$/.test(name))) {
-      return this.addMark(source, [from || "", words(data), note].filter((part) => part).join(": "), t, { data });
+      const what = /:\d+$/.test(from) ? "reads" : "sends";
+      return this.addMark(source, note || `${what} ${words(data)}`, t, { data });
     }
     const isSent = source.side === "relay"
       ? from !== source.to

@@ -11,10 +11,8 @@ const FIRST = 4096;
 /** Shows an item, and its bytes if it has some. `load` returns them, with the fields. */
 export async function showDetails(section, item, store, load, isCurrent) {
   const connection = store.connections.get(item.connection);
-  const times = item.kind === "mark"
-    ? [["at", item.t]]
-    : [["sent", item.departed], [item.isLost ? "lost" : "read", item.arrived]];
-  const when = times.filter(([, t]) => t !== undefined).map(([word, t]) => `${word} at ${timeOf(t, store)} ms`);
+  const times = item.kind === "mark" ? [["", item.t]] : [["sent ", item.departed], ["read ", item.arrived]];
+  const when = times.filter(([, t]) => t !== undefined).map(([word, t]) => `${word}at ${timeOf(t, store)} ms`);
   const took = item.departed !== undefined && item.arrived !== undefined
     ? `, ${((item.arrived - item.departed) / 1000).toFixed(3)} ms on its way`
     : "";

@@ -69,7 +69,9 @@ export class Picture {
     const [time, label] = [timeOf(startOf(item), this.#store), this.#shown(item)];
     const y = top + shift;
     const shape = item.kind === "mark" ? this.#mark(item, y, label) : this.#arrow(item, y, bottom + shift, label);
-    const colour = item.kind === "mark" ? "" : ` style="color: var(--hue-${item.connection % 6})"`;
+    const colour = item.kind === "mark"
+      ? ""
+      : ` style="color: var(--hue-${this.#store.connections.get(item.connection)?.colour ?? 0})"`;
     const classes = [item.kind, item.isLost && "lost", item.isFailure && "failure"].filter((name) => name).join(" ");
     return `<g role="option" id="item-${item.id}" data-id="${item.id}" aria-selected="${item.id === this.selected}" ` +
       `aria-label="${safe(`${time} ${label}, ${this.#way(item)}`)}" class="${classes}"${colour}>` +
@@ -100,10 +102,11 @@ export class Picture {
     const angle = Math.atan2(y2 - y1, x2 - x1) * 180 / Math.PI;
     // Without the trace of one side it is dashed: it has departed or arrived at a time that nobody knows.
     const isHalf = item.departed === undefined || (item.arrived === undefined && !item.isLost);
-    const line = `<line ${ends} stroke-width="${size}"${
-      isHalf ? ' stroke-dasharray="7 4"' : ""
-    }/><line class="hit" ${ends}/>`;
     const reach = 8 + size;
+    // The line ends before the point of its head, which would not be seen below a thick line.
+    const part = item.isLost ? 1 : 1 - 0.8 * reach / Math.max(reach, Math.hypot(x2 - x1, y2 - y1));
+    const line = `<line x1="${x1}" y1="${y1}" x2="${x1 + part * (x2 - x1)}" y2="${y1 + part * (y2 - y1)}" ` +
+      `stroke-width="${size}"${isHalf ? ' stroke-dasharray="7 4"' : ""}/><line class="hit" ${ends}/>`;
     const head = item.isLost
       ? `<path stroke-width="3" d="M${x2 - 6} ${y2 - 6} l12 12 m0 -12 l-12 12"/>`
       : `<path class="head" d="M0 0 L${-reach} ${reach / 2} L${-reach} ${-reach / 2} Z" ` +

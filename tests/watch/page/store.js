@@ -22,7 +22,7 @@ export class Store {
       if (entry.kind === "lane") {
         const at = this.lanes.findIndex(({ id }) => id === entry.id);
         if (at < 0) this.lanes.push(entry);
-      } else if (entry.kind === "connection") this.connections.set(entry.id, entry);
+      } else if (entry.kind === "connection") this.#addConnection(entry);
       else if (entry.isGone) this.items.delete(entry.id);
       else this.items.set(entry.id, entry);
     }
@@ -30,6 +30,12 @@ export class Store {
     const [clients, servers] = ["client", "server"].map((side) => this.lanes.filter((lane) => lane.side === side));
     this.lanes = [...clients.slice(0, 1), ...servers, ...clients.slice(1)];
     this.#isSorted = false;
+  }
+
+  /** Connections have their colours in turn. */
+  #addConnection(entry) {
+    const { colour = this.connections.size % 6 } = this.connections.get(entry.id) ?? {};
+    this.connections.set(entry.id, { ...entry, colour });
   }
 
   /** Sorts and selects what is shown. */
