@@ -14,7 +14,7 @@ import { count, Failure, flag, integer, onStop, printable, run, text } from "../
 import { explain } from "../tcp/_socket_errors.ts";
 import { type Protocol, protocols } from "./watch/dissect.ts";
 import { Model } from "./watch/model.ts";
-import { planCommand, planPair } from "./watch/plan.ts";
+import { type Plan, planCommand, planPair } from "./watch/plan.ts";
 import { checkAddress, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
 import { stopAll } from "./support/program.ts";
@@ -60,24 +60,43 @@ await run(command, async (flags) => {
     ? await planPair(first, flags.network)
     : planCommand(flags.args, { to: flags.to, over, network: flags.network, cwd });
   const protocol = protocolOf(flags.protocol) ?? plan.protocol;
-  const model = new Model();
-  const show: Show = { model, title: plan.title, protocol, run: `${Date.now()}` };
+  const show: Show = { model: new Model(), title: plan.title, protocol, run: `${Date.now()}`, network: flags.network };
   onStop(() => stopAll().then(() => Deno.exit()));
+  if (flags.save) {
+    await runPlan(plan, show.model, console.log);
+    return await write(path(flags.save), saved(show));
+  }
+  const server = servePage(flags.port, show);
+  let isRunning = true;
+  const start = (planned: Promise<Plan>) => runOnce(planned, show).finally(() => isRunning = false);
+  if (isPair) {
+    show.again = (network) => {
+      if (isRunning) return "the exchange is still running: wait until it is over";
+      isRunning = true;
+      Object.assign(show, { model: new Model(), network, run: `${Date.now()}` });
+      start(planPair(first, network));
+      return "";
+    };
+  }
+  await start(Promise.resolve(plan));
+  await server.finished;
+});
 
-  const server = flags.save ? undefined : servePage(flags.port, show);
+/** Runs a plan to its end. What fails is one line, and the page shows what there was until then. */
+async function runOnce(planned: Promise<Plan>, show: Show): Promise<void> {
+  const { model } = show;
   try {
+    const plan = await planned;
+    show.title = plan.title;
     await runPlan(plan, model, console.log);
+    const arrows = new Set(model.log.filter((entry) => entry.kind === "arrow" && !entry.isGone));
+    console.log(`watch: the exchange is over, with ${count(arrows.size, "message")}; the page stays until Ctrl-C`);
   } catch (error) {
-    if (!(error instanceof Failure) || !server) throw error;
-    console.error(`watch: ${error.message}`); // the page shows what there was until then
+    if (!(error instanceof Failure)) throw error;
+    console.error(`watch: ${error.message}`);
     Deno.exitCode = 1;
   }
-  const arrows = new Set(model.log.filter((entry) => entry.kind === "arrow" && !entry.isGone));
-  console.log(`watch: the exchange is over, with ${count(arrows.size, "message")}`);
-  if (flags.save) return await write(path(flags.save), saved(show));
-  console.log("watch: the page stays until Ctrl-C");
-  await server?.finished;
-});
+}
 
 /** Serves the page. @throws {Failure} when the port is in use */
 function servePage(port: number, show: Show): Deno.HttpServer {

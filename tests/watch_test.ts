@@ -525,6 +525,22 @@ testWith(signals, noSignals, "watch: Ctrl-C ends everything that it has started"
   }
 });
 
+Deno.test("watch: a pair is started again over another network; not while it runs, nor by another site", async () => {
+  await using program = new Program(["deno", "task", "--quiet", "watch", "udp:chat"], { cwd: root });
+  const [, url = ""] = await program.line(/open (http:\S+)/);
+  const again = async (network: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(`${url}again?network=${encodeURIComponent(network)}`, { method: "POST", headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  await program.line(/the exchange is over, with 6 messages/);
+  assertEquals(await again("", { "sec-fetch-site": "cross-site" }), 403);
+  await until(async () => await again("delay=20ms") === 200, "the first run has ended");
+  assertEquals(await again("delay=20ms"), 409);
+  await program.line(/^relay: UDP relay to /);
+  await until(async () => (await (await fetch(url)).text()).includes("udp:chat, delay=20ms"), "the new title");
+});
+
 const chromium = await has("chromium", "--version");
 const inBrowser = (name: string, body: () => Promise<void>) =>
   testWith(chromium, "chromium", name, async () => await body());
@@ -639,7 +655,7 @@ inBrowser("watch in a browser: the picture of the README", async () => {
   await using server = serveShow(show);
   await using opened = await openPage(1200);
   const { page, errors } = opened;
-  await page.setViewportSize({ width: 1200, height: 780 }); // the whole exchange, without a scroll bar
+  await page.setViewportSize({ width: 1200, height: 820 }); // the whole exchange, without a scroll bar
   await page.goto(server.url);
   await page.waitForSelector("text=ended with exit code 0");
   await page.locator(".arrow:has-text('Anyone here')").last().locator(".hit").click({ force: true });

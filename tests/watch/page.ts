@@ -25,9 +25,9 @@ export const PAGE_POLICY = pagePolicy({ "script-src": "'self'", "connect-src": "
 /** A file has no header: its policy stands in it, and allows only this script. A `meta` cannot say `frame-ancestors`. */
 const SAVED_POLICY = pagePolicy({ "script-src": `'sha256-${scriptHash}'` }).replace(/; frame-ancestors 'none'/, "");
 
-/** The page that shows an exchange as it happens. */
-export const livePage = (title: string): string =>
-  page({ title, style, body: body(title, `<script src="/page.js" defer></script>`, true) });
+/** The page that shows an exchange as it happens. `network`: it can be started again, over this one or another. */
+export const livePage = (title: string, network?: string): string =>
+  page({ title, style, body: body(title, `<script src="/page.js" defer></script>`, true, network) });
 
 /** The page with everything in it. */
 export function savedPage(
@@ -45,7 +45,11 @@ export function savedPage(
 const button = (id: string, text: string, title: string) =>
   `<button type="button" id="${id}" title="${title}">${text}</button>`;
 
-const body = (title: string, scripts: string, isLive: boolean) =>
+const againForm = (network: string) =>
+  `<form id="again"><input name="network" value="${escape(network)}" placeholder="loss=20% delay=50ms" size="20"
+aria-label="Network" title="A bad network between both sides; empty: none"> <button>Run again</button></form>`;
+
+const body = (title: string, scripts: string, isLive: boolean, network?: string) =>
   `<header>
 <h1>${escape(visible(title))}</h1>
 <div id="tools">
@@ -58,6 +62,7 @@ ${button("in", "+", "Larger (+)").replace(">+<", ' aria-label="Larger">+<')}
 ${isLive ? `<a id="save" href="/saved.html" download="exchange.html">Save page</a>` : ""}
 ${button("svg", "SVG", "Save the picture as SVG")}
 ${button("mermaid", "Mermaid", "Save the exchange as a sequence diagram of Mermaid")}
+${network === undefined ? "" : againForm(network)}
 </div>
 <p id="status" role="status"></p>
 </header>

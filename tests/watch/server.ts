@@ -11,11 +11,15 @@ import { livePage, PAGE_POLICY, savedPage, script } from "./page.ts";
 
 /** What is shown. */
 export interface Show {
-  readonly model: Model;
-  readonly title: string;
+  model: Model;
+  title: string;
   readonly protocol?: Protocol;
   /** Another one for each start, so that a page that was left open begins from the start. */
-  readonly run: string;
+  run: string;
+  /** Starts the exchange again over this network, with a new model. Returns why not, or "". */
+  again?: (network: string) => string;
+  /** The network of the last start. */
+  network?: string;
 }
 
 /** A message as its reader sees it. */
@@ -31,9 +35,14 @@ export function answer(request: Request, show: Show): Response {
   if (!isAllowedHost(request.headers.get("host") ?? undefined, "127.0.0.1")) {
     return new Response("use the address that was printed", { status: 403 });
   }
+  const { pathname, searchParams } = new URL(request.url);
+  if (pathname === "/again" && request.method === "POST") {
+    return again(request, searchParams.get("network") ?? "", show);
+  }
   if (request.method !== "GET") return new Response("only GET", { status: 405, headers: { allow: "GET" } });
-  const { pathname } = new URL(request.url);
-  if (pathname === "/") return html(livePage(show.title), { "content-security-policy": PAGE_POLICY });
+  if (pathname === "/") {
+    return html(livePage(show.title, show.again && (show.network ?? "")), { "content-security-policy": PAGE_POLICY });
+  }
   if (pathname === "/page.js") {
     return new Response(script, { headers: { ...plain, "content-type": "text/javascript" } });
   }
@@ -45,6 +54,14 @@ export function answer(request: Request, show: Show): Response {
   const found = id === undefined ? undefined : details(Number(id), show);
   if (!found) return new Response("there is nothing here", { status: 404 });
   return new Response(JSON.stringify(found), { headers: { ...plain, "content-type": "application/json" } });
+}
+
+/** Starts the exchange again. A page of another site can send this request, too: its browser says so. */
+function again(request: Request, network: string, show: Show): Response {
+  const site = request.headers.get("sec-fetch-site") ?? "same-origin";
+  if (site !== "same-origin") return new Response("only the page itself may do this", { status: 403 });
+  const problem = show.again ? show.again(network) : "only a pair can be started again";
+  return new Response(problem, { status: problem === "" ? 200 : 409 });
 }
 
 const plain = { "cache-control": "no-store", "x-content-type-options": "nosniff" };

@@ -12,7 +12,7 @@ header { display: flex; flex-wrap: wrap; align-items: center; gap: 0.25rem 1rem;
 h1 { margin: 0; }
 h2 { margin: 0 0 0.25rem; font-size: 1rem; }
 #tools { display: flex; flex-wrap: wrap; align-items: center; gap: 0.4rem; font-size: 0.875rem; }
-#tools button, select { padding: 0.2rem 0.6rem; }
+#tools button, #tools input, select { padding: 0.2rem 0.6rem; }
 select { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--edge); border-radius: 6px;
   max-width: 14rem; }
 #status, #keys { margin: 0; font-size: 0.875rem; color: var(--muted); }

@@ -152,6 +152,13 @@ find("#connections").addEventListener("change", (event) => {
   store.change({ only: Number(event.target.value) });
   redraw(true);
 });
+find("#again")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const network = new FormData(event.target).get("network");
+  const response = await fetch(`/again?network=${encodeURIComponent(network)}`, { method: "POST" });
+  if (response.ok) location.reload();
+  else status.textContent = await response.text();
+});
 addEventListener("resize", () => redraw(true));
 lightUp(section, load);
 
