@@ -554,6 +554,11 @@ function serveShow(show: Show) {
 inBrowser("watch in a browser: a pair appears as it happens; keys and clicks open messages and fields", async () => {
   const plan = await planPair("dns:lookup", "");
   const show: Show = { model: new Model(), title: plan.title, protocol: plan.protocol, run: "1" };
+  let asked = "";
+  show.again = (network) => {
+    asked = network;
+    return "";
+  };
   await using server = serveShow(show);
   await using opened = await openPage(1280);
   const { page, errors } = opened;
@@ -606,6 +611,11 @@ inBrowser("watch in a browser: a pair appears as it happens; keys and clicks ope
     await Deno.readTextFile(await (await mermaid).path()),
     /^sequenceDiagram\n {2}participant L\d+ as dns\/.*->>/s,
   );
+  await page.setViewportSize({ width: 360, height: 640 });
+  assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
+  await page.fill("[name=network]", "delay=5ms");
+  await page.click("text=Run again");
+  await until(() => asked === "delay=5ms", "the network of the form");
   assertEquals(errors, []);
 });
 
@@ -652,6 +662,7 @@ inBrowser("watch in a browser: the picture of the README", async () => {
   const show = await watched({ ...plan, ...relay ? { relay } : {}, title: "udp:chat over a bad network" });
   assertEquals(arrowsOf(show.model).filter(({ isLost }) => isLost).length, 2);
   assert(arrowsOf(show.model).some(({ again }) => again !== undefined));
+  Object.assign(show, { again: () => "", network: "loss=20% delay=20ms" });
   await using server = serveShow(show);
   await using opened = await openPage(1200);
   const { page, errors } = opened;
