@@ -125,7 +125,7 @@ Deno.test("watch: a port that is used for a second connection begins a new one",
   assertEquals(told(model).length, 4);
 });
 
-Deno.test("watch: a datagram that is sent again is tied to the first; one that nobody has received is lost at the end", () => {
+Deno.test("watch: a datagram sent again is tied to the first; one that nobody has received is lost at the end", () => {
   const { model, server, client, add } = pair("udp");
   add(client, 0, CLIENT, "/name anna");
   add(client, 1000, CLIENT, "/name anna");
@@ -145,7 +145,7 @@ Deno.test("watch: without the receiver's trace nobody knows whether a datagram i
   assertEquals(arrowsOf(model).map(({ isLost }) => isLost), [undefined, undefined]);
 });
 
-Deno.test("watch: a relay's trace: what it delays slants, what it loses does not arrive, each client has a lane", () => {
+Deno.test("watch: a relay's trace: what it delays slants, what it loses ends halfway, each client has a lane", () => {
   const model = new Model();
   const relay: Source = { side: "relay", name: "relay", to: SERVER };
   model.addSource(relay);

@@ -1,5 +1,5 @@
 /**
- * The picture of an exchange: the traces of all its programs, merged. It grows line by line; no socket and no process here.
+ * The picture of an exchange: the traces of all its programs, merged. It grows line by line. No socket and no process.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Which program has which address. A trace says who sends to whom, and not which of both it is: that follows from its first
- * messages.
+ * Which program has which address. A trace says who sends to whom, and not which of both it is: that follows from its
+ * first messages.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export class Owners {
     let known = this.#own.get(program);
     if (!known) this.#own.set(program, known = { own: new Set(), others: new Set() });
     const isKnown = known.own.has(from) || known.own.has(to);
-    // The first message goes from the client to the server. A TFTP server answers from another port than it was asked on.
+    // The first message goes from the client to the server. A TFTP server answers from a port of its own.
     const isSent = isKnown
       ? known.own.has(from)
       : known.others.has(from) || known.others.has(to)

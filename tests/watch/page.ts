@@ -22,7 +22,7 @@ const scriptHash = new Uint8Array(await crypto.subtle.digest("SHA-256", new Text
 
 export const PAGE_POLICY = pagePolicy({ "script-src": "'self'", "connect-src": "'self'" });
 
-/** A file has no header: its policy stands in it, and allows only this script. A `meta` cannot say `frame-ancestors`. */
+/** A file has no header: its policy stands in it. There it cannot say `frame-ancestors`. */
 const SAVED_POLICY = pagePolicy({ "script-src": `'sha256-${scriptHash}'` }).replace(/; frame-ancestors 'none'/, "");
 
 /** The page that shows an exchange as it happens. `network`: it can be started again, over this one or another. */

@@ -1,5 +1,5 @@
 /**
- * Which programs are started for a pair of `deno.json`, or for a command of the user: on free ports, and with their traces.
+ * Which programs are started for a pair of `deno.json` or for a command of the user: on free ports, with their traces.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface Plan {
   readonly hint?: string;
 }
 
-/** The plan of a pair, such as `tcp:echo`. `network`: the settings of a relay between both sides. @throws {Failure} code 2 */
+/** The plan of a pair, such as `tcp:echo`. `network`: the settings of a relay before the server. @throws {Failure} code 2 */
 export async function planPair(name: string, network: string): Promise<Plan> {
   const task = pairs().find(([pair]) => pair === name)?.[1];
   if (task === undefined) {

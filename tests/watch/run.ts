@@ -15,7 +15,7 @@ const LONGEST = 4 << 20;
 /** Seconds that a server has to end after its last client. */
 const PATIENCE = 5;
 
-/** Runs a plan to its end: until all clients have ended, or its programs are stopped. @throws {Failure} if one does not start */
+/** Runs a plan until all its clients have ended, or its programs are stopped. @throws {Failure} if one does not start */
 export async function runPlan(plan: Plan, model: Model, print: (line: string) => void): Promise<void> {
   const { server, relay, clients, hint } = plan;
   for (const part of [...clients.slice(0, 1), server, relay]) if (part) model.addSource(part.source);
@@ -38,7 +38,7 @@ export async function runPlan(plan: Plan, model: Model, print: (line: string) =>
   model.finish();
 }
 
-/** Waits until a program listens. @throws {Failure} when it ends before, or says nothing for long; what it said is printed */
+/** Waits until a program listens. @throws {Failure} when it ends before, or says nothing for long */
 async function listens(program: Program, name: string): Promise<void> {
   try {
     await program.line(/listening on /i);

@@ -100,8 +100,8 @@ const BATCH = 2000;
 const PAUSE = 40;
 
 /**
- * All entries so far, and then those that are new or have changed (Server-Sent Events). The id of an event is a place in the
- * log, so that a browser that connects again goes on from there. A slow browser is not sent more than it reads.
+ * All entries so far, and then those that are new or have changed (Server-Sent Events). The id of an event is a place in
+ * the log, so that a browser that connects again goes on from there. A slow browser is not sent more than it reads.
  */
 function events(lastId: string, { model, run }: Show): Response {
   const [lastRun, lastPlace = "0"] = lastId.split(" ");

@@ -23,8 +23,9 @@ interface Part {
 const nothing = new Uint8Array();
 
 /**
- * The arrows of one direction. Each write is an arrow, which arrives when its last byte is read. A read of bytes that nobody
- * has written so far is an arrow, too: the line of its write may come later, or never when the sender is not traced.
+ * The arrows of one direction. Each write is an arrow, which arrives when its last byte is read. A read of bytes that
+ * nobody has written so far is an arrow, too: the line of its write may come later, or never when the sender is not
+ * traced.
  */
 export class StreamFlow {
   readonly #sheet: Sheet;

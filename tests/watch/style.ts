@@ -5,7 +5,8 @@
  */
 export const style = `
 main { --width: none; padding: 0.75rem 1rem; display: flex; flex-direction: column; height: 100vh; }
-:root { --hue-0: light-dark(#0a55b8, #86b7ff); --hue-1: light-dark(#8a4300, #ffb36b); --hue-2: light-dark(#116a3a, #6fdc9d);
+:root { --hue-0: light-dark(#0a55b8, #86b7ff); --hue-1: light-dark(#8a4300, #ffb36b);
+  --hue-2: light-dark(#116a3a, #6fdc9d);
   --hue-3: light-dark(#7b2d9b, #dba4f5); --hue-4: light-dark(#8c1c3c, #ff9db4); --hue-5: light-dark(#005f6b, #66d9e8); }
 main { max-width: none; }
 header { display: flex; flex-wrap: wrap; align-items: center; gap: 0.25rem 1rem; }
@@ -17,8 +18,8 @@ select { font: inherit; color: inherit; background: var(--page); border: 1px sol
   max-width: 14rem; }
 #status, #keys { margin: 0; font-size: 0.875rem; color: var(--muted); }
 #views { flex: 1; min-height: 0; display: flex; gap: 1rem; margin: 0.5rem 0; }
-#scroll { flex: 1 1 24rem; min-width: 0; overflow: auto scroll; border: 1px solid var(--line); border-radius: 6px; position: relative;
-  overflow-anchor: none; }
+#scroll { flex: 1 1 24rem; min-width: 0; overflow: auto scroll; border: 1px solid var(--line); border-radius: 6px;
+  position: relative; overflow-anchor: none; }
 #lanes { position: sticky; top: 0; z-index: 1; height: 2.5rem; background: var(--raised); min-width: 100%; }
 #lanes span { position: absolute; top: 0.5rem; transform: translateX(-50%); max-width: 22rem; font-size: 0.875rem;
   font-weight: 500; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }

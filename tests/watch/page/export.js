@@ -27,7 +27,8 @@ export function toSvg(picture, store) {
     `<text x="${picture.places.get(id)}" y="16" text-anchor="middle">${safe(name)}</text>`
   );
   const [width, height] = [picture.width, picture.height + 24];
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">` +
+  const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>` +
     `<style>${style}</style><rect width="100%" height="100%" fill="${colours.page}"/>${heads.join("")}` +
     `<g transform="translate(0 24)">${body}</g></svg>`;
 }

@@ -13,8 +13,8 @@ const MOST = 90;
 export const gap = (microseconds) => Math.min(MOST, 10 * Math.log10(1 + microseconds / 100));
 
 /**
- * The height of each event. An item begins at least a row below the one before it, so that their texts do not overlap; the
- * end of an arrow only needs its time. Returns an array with `top` and `bottom` for each item, and the whole height.
+ * The height of each event. An item begins at least a row below the one before it, so that their texts do not overlap;
+ * the end of an arrow only needs its time. Returns an array with `top` and `bottom` for each item, and the whole height.
  */
 export function layout(items, zoom) {
   const events = items.flatMap((item, i) => [[startOf(item), i, 0], [endOf(item), i, 1]]);
