@@ -15,8 +15,19 @@ export function showFields(packet: Uint8Array, trace: TraceForm): void {
   if (trace === "text") console.error(dissect(packet));
 }
 
+/** A field of a message, and its bytes: from `start` to before `end`. */
+export interface Field {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
 /** The fields of a message, a line each. Where the message is broken, the last line says so. */
-export function dissect(bytes: Uint8Array): string {
+export const dissect = (bytes: Uint8Array): string =>
+  fieldsOf(bytes).map(({ start, text }) => `    ${start.toString().padStart(4)}  ${text}`).join("\n");
+
+/** The fields of a message, in their order. Where the message is broken, the last one says so. */
+export function fieldsOf(bytes: Uint8Array): Field[] {
   const dissection = new Dissection(bytes);
   try {
     dissection.message();
@@ -24,7 +35,7 @@ export function dissect(bytes: Uint8Array): string {
     if (!(error instanceof FormatError)) throw error;
     dissection.add(dissection.reader.offset, `broken: ${error.message}`);
   }
-  return dissection.lines.join("\n");
+  return dissection.fields;
 }
 
 /** A message in a few words: its question, and for a response its code and how many answers it has. */
@@ -43,14 +54,16 @@ const flagNames = [[15, "QR"], [10, "AA"], [9, "TC"], [8, "RD"], [7, "RA"], [5, 
 
 class Dissection {
   readonly reader: Reader;
-  readonly lines: string[] = [];
+  readonly fields: Field[] = [];
 
   constructor(bytes: Uint8Array) {
     this.reader = new Reader(bytes);
   }
 
-  add(offset: number, text: string): void {
-    this.lines.push(`    ${offset.toString().padStart(4)}  ${text}`);
+  /** Adds a field that has been read to its end. */
+  add(start: number, text: string, end = this.reader.offset): void {
+    const last = this.reader.bytes.length; // a reader that has failed stands behind it
+    this.fields.push({ start: Math.min(start, last), end: Math.min(end, last), text });
   }
 
   message(): void {
@@ -68,7 +81,7 @@ class Dissection {
     for (let i = 0; i < authority; i++) this.#record("authority");
     for (let i = 0; i < additional; i++) this.#record("additional");
     const { bytes, offset } = this.reader;
-    if (offset < bytes.length) this.add(offset, `${bytes.length - offset} bytes after the message`);
+    if (offset < bytes.length) this.add(offset, `${bytes.length - offset} bytes after the message`, bytes.length);
   }
 
   #question(): void {

@@ -9,6 +9,9 @@ import { Failure } from "../../cli.ts";
 /** How a program ended: its exit code, or the signal that ended it (then the code is 128 + the signal's number). */
 export type Ended = Deno.CommandStatus;
 
+/** How much output is collected of a program whose output goes somewhere else. */
+const KEPT = 16_384;
+
 /** A running program. Its output is collected, and a test can wait for a line of it. */
 export class Program {
   readonly #child: Deno.ChildProcess;
@@ -33,7 +36,14 @@ export class Program {
    */
   constructor(
     command: readonly string[],
-    options: { env?: Record<string, string>; cwd?: string; stdin?: boolean; most?: number } = {},
+    options: {
+      env?: Record<string, string>;
+      cwd?: string;
+      stdin?: boolean;
+      most?: number;
+      /** Gets all output; then only its end is collected. */
+      onText?: (text: string, stream: "stdout" | "stderr") => void;
+    } = {},
   ) {
     this.#most = options.most ?? Infinity;
     const [name = "", ...args] = command;
@@ -63,8 +73,13 @@ export class Program {
     }
     running.add(this);
     const child = this.#child;
-    const out = this.#collect(child.stdout, (text) => this.stdout += text);
-    const err = this.#collect(child.stderr, (text) => this.stderr += text);
+    const { onText } = options;
+    const collect = (stream: "stdout" | "stderr") =>
+      this.#collect(child[stream], (text) => {
+        onText?.(text, stream);
+        this[stream] = onText ? `${this[stream]}${text}`.slice(-KEPT) : this[stream] + text;
+      });
+    const [out, err] = [collect("stdout"), collect("stderr")];
     this.ended = (async () => {
       this.#ended = await child.status;
       this.#notify();

@@ -1,0 +1,82 @@
+/**
+ * Takes a message apart: each field with the bytes that it stands in. The protocols' own parsers say what is right.
+ *
+ * @module
+ */
+import { printable } from "../../cli.ts";
+import { type Field, fieldsOf } from "../../dns/_dissect.ts";
+import { dissectChat, dissectTftp } from "./dissect_datagrams.ts";
+import { dissectHttp, isHttp } from "./dissect_http.ts";
+import { dissectSmtp, isSmtp } from "./dissect_smtp.ts";
+
+export type { Field };
+
+/** A message, and what is known about it. */
+export interface Subject {
+  readonly data: Uint8Array;
+  readonly transport: string;
+  readonly isFromClient: boolean;
+  /** The last message of the other side; empty if there is none. */
+  readonly before: Uint8Array;
+}
+
+export const protocols = ["dns", "http", "smtp", "chat", "tftp"] as const;
+export type Protocol = typeof protocols[number];
+
+/** The fields of a message; none where its protocol is not known. Without `protocol`, the bytes decide. */
+export function dissect(subject: Subject, protocol = guess(subject)): Field[] {
+  if (subject.data.length === 0) return [];
+  switch (protocol) {
+    case "dns":
+      return subject.transport === "tcp" ? framed(subject.data) : fieldsOf(subject.data);
+    case "http":
+      return dissectHttp(subject.data);
+    case "smtp":
+      return dissectSmtp(subject);
+    case "chat":
+      return dissectChat(subject);
+    case "tftp":
+      return dissectTftp(subject.data);
+    default:
+      return [];
+  }
+}
+
+function guess(subject: Subject): Protocol | undefined {
+  const { transport, data } = subject;
+  if (transport === "tcp") return isHttp(data) ? "http" : isSmtp(subject) ? "smtp" : undefined;
+  const isDns = data.length >= 12 && !fieldsOf(data).some(({ text }) => /^broken|bytes after the message$/.test(text));
+  return isDns ? "dns" : undefined;
+}
+
+/** DNS messages on a stream, each after its length (RFC 1035 §4.2.2). */
+function framed(data: Uint8Array): Field[] {
+  const fields: Field[] = [];
+  for (let at = 0; at + 2 <= data.length;) {
+    const length = (data[at] ?? 0) << 8 | (data[at + 1] ?? 0);
+    fields.push({ start: at, end: at + 2, text: `length ${length}` });
+    at += 2;
+    for (const { start, end, text } of fieldsOf(data.subarray(at, at + length))) {
+      fields.push({ start: at + start, end: at + end, text });
+    }
+    at += length;
+  }
+  return fields;
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A part of a text as it may be shown. */
+export const textOf = (data: Uint8Array, start: number, end: number): string =>
+  printable(decoder.decode(data.subarray(start, end)));
+
+/** The lines of a text from `at`, each from its first byte to behind its line end. */
+export function* linesOf(data: Uint8Array, at = 0): Generator<{ start: number; end: number; text: string }> {
+  while (at < data.length) {
+    const found = data.indexOf(10, at);
+    const end = found < 0 ? data.length : found + 1;
+    const visible = found < 0 ? end : data[found - 1] === 13 && found > at ? found - 1 : found;
+    yield { start: at, end, text: textOf(data, at, visible) };
+    at = end;
+  }
+}

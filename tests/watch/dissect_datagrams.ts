@@ -1,0 +1,75 @@
+/**
+ * The fields of the chat's datagrams, and of TFTP's packets.
+ *
+ * @module
+ */
+import { parseReply, parseRequest } from "../../udp/_chat_message.ts";
+import { decode, PacketError } from "../../udp/_tftp_message.ts";
+import { type Field, type Subject, textOf } from "./dissect.ts";
+
+/** A datagram of the chat: what it is, then its words. */
+export function dissectChat({ data, isFromClient }: Subject): Field[] {
+  const { kind } = isFromClient ? parseRequest(data, data.length) : parseReply(data);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
+  const whole: Field = { start: 0, end: data.length, text: `kind ${kind}` };
+  const isUtf8 = new TextEncoder().encode(text).length === data.length; // otherwise no character tells where it stands
+  if (!isUtf8) return [whole];
+  const pattern = isFromClient
+    ? /^(?:(\/say)( \d+)|(\/\w+))?(.*)$/s
+    : kind === "echo"
+    ? /^()(#\d+)()( \S+:)(.*)$/s
+    : kind === "message"
+    ? /^()()()(\S+:)(.*)$/s
+    : /^()()(\*)(.*)$/s;
+  const names = isFromClient
+    ? ["command", "id", "command", kind === "name" ? "name" : "text"]
+    : ["", "id", "notice", kind === "echo" || kind === "message" ? "name" : "text", "text"];
+  let at = 0;
+  const parts = (pattern.exec(text) ?? []).slice(1).flatMap((part = "", i) => {
+    const start = at + (part.startsWith(" ") ? 1 : 0);
+    at += new TextEncoder().encode(part).length;
+    return part.trim() === "" ? [] : [{ start, end: at, text: `${names[i]} ${textOf(data, start, at)}` }];
+  });
+  return [whole, ...parts];
+}
+
+/** A packet of TFTP (RFC 1350 §5). */
+export function dissectTftp(data: Uint8Array): Field[] {
+  try {
+    const packet = decode(data);
+    const opcode = { start: 0, end: 2, text: `opcode ${data[1]} ${packet.kind}` };
+    switch (packet.kind) {
+      case "data":
+        return [opcode, number("block", packet.block), {
+          ...{ start: 4, end: data.length },
+          text: `data ${packet.data.length} bytes`,
+        }];
+      case "ack":
+        return [opcode, number("block", packet.block)];
+      case "error":
+        return [opcode, number("error code", packet.code), ...texts(data, 4, ["message"])];
+      case "options":
+        return [opcode, ...texts(data, 2, [])];
+      default:
+        return [opcode, ...texts(data, 2, ["file", "mode"])];
+    }
+  } catch (error) {
+    if (!(error instanceof PacketError)) throw error;
+    return [{ start: 0, end: data.length, text: `broken: ${error.message}` }];
+  }
+}
+
+const number = (name: string, value: number): Field => ({ start: 2, end: 4, text: `${name} ${value}` });
+
+/** Texts that each end with a zero byte; after those with a name, options and their values follow (RFC 2347). */
+function texts(data: Uint8Array, at: number, names: readonly string[]): Field[] {
+  const fields: Field[] = [];
+  for (let i = 0; at < data.length; i++) {
+    const found = data.indexOf(0, at);
+    const end = found < 0 ? data.length : found;
+    const name = names[i] ?? ((i - names.length) % 2 === 0 ? "option" : "value");
+    fields.push({ start: at, end: Math.min(end + 1, data.length), text: `${name} ${textOf(data, at, end)}` });
+    at = end + 1;
+  }
+  return fields;
+}

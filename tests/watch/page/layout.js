@@ -1,0 +1,61 @@
+/**
+ * Where things stand: time downwards, lanes side by side. Pure functions.
+ *
+ * @module
+ */
+import { endOf, startOf } from "./store.js";
+
+/** Pixels between two items at least, and what a longer time adds at most. */
+const ROW = 22;
+const MOST = 90;
+
+/** How far below the last event another one stands that comes `microseconds` later. */
+export const gap = (microseconds) => Math.min(MOST, 10 * Math.log10(1 + microseconds / 100));
+
+/**
+ * The height of each event. An item begins at least a row below the one before it, so that their texts do not overlap;
+ * the end of an arrow only needs its time. Returns an array with `top` and `bottom` for each item, and the whole height.
+ */
+export function layout(items, zoom) {
+  const events = items.flatMap((item, i) => [[startOf(item), i, 0], [endOf(item), i, 1]]);
+  events.sort(([t1, i1, end1], [t2, i2, end2]) => t1 - t2 || i1 - i2 || end1 - end2);
+  const rows = items.map(() => ({ top: 0, bottom: 0 }));
+  let [y, last, lastStart] = [0, events[0]?.[0] ?? 0, -ROW * zoom];
+  for (const [t, i, isEnd] of events) {
+    y += gap(t - last) * zoom;
+    last = t;
+    if (isEnd) rows[i].bottom = y;
+    else {
+      y = Math.max(y, lastStart + ROW * zoom);
+      lastStart = y;
+      rows[i].top = y;
+    }
+  }
+  return { rows, height: y + 2 * ROW };
+}
+
+/** Where the lanes stand, in a picture that is at least so wide. */
+export function lanePlaces(lanes, width) {
+  const margin = 100; // the times stand left of the first lane
+  const right = 90;
+  const step = Math.max(260, (width - margin - right) / Math.max(1, lanes.length - 1));
+  const places = new Map(lanes.map(({ id }, i) => [id, margin + i * step]));
+  return { places, width: Math.max(width, margin + right + step * Math.max(0, lanes.length - 1)) };
+}
+
+/** The items between two heights: their tops are in order, and no arrow is longer than what stands above `from`. */
+export function visibleRange(rows, from, to, longest) {
+  const find = (y) => {
+    let [low, high] = [0, rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].top < y) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return [find(from - longest), find(to)];
+}
+
+/** The thickness of an arrow: one more pixel for sixteen times the bytes. */
+export const thickness = (bytes) => 1 + Math.log2(1 + bytes) / 4;

@@ -1,0 +1,136 @@
+/**
+ * Which programs are started for a pair of `deno.json` or for a command of the user: on free ports, with their traces.
+ *
+ * @module
+ */
+import { Failure, formatAddress } from "../../cli.ts";
+import { freePort } from "../support/free_port.ts";
+import { pairs, root } from "../support/tasks.ts";
+import type { Protocol } from "./dissect.ts";
+import type { Source } from "./model.ts";
+
+/** A program to start. */
+export interface Part {
+  readonly source: Source;
+  readonly command: readonly string[];
+  readonly env?: Record<string, string>;
+  readonly cwd: string;
+  /** Whether it prints its trace on stderr. Of another one, the lines of stdout are shown. */
+  readonly isTraced: boolean;
+}
+
+/** What is started: the server, then the relay, then the clients one after another. */
+export interface Plan {
+  readonly title: string;
+  readonly server?: Part;
+  readonly relay?: Part;
+  readonly clients: readonly Part[];
+  readonly protocol?: Protocol;
+  /** What the user has to do. */
+  readonly hint?: string;
+}
+
+/** The plan of a pair, such as `tcp:echo`. `network`: the settings of a relay before the server. @throws {Failure} code 2 */
+export async function planPair(name: string, network: string): Promise<Plan> {
+  const task = pairs().find(([pair]) => pair === name)?.[1];
+  if (task === undefined) {
+    const names = pairs().map(([pair]) => pair).join(", ");
+    throw new Failure(`${name === "" ? "give the name of a pair" : `there is no pair ${name}`}: ${names}`, 2);
+  }
+  const [first = "", rest = ""] = task.split(" & ");
+  const isPair = rest !== "";
+  const port = freePort();
+  const relayed = network === "" ? port : freePort();
+  if (network !== "" && !isPair) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
+  const commands = isPair ? [first, ...rest.split(" && ")] : [first];
+  const parsed = commands.map(splitWords).map((words) => ({ words, script: words.findIndex((w) => /\.ts$/.test(w)) }));
+  const scripts = [...new Set(parsed.map(({ words, script }) => words[script] ?? ""))];
+  const traceable = new Map(
+    await Promise.all(scripts.map(async (script) => [script, await canTrace(script)] as const)),
+  );
+  const parts = parsed.map(({ words, script }, i): Part => {
+    const side = isPair && i === 0 ? "server" : "client";
+    const file = words[script] ?? "";
+    const isTraced = network === "" && traceable.get(file) === true;
+    const own = side === "server" ? port : relayed;
+    const moved = isPair ? words.map((word) => word.replace(/127\.0\.0\.1:[1-9]\d*/g, `127.0.0.1:${own}`)) : words;
+    const where = !isPair || moved.includes("--server")
+      ? []
+      : side === "client" && file.startsWith("dns/")
+      ? ["--server", `127.0.0.1:${own}`]
+      : ["--port", `${own}`];
+    const command = [...moved.slice(0, script + 1), ...where, ...isTraced ? ["--trace=json"] : []];
+    return {
+      source: { side, name: file },
+      command: [...command, ...moved.slice(script + 1)],
+      ...{ cwd: root, isTraced },
+    };
+  });
+  const over = /^(udp|dns)/.test(name) ? "udp" : "tcp";
+  const to = `127.0.0.1:${port}`;
+  return {
+    title: network === "" ? name : `${name}, ${network}`,
+    ...isPair ? { server: parts[0] } : {},
+    ...network === "" ? {} : { relay: relayPart(over, relayed, to, network) },
+    clients: isPair ? parts.slice(1) : parts,
+    protocol: protocolOf(name),
+  };
+}
+
+/** What the plan of a command needs to know. */
+export interface Wanted {
+  /** The server of a client; "" when the command is a server. */
+  readonly to: string;
+  readonly over: "tcp" | "udp";
+  readonly network: string;
+  readonly cwd: string;
+}
+
+/** The plan of a command: a server or a client of the user, behind a relay that shows what passes. */
+export function planCommand(words: readonly string[], { to, over, network, cwd }: Wanted): Plan {
+  const [server, relay] = [freePort(), freePort()];
+  const port = to === "" ? server : relay;
+  const fill = (word: string) => word.replaceAll("{host}", "127.0.0.1").replaceAll("{port}", `${port}`);
+  const part = (side: "client" | "server"): Part => ({
+    source: { side, name: words.join(" ") },
+    command: words.map(fill),
+    env: { HOST: "127.0.0.1", PORT: `${port}` },
+    ...{ cwd, isTraced: false },
+  });
+  const at = formatAddress({ hostname: "127.0.0.1", port: relay });
+  const hint = `connect your client to ${at}`;
+  return {
+    title: words.join(" ") || `${over} ${to}`,
+    ...to === "" ? { server: part("server") } : {},
+    relay: relayPart(over, relay, to || `127.0.0.1:${server}`, network),
+    clients: to !== "" && words.length > 0 ? [part("client")] : [],
+    ...to === "" || words.length === 0 ? { hint } : {},
+  };
+}
+
+function relayPart(over: "tcp" | "udp", port: number, to: string, network: string): Part {
+  const settings = network === "" ? [] : ["--network", network];
+  const net = to.startsWith("127.0.0.1:") ? "-N=127.0.0.1" : "-N";
+  const flags = ["run", net, `${over}/relay.ts`, "--port", `${port}`, "--to", to, "--trace=json", ...settings];
+  return { source: { side: "relay", name: "relay", to }, command: ["deno", ...flags], cwd: root, isTraced: true };
+}
+
+/** The words of a task's command: those in single quotes may have spaces. */
+export const splitWords = (command: string): string[] =>
+  [...command.trim().matchAll(/'([^']*)'|[^\s']+/g)].map(([word, quoted]) => quoted ?? word);
+
+/** Whether a script has `--trace`: the runtime's own resolver and the system's ping show nothing. */
+async function canTrace(script: string): Promise<boolean> {
+  const args = ["run", "--no-prompt", script, "--help"];
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stdin: "null", stderr: "null" })
+    .output();
+  return new TextDecoder().decode(stdout).includes("--trace");
+}
+
+function protocolOf(pair: string): Protocol | undefined {
+  const known: Record<string, Protocol> = {
+    ...{ "udp:chat": "chat", "udp:tftp": "tftp", "dns:lookup": "dns", "http:raw": "http", "http:files": "http" },
+    ...{ "smtp:send": "smtp", "rest:users": "http" },
+  };
+  return known[pair];
+}

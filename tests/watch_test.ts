@@ -1,0 +1,677 @@
+/** `deno task watch`: the merged picture of an exchange, its server, and its page in a browser. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { type Event, formatJson } from "../tcp/_trace_event.ts";
+import { dissect, type Subject } from "./watch/dissect.ts";
+import type { Arrow, Entry, Mark } from "./watch/entries.ts";
+import { LIMITS, Model, type Source } from "./watch/model.ts";
+import { gap, layout, visibleRange } from "./watch/page/layout.js";
+import { parseEvent } from "./watch/parse_event.ts";
+import { planCommand, planPair, splitWords } from "./watch/plan.ts";
+import { Lines, runPlan } from "./watch/run.ts";
+import { answer, saved, type Show } from "./watch/server.ts";
+import { accessibility } from "./support/accessibility.ts";
+import { keep, openPage } from "./support/browser.ts";
+import { failedWith, noSignals, signals, testWith, until } from "./support/helpers.ts";
+import { portInUse } from "./support/processes.ts";
+import { has, Program } from "./support/program.ts";
+import { stub } from "./support/stub.ts";
+import { command, pairs, root } from "./support/tasks.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+const CLIENT = "127.0.0.1:50000";
+const SERVER = "127.0.0.1:7007";
+const T = 1_800_000_000_000_000;
+
+/** A picture of a client and a server, and how to add what each of them traces. */
+function pair(transport: "tcp" | "udp") {
+  const model = new Model();
+  const server: Source = { side: "server", name: "server" };
+  const client: Source = { side: "client", name: "client" };
+  model.addSource(server);
+  model.addSource(client);
+  const add = (source: Source, t: number, from: string, text: string, note = transport === "udp" ? "datagram" : "") => {
+    const to = from === CLIENT ? SERVER : CLIENT;
+    const event: Event = { t: T + t, side: source.side, transport, from, to, data: encode(text), note };
+    model.addLine(source, formatJson(event), T + t);
+  };
+  return { model, server, client, add };
+}
+
+/** What the picture shows now, each entry once. */
+const shown = (model: Model): Entry[] => [...new Set(model.log)];
+const arrowsOf = (model: Model): Arrow[] =>
+  shown(model).filter((entry) => entry.kind === "arrow").filter(({ isGone }) => !isGone);
+const marksOf = (model: Model): Mark[] => shown(model).filter((entry) => entry.kind === "mark");
+
+/** From when to when, how many bytes, and what was said. */
+const told = (model: Model) =>
+  arrowsOf(model).map(({ departed, arrived, bytes, note }) => [
+    departed === undefined ? "" : departed - T,
+    arrived === undefined ? "" : arrived - T,
+    bytes,
+    note,
+  ]);
+
+Deno.test("watch: a write and its read are one arrow, whichever line comes first", () => {
+  for (const order of [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]]) {
+    const { model, server, client, add } = pair("tcp");
+    const lines = [
+      () => add(client, 0, CLIENT, "", "connected"),
+      () => add(server, 5, CLIENT, "", "accepted"),
+      () => add(client, 10, CLIENT, "hello"),
+      () => add(server, 20, CLIENT, "hello"),
+    ];
+    for (const i of order) lines[i]?.();
+    assertEquals(told(model).sort((a, b) => Number(a[0]) - Number(b[0])), [[0, 5, 0, "connected"], [10, 20, 5, ""]]);
+    assert(arrowsOf(model).every(({ from, to }) => from !== to && from !== 0 && to !== 0));
+  }
+});
+
+Deno.test("watch: a write arrives when its last byte is read, and a read may end several writes", () => {
+  const { model, server, client, add } = pair("tcp");
+  add(client, 0, CLIENT, "abc");
+  add(client, 1, CLIENT, "defg");
+  add(server, 10, CLIENT, "a");
+  add(server, 20, CLIENT, "bcdefg");
+  assertEquals(told(model), [[0, 20, 3, ""], [1, 20, 4, ""]]);
+});
+
+Deno.test("watch: a read whose writes come later becomes those writes, and only the rest is left of it", () => {
+  const { model, server, client, add } = pair("tcp");
+  add(server, 20, CLIENT, "abcdefg");
+  assertEquals(told(model), [["", 20, 7, ""]]);
+  add(client, 0, CLIENT, "abc");
+  assertEquals(told(model), [["", 20, 4, ""], [0, 20, 3, ""]]);
+  add(client, 1, CLIENT, "defg");
+  assertEquals(told(model), [[0, 20, 3, ""], [1, 20, 4, ""]]);
+  assertEquals([...model.data.values()].map((data) => new TextDecoder().decode(data)), ["abc", "defg"]);
+});
+
+Deno.test("watch: without the sender's trace each read is an arrow", () => {
+  const { model, server, add } = pair("tcp");
+  add(server, 0, CLIENT, "abc");
+  add(server, 5, CLIENT, "de");
+  assertEquals(told(model), [["", 0, 3, ""], ["", 5, 2, ""]]);
+});
+
+Deno.test("watch: nothing arrives before it has departed, although two processes have two clocks", () => {
+  const { model, server, client, add } = pair("tcp");
+  add(client, 10, CLIENT, "abc");
+  add(server, 7, CLIENT, "abc");
+  assertEquals(told(model), [[10, 10, 3, ""]]);
+});
+
+Deno.test("watch: the end of each direction is an arrow; a close after it is a mark; a reset says so", () => {
+  const { model, server, client, add } = pair("tcp");
+  add(client, 0, CLIENT, "", "FIN");
+  add(server, 1, CLIENT, "", "FIN");
+  add(server, 2, SERVER, "", "closed");
+  add(client, 3, SERVER, "", "RST");
+  add(client, 4, CLIENT, "", "closed");
+  assertEquals(told(model), [[0, 1, 0, "FIN"], [2, 3, 0, "RST"]]);
+  assertEquals(marksOf(model).map(({ text }) => text), [`closed ${SERVER}`]);
+});
+
+Deno.test("watch: a port that is used for a second connection begins a new one", () => {
+  const { model, server, client, add } = pair("tcp");
+  for (const t of [0, 100]) {
+    add(client, t, CLIENT, "", "connected");
+    add(server, t + 1, CLIENT, "", "accepted");
+    add(client, t + 2, CLIENT, "hi");
+    add(server, t + 3, CLIENT, "hi");
+  }
+  assertEquals(model.connections.length, 2);
+  assertEquals(told(model).length, 4);
+});
+
+Deno.test("watch: a datagram sent again is tied to the first; one that nobody has received is lost at the end", () => {
+  const { model, server, client, add } = pair("udp");
+  add(client, 0, CLIENT, "/name anna");
+  add(client, 1000, CLIENT, "/name anna");
+  add(server, 1001, CLIENT, "other");
+  add(server, 1002, CLIENT, "/name anna");
+  model.finish();
+  const [first, second, other] = arrowsOf(model);
+  assertEquals([second?.again, other?.again], [first?.id, undefined]);
+  assertEquals(arrowsOf(model).map(({ isLost }) => isLost === true), [false, true, false]);
+});
+
+Deno.test("watch: without the receiver's trace nobody knows whether a datagram is lost", () => {
+  const { model, server, add } = pair("udp");
+  add(server, 0, CLIENT, "query");
+  add(server, 1, SERVER, "answer");
+  model.finish();
+  assertEquals(arrowsOf(model).map(({ isLost }) => isLost), [undefined, undefined]);
+});
+
+Deno.test("watch: a relay's trace: what it delays slants, what it loses ends halfway, each client has a lane", () => {
+  const model = new Model();
+  const relay: Source = { side: "relay", name: "relay", to: SERVER };
+  model.addSource(relay);
+  const add = (t: number, from: string, to: string, note: string) =>
+    model.addLine(
+      relay,
+      formatJson({ t: T + t, side: "relay", transport: "udp", from, to, data: encode("x"), note }),
+      T + t,
+    );
+  add(0, CLIENT, SERVER, "lost");
+  add(900_000, CLIENT, SERVER, "delayed 200 ms");
+  add(900_001, SERVER, CLIENT, "datagram");
+  add(900_002, "127.0.0.1:50001", SERVER, "datagram");
+  assertEquals(told(model).map(([from, to]) => [from, to]), [[0, ""], [700_000, 900_000], [900_001, 900_001], [
+    ...[900_002, 900_002],
+  ]]);
+  assertEquals(arrowsOf(model).map(({ isLost }) => isLost === true), [true, false, false, false]);
+  const lanes = shown(model).filter((entry) => entry.kind === "lane").map(({ name }) => name);
+  assertEquals(lanes, [`client ${CLIENT}`, `server ${SERVER}`, "client 127.0.0.1:50001"]);
+});
+
+Deno.test("watch: a line that is no trace becomes a mark, whatever it holds", () => {
+  const { model, client, server, add } = pair("tcp");
+  const garbage = [
+    ...["{", "{}", "[1]", "null", "hello \x1b[31m", '{"t":1}', "x".repeat(100_000), '{"t":-1,"side":"client"}', ""],
+    '{"t":1,"side":"client","transport":"tcp","from":"a","to":"b","data":"not base64!","note":""}',
+    '{"t":"1","side":"client","transport":"tcp","from":"a","to":"b","data":"","note":""}',
+    '{"t":1,"side":"judge","transport":"tcp","from":"a","to":"b","data":"","note":""}',
+  ];
+  for (const line of garbage) {
+    assertEquals(parseEvent(line), undefined, line);
+    model.addLine(client, line, T);
+  }
+  const marks = marksOf(model);
+  assertEquals(marks.length, garbage.length - 1, "an empty line says nothing");
+  assert(marks.every(({ text }) => text.length <= 300 && !text.includes("\x1b")));
+  add(client, 5, CLIENT, "still here");
+  add(server, 6, CLIENT, "still here");
+  assertEquals(told(model), [[5, 6, 10, ""]]);
+});
+
+Deno.test("watch: messages of fetch, which has no address, are marks with their bytes", () => {
+  const { model, client } = pair("tcp");
+  const data = encode("GET / HTTP/1.1\r\n\r\n");
+  const rest = { side: "client", transport: "tcp", from: "fetch_client", to: SERVER, note: "" } as const;
+  model.addLine(client, formatJson({ t: T, ...rest, data }), T);
+  const [mark] = marksOf(model);
+  assertEquals([mark?.text, mark?.bytes, arrowsOf(model).length], [
+    "sends GET / HTTP/1.1",
+    data.length,
+    0,
+  ]);
+});
+
+Deno.test("watch: ten thousand messages are merged quickly, and a picture that is full says so", () => {
+  using _ = stub(LIMITS, "entries", 10_000);
+  const { model, server, client, add } = pair("tcp");
+  for (let i = 0; i < 6000; i++) {
+    add(client, 10 * i, CLIENT, `message ${i}`);
+    add(server, 10 * i + 2, CLIENT, `message ${i}`);
+    add(server, 10 * i + 3, SERVER, `answer ${i}`);
+    add(client, 10 * i + 5, SERVER, `answer ${i}`);
+  }
+  assertEquals(arrowsOf(model).length, 10_000);
+  assertEquals(marksOf(model).map(({ isFailure, text }) => [isFailure, text]), [
+    [true, "the picture is full: what follows is not kept"],
+  ]);
+  assertEquals(model.data.size, 10_000);
+});
+
+const subject = (text: string | Uint8Array, more: Partial<Subject> = {}): Subject => ({
+  data: typeof text === "string" ? encode(text) : text,
+  ...{ transport: "tcp", isFromClient: true, before: new Uint8Array() },
+  ...more,
+});
+
+/** The fields of a message, each with the bytes it stands in. */
+const fields = (of: Subject, protocol?: Parameters<typeof dissect>[1]) =>
+  dissect(of, protocol).map(({ start, end, text }) =>
+    `${JSON.stringify(new TextDecoder().decode(of.data.subarray(start, end)))} ${text}`
+  );
+
+Deno.test("watch: HTTP field by field, and where it is broken", () => {
+  assertEquals(fields(subject("GET /a HTTP/1.1\r\nHost: x\r\n\r\nabc")), [
+    '"GET" method GET',
+    '"/a" target /a',
+    '"HTTP/1.1\\r\\n" version HTTP/1.1',
+    '"Host: x\\r\\n" Host: x',
+    '"\\r\\n" end of the head',
+    '"abc" content 3 bytes',
+  ]);
+  assertEquals(fields(subject("HTTP/1.1 404 Not Found\r\n\r\n")).slice(0, 3), [
+    '"HTTP/1.1" version HTTP/1.1',
+    '"404" status 404',
+    '"Not Found\\r\\n" reason Not Found',
+  ]);
+  const broken = fields(subject("GET / HTTP/1.1\r\nHost : x\r\n\r\n")).at(-1) ?? "";
+  assert(broken.startsWith('"" broken: malformed field name'), broken);
+});
+
+Deno.test("watch: SMTP commands, replies and the mail", () => {
+  assertEquals(fields(subject("MAIL FROM:<a@b>\r\nDATA\r\n")), [
+    '"MAIL" command MAIL',
+    '"FROM:<a@b>\\r\\n" argument FROM:<a@b>',
+    '"DATA\\r\\n" command DATA',
+  ]);
+  assertEquals(fields(subject("250 2.1.0 sender ok\r\n", { isFromClient: false })), [
+    '"250" code 250 (success)',
+    '" " last line',
+    '"2.1.0" enhanced code 2.1.0',
+    '" sender ok\\r\\n" text sender ok',
+  ]);
+  assertEquals(fields(subject("Subject: hi\r\n\r\nText\r\n.\r\n", { before: encode("354 go on\r\n") })), [
+    '"Subject: hi\\r\\n" Subject: hi',
+    '"\\r\\n" end of the header',
+    '"Text\\r\\n" body 6 bytes',
+    '".\\r\\n" end of the mail',
+  ]);
+});
+
+Deno.test("watch: the chat, TFTP, and DNS over UDP and TCP", () => {
+  const udp = { transport: "udp" };
+  assertEquals(fields(subject("/say 7 Hi, é", udp), "chat"), [
+    '"/say 7 Hi, é" kind message',
+    '"/say" command /say',
+    '"7" id 7',
+    '"Hi, é" text Hi, é',
+  ]);
+  assertEquals(fields(subject("#7 anna: Hi", { ...udp, isFromClient: false }), "chat"), [
+    '"#7 anna: Hi" kind echo',
+    '"#7" id #7',
+    '"anna:" name anna:',
+    '"Hi" text Hi',
+  ]);
+  assertEquals(fields(subject("\0\x01file\0octet\0tsize\x000\0", udp), "tftp").map((line) => line.split('" ')[1]), [
+    ...["opcode 1 read", "file file", "mode octet", "option tsize", "value 0"],
+  ]);
+  const query = Uint8Array.fromHex("b34f0100000100000000000001610000010001");
+  const expected = ["id 0xb34f", "question a.", "type A", "class IN"];
+  const found = dissect(subject(query, udp)).map(({ text }) => text);
+  assertEquals(found.filter((text) => expected.includes(text)), expected);
+  const framed = dissect(subject(Uint8Array.of(0, query.length, ...query)), "dns");
+  assertEquals(framed[0], { start: 0, end: 2, text: `length ${query.length}` });
+  assertEquals(framed.at(-1), { start: 19, end: 21, text: "class IN" });
+});
+
+Deno.test("watch: any bytes can be taken apart, and every field stands in them", () => {
+  for (const protocol of [undefined, "dns", "http", "smtp", "chat", "tftp"] as const) {
+    for (let i = 0; i < 200; i++) {
+      const data = crypto.getRandomValues(new Uint8Array(i));
+      for (const isFromClient of [true, false]) {
+        for (const transport of ["tcp", "udp"]) {
+          for (const { start, end } of dissect(subject(data, { isFromClient, transport }), protocol)) {
+            assert(0 <= start && start <= end && end <= data.length, `${protocol}: ${start} to ${end} of ${data}`);
+          }
+        }
+      }
+    }
+  }
+});
+
+Deno.test("watch: time grows downwards, no two texts overlap, and only what is visible is found", () => {
+  assert(gap(100) < gap(10_000) && gap(1e12) === gap(1e13));
+  const items = Array.from({ length: 1000 }, (_, i) => ({ kind: "arrow", departed: i * 50, arrived: i * 50 + 120 }));
+  const { rows, height } = layout(items, 1);
+  for (const [i, { top, bottom }] of rows.entries()) {
+    assert(bottom >= top && bottom <= height);
+    if (i > 0) assert(top - (rows[i - 1]?.top ?? 0) >= 20);
+  }
+  const [first = 0, last = 0] = visibleRange(rows, 5000, 6000, 100);
+  assert(first > 150 && last < 400 && last - first < 60, `${first} to ${last}`);
+});
+
+Deno.test("watch: the words of a task's command, and lines that arrive in parts", () => {
+  assertEquals(splitWords("deno run a.ts --x 'two words' b"), ["deno", "run", "a.ts", "--x", "two words", "b"]);
+  const lines = new Lines();
+  assertEquals([lines.split("ab"), lines.split("c\r\nd\n"), lines.split("e"), lines.split("\n")], [
+    [],
+    ["abc", "d"],
+    [],
+    ["e"],
+  ]);
+  assertEquals(lines.split("x".repeat(5 << 20)).length, 1, "a line without an end is not kept for ever");
+});
+
+/** Runs a plan and returns what is shown. */
+async function watched(plan: Awaited<ReturnType<typeof planPair>>): Promise<Show> {
+  const show = { model: new Model(), title: plan.title, protocol: plan.protocol, run: "1" };
+  await runPlan(plan, show.model, () => {});
+  return show;
+}
+
+/** How many arrows a pair has: those of its connections, and those of its messages. */
+const expected: Record<string, number | [least: number, most: number]> = {
+  ...{
+    "tcp:echo": 5,
+    "tcp:reply": 5,
+    "tcp:threaded": 4100,
+    "tcp:rpc": [13, 25],
+    "tcp:syscalls": 4,
+    "udp:chat": [6, 8],
+  },
+  ...{ "udp:pinger": [10, 20], "udp:tftp": [8, 12], "udp:syscalls": [19_000, 20_002], "dns:lookup": [8, 9] },
+  ...{ "http:raw": 6, "http:files": [4, 6], "smtp:send": [13, 15], "rest:users": [28, 42] },
+  ...{ "ping:system": 0, "ping:icmp": 0, "ping:traceroute": 0 },
+};
+
+for (const [name] of pairs()) {
+  const isHere = !/syscalls|^ping/.test(name) || Deno.build.os === "linux";
+  Deno.test({
+    name: `watch ${name}: every message is an arrow between two lanes, and no program fails`,
+    ignore: !isHere,
+    async fn() {
+      const { model } = await watched(await planPair(name, ""));
+      const failures = marksOf(model).filter(({ isFailure }) => isFailure).map(({ text }) => text);
+      if (!name.startsWith("ping")) assertEquals(failures, []); // ping may be missing, or not be allowed
+      const found = arrowsOf(model).length;
+      const wanted = expected[name] ?? -1;
+      const [least, most] = typeof wanted === "number" ? [wanted, wanted] : wanted;
+      assert(found >= least && found <= most, `${found} arrows: ${told(model).slice(0, 20).join("\n")}`);
+      assert(arrowsOf(model).every(({ from, to, isLost }) => from !== to && !isLost));
+      if (found === 0) assert(marksOf(model).length > 0, "what a program without a trace prints is shown");
+    },
+  });
+}
+
+Deno.test("watch: a pair behind a relay that delays all datagrams: each arrow takes so long", async () => {
+  const { model } = await watched(await planPair("udp:chat", "delay=30ms"));
+  const taken = told(model).map(([from, to]) => Number(to) - Number(from));
+  assert(taken.length >= 6 && taken.every((t) => t === 30_000), `${taken}`);
+});
+
+Deno.test("watch: a command of one's own behind a relay, and one that ends in the middle", async () => {
+  const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    const conn = await server.accept();
+    await conn.read(new Uint8Array(10));
+    await conn.write(encode("220 welcome\r\n"));
+    conn.close();
+  })();
+  const code = `const conn = await Deno.connect({ hostname: Deno.args[0], port: Number(Deno.args[1]) });
+await conn.write(new TextEncoder().encode("hello"));
+await conn.read(new Uint8Array(20));
+console.error("{ not a trace");
+Deno.exit(7);`;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, code);
+  const to = `127.0.0.1:${server.addr.port}`;
+  const words = ["deno", "run", "-N=127.0.0.1", file, "{host}", "{port}"];
+  const { model } = await watched(planCommand(words, { to, over: "tcp", network: "", cwd: root }));
+  await serving;
+  server.close();
+  await Deno.remove(file);
+  const texts = arrowsOf(model).map(({ text }) => text).filter((text) => text);
+  assertEquals(texts, ["hello", "220 welcome"]);
+  assertEquals(marksOf(model).map(({ text, isFailure }) => [text, isFailure]), [
+    ["{ not a trace", undefined],
+    ["ended with exit code 7", true],
+  ]);
+});
+
+/** A show of one exchange, without a process. */
+function exampleShow(): Show {
+  const { model, server, client, add } = pair("tcp");
+  add(client, 0, CLIENT, "", "connected");
+  add(client, 10, CLIENT, "GET / HTTP/1.1\r\nHost: </script><!--\r\n\r\n");
+  add(server, 20, CLIENT, "GET / HTTP/1.1\r\nHost: </script><!--\r\n\r\n");
+  model.addMark(server, "<b>a note</b>", T + 30);
+  return { model, title: "a <title>", run: "7" };
+}
+
+Deno.test("watch: the saved page holds every entry and every byte, and markup in them ends nothing", () => {
+  const show = exampleShow();
+  const page = saved(show);
+  const [, json = ""] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page) ?? [];
+  const { entries, messages } = JSON.parse(json);
+  assertEquals(entries, shown(show.model));
+  assertEquals(Object.keys(messages).map(Number), [...show.model.data.keys()]);
+  for (const [id, data] of show.model.data) assertEquals(messages[id].data, data.toBase64());
+  assertStringIncludes(page, "<title>a &lt;title&gt;</title>");
+  assert(!/(src|href)="(?!data:)/.test(page), "nothing is loaded");
+});
+
+Deno.test("watch: the server: page, script, message, events from the start or from where a browser was", async () => {
+  const show = exampleShow();
+  const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+    answer(new Request(`http://127.0.0.1:8000${path}`, { method, headers }), show);
+  assertEquals(get("/").status, 200);
+  assertMatch(get("/").headers.get("content-security-policy") ?? "", /script-src 'self'/);
+  assertEquals(get("/page.js").status, 200);
+  assertEquals(get("/", { host: "evil.example" }).status, 403);
+  assertEquals(get("/", {}, "POST").status, 405);
+  for (const path of ["/x", "/message/", "/message/999", "/message/1", "/../deno.json"]) {
+    assertEquals(get(path).status, 404, path);
+  }
+  const [id] = show.model.data.keys();
+  const { fields } = await get(`/message/${id}`).json();
+  assertEquals(fields[0], { start: 0, end: 3, text: "method GET" });
+
+  const read = async (lastId: string) => {
+    const reader = get("/events", { "last-event-id": lastId }).body?.getReader();
+    const { value = new Uint8Array() } = await reader?.read() ?? {};
+    await reader?.cancel();
+    const [, place = "", json = ""] = /^id: (.*)\ndata: (.*)\n\n$/.exec(new TextDecoder().decode(value)) ?? [];
+    return { place, entries: JSON.parse(json).entries.length };
+  };
+  const all = await read("");
+  assertEquals(all.entries, shown(show.model).length);
+  show.model.addMark({ side: "client", name: "" }, "one more", T + 40);
+  assertEquals((await read(all.place)).entries, 1);
+  assertEquals((await read("6 3")).entries, all.entries + 1, "of another run it has all");
+});
+
+Deno.test("watch: wrong usage is one line with exit code 2", async () => {
+  for (
+    const [args, line] of [
+      [[], /give the name of a pair: tcp:echo/],
+      [["no:such"], /there is no pair no:such: tcp:echo/],
+      [["ping:icmp", "--network", "loss=1%"], /ping:icmp has no server/],
+      [["--to", "nowhere"], /--to needs HOST:PORT/],
+      [["tcp:echo", "--protocol", "x"], /--protocol needs one of dns, /],
+    ] as const
+  ) {
+    const program = new Program(["deno", "task", "--quiet", "watch", ...args], { cwd: root });
+    await program.end();
+    failedWith(program, 2, line);
+  }
+});
+
+Deno.test("watch: the task prints its address, serves the page, and --save writes it and ends", async () => {
+  const folder = await Deno.makeTempDir();
+  const env = { INIT_CWD: folder };
+  const saving = new Program(["deno", "task", "--quiet", "watch", "tcp:reply", "--save", "a.html"], { cwd: root, env });
+  assertEquals((await saving.end(60)).code, 0, saving.stderr);
+  assertStringIncludes(await Deno.readTextFile(`${folder}/a.html`), "Hello from the client!");
+  await Deno.remove(folder, { recursive: true });
+  await using program = new Program(["deno", "task", "--quiet", "watch", "udp:pinger"], { cwd: root });
+  const [, url = ""] = await program.line(/open (http:\S+)/);
+  const response = await fetch(url);
+  assertStringIncludes(await response.text(), "udp:pinger");
+});
+
+Deno.test("watch: a port in use, and a network that no relay knows, are one line each", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const args = ["deno", "task", "--quiet", "watch", "tcp:echo"];
+  const taken = new Program([...args, "--port", `${listener.addr.port}`], { cwd: root });
+  await taken.end();
+  listener.close();
+  failedWith(taken, 1, /^watch: 127\.0\.0\.1:\d+ is in use/);
+  const shaken = new Program([...args, "--network", "los=3%", "--save", "/nowhere/a.html"], { cwd: root });
+  await shaken.end();
+  failedWith(shaken, 1, /^watch: the relay ended with exit code 2: it does not listen$/m);
+  assertMatch(shaken.stdout, /relay: relay: --network/);
+});
+
+testWith(signals, noSignals, "watch: Ctrl-C ends everything that it has started", async () => {
+  const flags = ["-N=127.0.0.1,0.0.0.0", "--allow-run", "-E", "-R", "-W"];
+  const words = ["--udp", "--", "deno", "run", "-N=127.0.0.1", "udp/chat_server.ts", "--port", "{port}"];
+  const program = new Program(["deno", "run", ...flags, "tests/watch.ts", ...words], { cwd: root });
+  const [, page = ""] = await program.line(/open (http:\S+)/);
+  const [, address = ""] = await program.line(/Chat server listening on (\S+)/);
+  const [, relay = ""] = await program.line(/connect your client to (\S+)/);
+  const client = new Program(
+    command("udp/chat_client.ts", Number(relay.split(":")[1]), "--name", "anna", "--message", "hi", "--timeout", "10"),
+    { cwd: root },
+  );
+  assertEquals((await client.end()).code, 0, client.stderr);
+  const events = await fetch(`${page}events`);
+  const reader = events.body?.getReader();
+  const { value } = await reader?.read() ?? {};
+  await reader?.cancel();
+  assertStringIncludes(new TextDecoder().decode(value), "/name anna");
+  program.signal("SIGINT");
+  assertEquals((await program.end()).code, 0, program.stderr);
+  for (const each of [address, relay]) {
+    assertEquals(portInUse(Number(each.split(":")[1]), "udp"), false, `${each} is still in use`);
+  }
+});
+
+Deno.test("watch: a pair is started again over another network; not while it runs, nor by another site", async () => {
+  await using program = new Program(["deno", "task", "--quiet", "watch", "udp:chat"], { cwd: root });
+  const [, url = ""] = await program.line(/open (http:\S+)/);
+  const again = async (network: string, headers: Record<string, string> = {}) => {
+    const response = await fetch(`${url}again?network=${encodeURIComponent(network)}`, { method: "POST", headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  await program.line(/the exchange is over, with 6 messages/);
+  assertEquals(await again("", { "sec-fetch-site": "cross-site" }), 403);
+  await until(async () => await again("delay=20ms") === 200, "the first run has ended");
+  assertEquals(await again("delay=20ms"), 409);
+  await program.line(/^relay: UDP relay to /);
+  await until(async () => (await (await fetch(url)).text()).includes("udp:chat, delay=20ms"), "the new title");
+});
+
+const chromium = await has("chromium", "--version");
+const inBrowser = (name: string, body: () => Promise<void>) =>
+  testWith(chromium, "chromium", name, async () => await body());
+
+/** Serves a show on a free port. */
+function serveShow(show: Show) {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => answer(request, show));
+  return { url: `http://127.0.0.1:${server.addr.port}/`, [Symbol.asyncDispose]: () => server.shutdown() };
+}
+
+inBrowser("watch in a browser: a pair appears as it happens; keys and clicks open messages and fields", async () => {
+  const plan = await planPair("dns:lookup", "");
+  const show: Show = { model: new Model(), title: plan.title, protocol: plan.protocol, run: "1" };
+  let asked = "";
+  show.again = (network) => {
+    asked = network;
+    return "";
+  };
+  await using server = serveShow(show);
+  await using opened = await openPage(1280);
+  const { page, errors } = opened;
+  await page.goto(server.url);
+  await runPlan(plan, show.model, () => {});
+  await page.waitForSelector("text=ended with exit code 0");
+  assertEquals(await page.locator("#lanes span").allTextContents(), ["dns/lookup.ts", "dns/server.ts", "dns/query.ts"]);
+  await page.locator(".arrow:has-text('94 bytes')").last().locator(".hit").click({ force: true });
+  await page.waitForSelector("#fields");
+  const field = page.locator("#fields button", { hasText: /^data 192\.0\.2\.80/ });
+  await field.hover();
+  await until(async () => await page.locator("#bytes .lit").count() === 8, "four bytes, in both columns");
+  const lit = await page.locator("#bytes .lit").allTextContents();
+  assertEquals(lit.filter((text) => text.length === 2), ["c0", "00", "02", "50"]);
+  await page.locator("#bytes [data-at='0']").first().hover();
+  await until(async () => await page.locator("#fields .lit").count() === 1, "the field of the first byte");
+  assertMatch(await page.locator("#fields .lit").textContent() ?? "", /^id 0x/);
+  assertEquals(await accessibility(page), []);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("Home");
+  await page.waitForSelector("[aria-selected=true]");
+  const first = await page.locator("#picture").getAttribute("aria-activedescendant");
+  await page.keyboard.press("ArrowDown");
+  await until(
+    async () => await page.locator("#picture").getAttribute("aria-activedescendant") !== first,
+    "the next message is chosen",
+  );
+  await page.keyboard.press("b");
+  await page.waitForSelector("text=/^1 events, \\d+ more to come$/");
+  await page.keyboard.press("s");
+  await page.waitForSelector("text=/^2 events, /");
+  await page.keyboard.press("p");
+  await page.waitForSelector("text=/^\\d+ events$/");
+  const [, one] = await page.locator("#connections option").evaluateAll((all) =>
+    all.map((option) => String(Reflect.get(option, "value")))
+  );
+  await page.selectOption("#connections", one ?? "");
+  await page.waitForSelector("text=/^[23] events$/");
+  const svg = page.waitForEvent("download");
+  await page.click("#svg");
+  const text = await Deno.readTextFile(await (await svg).path());
+  assertMatch(text, /^<svg xmlns=.*<\/svg>$/s);
+  assertEquals(
+    text.match(/class="arrow/g)?.length,
+    arrowsOf(show.model).filter((a) => a.connection === Number(one)).length,
+  );
+  const mermaid = page.waitForEvent("download");
+  await page.click("#mermaid");
+  assertMatch(
+    await Deno.readTextFile(await (await mermaid).path()),
+    /^sequenceDiagram\n {2}participant L\d+ as dns\/.*->>/s,
+  );
+  await page.setViewportSize({ width: 360, height: 640 });
+  assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
+  await page.fill("[name=network]", "delay=5ms");
+  await page.click("text=Run again");
+  await until(() => asked === "delay=5ms", "the network of the form");
+  assertEquals(errors, []);
+});
+
+inBrowser("watch in a browser: the saved page opens without a server, markup stays text", async () => {
+  const show = exampleShow();
+  const file = await Deno.makeTempFile({ suffix: ".html" });
+  await Deno.writeTextFile(file, saved(show));
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(`file://${file}`);
+  await page.waitForSelector("text=<b>a note</b>");
+  await page.locator(".arrow text:not(.time)").last().click({ force: true });
+  await page.waitForSelector("text=Host: </script><!--");
+  assertEquals(await accessibility(page), []);
+  assertEquals(errors, []);
+  await Deno.remove(file);
+});
+
+inBrowser("watch in a browser: of ten thousand messages only those in view are drawn", async () => {
+  const { model, server, client, add } = pair("tcp");
+  await using serving = serveShow({ model, title: "many", run: "1" });
+  await using opened = await openPage(900);
+  const { page, errors } = opened;
+  await page.goto(serving.url);
+  for (let i = 0; i < 10_000; i++) {
+    add(client, 100 * i, CLIENT, `message ${i}`);
+    add(server, 100 * i + 50, CLIENT, `message ${i}`);
+  }
+  await page.waitForSelector("text=10000 events");
+  await page.waitForSelector("text=message 9999");
+  assert(await page.locator(".arrow").count() < 100);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("Home");
+  await page.waitForSelector("text=message 0");
+  assertEquals(errors, []);
+});
+
+inBrowser("watch in a browser: the picture of the README", async () => {
+  const plan = await planPair("udp:chat", "delay=20ms");
+  const relay = plan.relay && {
+    ...plan.relay,
+    command: [...plan.relay.command, "--script", "client: drop 1; server: drop 2"],
+  };
+  const show = await watched({ ...plan, ...relay ? { relay } : {}, title: "udp:chat over a bad network" });
+  assertEquals(arrowsOf(show.model).filter(({ isLost }) => isLost).length, 2);
+  assert(arrowsOf(show.model).some(({ again }) => again !== undefined));
+  Object.assign(show, { again: () => "", network: "loss=20% delay=20ms" });
+  await using server = serveShow(show);
+  await using opened = await openPage(1200);
+  const { page, errors } = opened;
+  await page.setViewportSize({ width: 1200, height: 820 }); // the whole exchange, without a scroll bar
+  await page.goto(server.url);
+  await page.waitForSelector("text=ended with exit code 0");
+  await page.locator(".arrow:has-text('Anyone here')").last().locator(".hit").click({ force: true });
+  await page.locator("#fields button").last().hover();
+  await page.waitForSelector("#bytes .lit");
+  await keep(page, "tests/watch/watch.png");
+  assertEquals(errors, []);
+});
