@@ -156,7 +156,9 @@ class Started {
     if (this.#program) await inTime(this.#program.ended, 100); // one that ends after its first client needs a moment
     if (!this.#program || this.#program.status && (await marked(this.#mark)).length === 0) {
       const { over = "tcp" } = this.#run.suite;
-      const port = this.#run.port || freePort();
+      let port = this.#run.port || freePort();
+      // Another program of this machine may take a free port before this one does.
+      while (!this.#run.port && portInUse(port, over)) port = freePort();
       this.#address = { hostname: "127.0.0.1", port };
       if (portInUse(port, over)) {
         throw new Failure(
