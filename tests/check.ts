@@ -29,6 +29,7 @@ import { suites } from "./suites/suites.ts";
 import { cwd, path } from "./support/cwd.ts";
 import { type Result, runSuite } from "./support/checking.ts";
 import { choose, parsePoints, type Points } from "./support/choice.ts";
+import { capture, diagram, events, page } from "./support/evidence.ts";
 import { pack } from "./support/pack.ts";
 import { stopAll } from "./support/program.ts";
 import { gradescope, junit, lines, type Report, score, specification, tap } from "./support/reports.ts";
@@ -62,7 +63,7 @@ Folders and files are relative to where you are. Exit code 0: all passed;
     "json": text("", "also write the results there, as results.json for Gradescope", "FILE"),
     "junit": text("", "also write them there as JUnit XML", "FILE"),
     "tap": flag("print them as TAP"),
-    "evidence": text("", "write every byte of each check there, a file a check", "FOLDER"),
+    "evidence": text("", "write each check there: its bytes, a capture, and a page to look at", "FOLDER"),
     "pack": text("", "write an autograder for Gradescope there", "FOLDER"),
   },
 };
@@ -160,7 +161,7 @@ async function checkOnce(
     for await (const result of running) {
       results.push(result);
       if (!wanted.tap) { for (const line of lines(result)) console.log(line); }
-      if (wanted.evidence) await keep(path(wanted.evidence), results.length, result);
+      if (wanted.evidence) await keep(path(wanted.evidence), results.length, name, suite, result);
       if (wanted.json || wanted.junit) await write();
       if (wanted.next && result.state === "failed") {
         console.log(
@@ -185,11 +186,17 @@ async function checkOnce(
   return results.length === checks.length && passed === all;
 }
 
-/** Writes the evidence of one check. */
-async function keep(folder: string, number: number, { check, state, problem, recording }: Result): Promise<void> {
-  const name = `${`${number}`.padStart(2, "0")}_${check.name.replace(/[^\w-]+/g, "_")}.txt`;
+/** Writes the evidence of one check: all bytes with a diagram, the packets, and a page that shows both. */
+async function keep(folder: string, number: number, suiteName: string, suite: Suite, result: Result): Promise<void> {
+  const { check, state, problem, recording, port } = result;
+  const name = `${folder}/${`${number}`.padStart(2, "0")}_${check.name.replace(/[^\w-]+/g, "_")}`;
   const head = [`${check.name}: ${state}`, check.why, problem, recording.byHand && `by hand: ${recording.byHand}`];
-  await save(`${folder}/${name}`, `${head.filter((line) => line).join("\n")}\n\n${recording.dump()}`);
+  const all = events(recording, suite, port);
+  const parts = [head.filter((line) => line).join("\n"), diagram(all), recording.dump()];
+  await save(`${name}.txt`, parts.filter((part) => part !== "").join("\n\n"));
+  if (state === "not run") return;
+  capture(`${name}.pcapng`, all);
+  await save(`${name}.html`, page(`${suiteName}: ${check.name}`, suiteName, all));
 }
 
 async function save(file: string, content: string): Promise<void> {

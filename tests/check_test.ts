@@ -6,6 +6,7 @@ import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
 import { portsFree, serve, testWith, until } from "./support/helpers.ts";
 import { failures, judge, patiently } from "./support/judge.ts";
+import { readCapture } from "./support/pcapng.ts";
 import { pool } from "./support/pool.ts";
 import type { Result } from "./support/checking.ts";
 import { has, output, Program } from "./support/program.ts";
@@ -275,6 +276,14 @@ testWith(
       evidence,
       /checker → program {2}\d+ bytes.*\n {4}000000 {2}([\da-f]{2} ){15}[\da-f]{2} {2}[a-z]{16}$/m,
     );
+    assertMatch(evidence, /│─+ \d+ bytes "[a-z]+… ─+▶│[^]*│◀─+ \d+ bytes/); // the diagram
+    // The page and the capture have the message that the diagram has.
+    const [, message = ""] = /\d+ bytes "([a-z]{8})/.exec(evidence) ?? [];
+    const packets = readCapture(await Deno.readFile(`${folder}/e/02_half-close.pcapng`));
+    assert(packets.some(({ data }) => new TextDecoder("latin1").decode(data).includes(message)));
+    const page = await Deno.readTextFile(`${folder}/e/02_half-close.html`);
+    assert(page.includes(message), "the page lacks a message");
+    assertMatch(page, /<title>tcp:echo: half-close/);
     const [, seed = ""] = /--seed (\d+)/.exec(next.stdout) ?? [];
     const sent = async () => {
       const program = await echo("strips", "--only", "exact", "--seed", seed);

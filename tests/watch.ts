@@ -17,6 +17,7 @@ import { Model } from "./watch/model.ts";
 import { type Plan, planCommand, planPair } from "./watch/plan.ts";
 import { checkAddress, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
+import { cwd, path } from "./support/cwd.ts";
 import { stopAll } from "./support/program.ts";
 import { pairs } from "./support/tasks.ts";
 
@@ -45,10 +46,6 @@ it. {host} and {port} are replaced, and are in the environment (HOST, PORT).`,
     "save": text("", "write the page to FILE when the exchange is over, and end", "FILE"),
   },
 };
-
-/** Where the user stands: `deno task` changes to the folder of the project. */
-const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
-const path = (name: string) => /^(\/|[A-Za-z]:[\\/]|\\\\)/.test(name) ? name : `${cwd}/${name}`;
 
 await run(command, async (flags) => {
   const [first = "", ...more] = flags.args;

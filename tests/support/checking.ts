@@ -33,6 +33,8 @@ export interface Result {
   readonly counts: boolean;
   readonly seconds: number;
   readonly recording: Recording;
+  /** Where the server has listened, the program or the checker; 0 if there was none. */
+  readonly port: number;
 }
 
 /** One run of a suite. */
@@ -85,7 +87,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
     recording.byHand = started.fill(check.byHand ?? "");
     const result = (state: Result["state"], problem = "", counts = true): Result => {
       if (state !== "passed") failed.add(check.name);
-      return { check, state, problem, counts, seconds: recording.seconds, recording };
+      return { check, state, problem, counts, seconds: recording.seconds, recording, port: started.port };
     };
     const missing = check.needs?.find((name) => failed.has(name));
     if (cause || missing !== undefined) {
@@ -185,6 +187,10 @@ class Started {
     if (await inTime(program.ended, 3000) || this.answered) return;
     const addresses = await listeningAddresses(this.#mark, over);
     this.#elsewhere = addresses.length > 0 && !addresses.some((each) => each.endsWith(`:${this.#address.port}`));
+  }
+
+  get port(): number {
+    return this.#address.port;
   }
 
   client(): Client {
