@@ -13,6 +13,12 @@ import {
 import { acceptHandshake, acceptKey, HandshakeError, handshakeFault } from "../http/_websocket_handshake.ts";
 import { MessageJoiner } from "../http/_websocket_message.ts";
 import { parseRequest, parseResponse } from "../http/_message.ts";
+import { Peer } from "./suites/_peer.ts";
+import { Gone } from "./suites/_suite.ts";
+import { SocketPeer } from "./suites/_websocket_peer.ts";
+import { client, failedWith, listening, runClient, serve, signals, suiteTest, testWith } from "./support/helpers.ts";
+import { Program } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(" ", ""));
@@ -180,5 +186,180 @@ Deno.test("frames: random bytes never break the decoder", () => {
     const data = crypto.getRandomValues(new Uint8Array(i % 40));
     failure(data);
     failure(data, fromServer);
+  }
+});
+
+suiteTest("http:websocket", "websocket_server.ts --echo", () => serve("http/websocket_server.ts", "--echo"));
+
+const connected = (port: number, path = "/chat") => SocketPeer.open({ hostname: "127.0.0.1", port }, path);
+const textOf = async (socket: SocketPeer) => new TextDecoder().decode((await socket.message("a message")).data);
+
+Deno.test("chat: a message goes to all others; bytes are refused with 1003; each path has its answer", async () => {
+  const { program, port } = await serve("http/websocket_server.ts");
+  await using _ = program;
+  using a = await connected(port);
+  using b = await connected(port);
+  using c = await connected(port);
+  await a.send(opcodes.text, "<b>hi</b> 👋");
+  assertEquals([await textOf(b), await textOf(c)], ["<b>hi</b> 👋", "<b>hi</b> 👋"]);
+  await b.send(opcodes.text, "to a");
+  assertEquals(await textOf(a), "to a");
+  await c.send(opcodes.binary, "bytes");
+  await c.closesWith([1003], "the chat is for text");
+  const status = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+    return [response.status, (await response.text()).length > 0, response.headers.get("sec-websocket-version")];
+  };
+  assertEquals(await status("/"), [200, true, null]);
+  assertEquals(await status("/", { method: "HEAD" }), [200, false, null]);
+  assertEquals(await status("/", { method: "POST" }), [405, true, null]);
+  assertEquals(await status("/nothing"), [404, true, null]);
+  assertEquals(await status("/chat"), [426, true, "13"]);
+  assertEquals(await status("/chat", { method: "POST" }), [405, true, null]);
+  const server = { hostname: "127.0.0.1", port };
+  const asked = async (from: string, to: string) => {
+    const { socket, response } = await SocketPeer.ask(server, (request) => request.replace(from, to), "/chat");
+    socket[Symbol.dispose]();
+    return response.status;
+  };
+  assertEquals(await asked("Upgrade:", "Origin: http://evil.example\r\nUpgrade:"), 403);
+  assertEquals(await asked("Upgrade:", `Origin: http://127.0.0.1:${port}\r\nUpgrade:`), 101);
+  assertEquals(await asked(/Host: .*/.exec(`Host: 127.0.0.1:${port}`)?.[0] ?? "", "Host: evil.example"), 421);
+  assertEquals(program.stderr, "");
+});
+
+Deno.test("limits: a frame, a message, and a peer that does not answer a ping", async () => {
+  const limits = ["--echo", "--max-frame", "1000", "--max-message", "2000", "--timeout", "1"];
+  const { program, port } = await serve("http/websocket_server.ts", ...limits);
+  await using _ = program;
+  using frame = await connected(port, "/");
+  await frame.send(opcodes.text, "x".repeat(1001));
+  await frame.closesWith([1009], "a frame is too long");
+  using message = await connected(port, "/");
+  for (let i = 0; i < 3; i++) await message.send(i ? opcodes.continuation : opcodes.text, "x".repeat(700), false);
+  await message.closesWith([1009], "a message is too long");
+  using silent = await connected(port, "/");
+  const ping = await silent.receive("a ping");
+  assertEquals(ping?.opcode, opcodes.ping);
+  await silent.closesWith([1008], "no pong");
+  using alive = await connected(port, "/");
+  for (let i = 0; i < 4; i++) {
+    const ping = await alive.receive("a ping");
+    assertEquals(ping?.opcode, opcodes.ping, "a client that answers stays");
+    await alive.send(opcodes.pong, ping?.payload ?? "");
+  }
+  await program.line(/was silent for 1 s: closed/);
+});
+
+Deno.test("chat: a member that does not read is dropped, and the others get everything", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--max-unsent", "100000");
+  await using _ = program;
+  using speaker = await connected(port);
+  using reader = await connected(port);
+  using _deaf = await connected(port);
+  const text = "x".repeat(60_000);
+  const dropped = program.line(/does not read: dropped/);
+  let isDropped = false;
+  dropped.then(() => isDropped = true);
+  for (let i = 0; i < 2000 && !isDropped; i++) {
+    await speaker.send(opcodes.text, text);
+    assertEquals((await reader.message("each message")).data.length, text.length);
+  }
+  await dropped;
+  await speaker.send(opcodes.text, "after it");
+  assertEquals(await textOf(reader), "after it");
+});
+
+Deno.test("server: random bytes after the handshake, and before it, end one connection alone", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--echo");
+  await using _ = program;
+  for (let i = 0; i < 60; i++) {
+    const random = crypto.getRandomValues(new Uint8Array(1 + i * 7));
+    if (i % 2) random[0] = [0x81, 0x82, 0x88, 0x89, 0x01, 0x80][i % 6] ?? 0;
+    using peer = i % 3 === 0
+      ? new SocketPeer(await Peer.connect({ hostname: "127.0.0.1", port }))
+      : await connected(port, "/");
+    await peer.peer.send(random).catch((error) => assert(error instanceof Gone));
+  }
+  using socket = await connected(port, "/");
+  await socket.send(opcodes.text, "still here");
+  assertEquals(await textOf(socket), "still here");
+  assertEquals(program.stderr, "");
+});
+
+Deno.test("server: Ctrl-C closes with 1001; --exit-after ends it", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--exit-after", "2");
+  await using _ = program;
+  for (let i = 0; i < 2; i++) {
+    using socket = await connected(port);
+    await socket.send(opcodes.close, encodeClose(1000));
+    await socket.closesWith([1000], "its code comes back");
+  }
+  assertEquals((await program.end()).code, 0, program.stderr);
+  if (!signals) return;
+  const second = await serve("http/websocket_server.ts");
+  await using server = second.program;
+  using socket = await connected(second.port);
+  server.signal("SIGINT");
+  await socket.closesWith([1001], "going away");
+  await socket.send(opcodes.close, encodeClose(1001));
+  assertEquals((await server.end()).code, 0, server.stderr);
+});
+
+for (const way of [[], ["--raw"]]) {
+  Deno.test(`client ${way}: sends, shows what comes, and closes; a server that is no WebSocket is one line`, async () => {
+    const { program, port } = await serve("http/websocket_server.ts", "--echo");
+    await using _ = program;
+    const args = [...way, "--listen", "0.5", "Hello", "\u{1b}[31mgrüß"];
+    const client = await runClient("http/websocket_client.ts", port, ...args);
+    assertEquals(client.status?.code, 0, client.stderr);
+    assertEquals(client.stdout, "Received: Hello\nReceived: \\x1b[31mgrüß\nClosed: 1000\n");
+    const lost = await runClient("http/websocket_client.ts", port, ...way, "--path", "/none");
+    failedWith(lost, 1, /opened no WebSocket/);
+  });
+}
+
+Deno.test("client --raw: a server that breaks the rules is one line", async () => {
+  for (
+    const [wire, why] of [["8185000000004141414141", /1002: a frame of the server is masked/], [
+      "c100",
+      /reserved/,
+    ]] as const
+  ) {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const program = client("http/websocket_client.ts", listener.addr.port, "--raw");
+    await using _ = program;
+    using peer = new Peer(await listener.accept());
+    const head = new TextDecoder().decode(await peer.some("a handshake"));
+    const key = /Sec-WebSocket-Key: (.*)\r\n/.exec(head)?.[1] ?? "";
+    const fields = `Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptKey(key)}`;
+    await peer.send(`HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n\r\n`);
+    await peer.send(hex(wire));
+    const answer = await peer.upTo(8);
+    assertEquals(answer[0], 0x88, "a close frame");
+    peer.close();
+    await program.end();
+    failedWith(program, 1, why);
+  }
+});
+
+const npm = ["deno", "run", "--no-config", "--no-lock", "-A", "tests/support/websocket_npm.mjs"];
+const cached = new Program(["deno", "cache", "--no-config", "--no-lock", "tests/support/websocket_npm.mjs"], {
+  cwd: root,
+});
+const hasNpm = (await cached.end()).code === 0;
+
+testWith(hasNpm, "package ws, and none came from the npm registry", "npm:ws as client, and as server", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--echo");
+  await using _ = program;
+  const other = new Program([...npm, "client", `${port}`, "one", "x".repeat(70_000)], { cwd: root });
+  await other.end();
+  assertEquals(other.stdout, "got 3\ngot 70000\nclosed 1000\n", other.stderr);
+  const server = await listening((port) => [...npm, "server", `${port}`]);
+  await using _server = server.program;
+  for (const way of [[], ["--raw"]]) {
+    const args = [...way, "--path", "/", "--listen", "0.5", "Hello", "ws"];
+    const ours = await runClient("http/websocket_client.ts", server.port, ...args);
+    assertEquals(ours.stdout, "Received: Hello\nReceived: ws\nClosed: 1000\n", ours.stderr);
   }
 });
