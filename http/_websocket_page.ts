@@ -12,9 +12,8 @@ export const chatPage = page({
 form { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: end; }
 label { display: grid; flex: 1 1 12rem; font-size: 0.875rem; }
 input { font-size: 1rem; }
-#log { list-style: none; padding: 0; margin: 1rem 0; }
-#log li { padding: 0.25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-#log li.own { color: var(--muted); }
+#log p { margin: 0; padding: 0.25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+#log p.own { color: var(--muted); }
 #status { min-height: 1.5em; }
 `,
   body: `<h1>Chat</h1>
@@ -23,7 +22,7 @@ input { font-size: 1rem; }
 <button disabled>Send</button>
 </form>
 <p id="status" role="status">connecting …</p>
-<ul id="log" role="log" aria-label="Messages"></ul>
+<div id="log" role="log" aria-label="Messages"></div>
 <script src="/page.js" type="module"></script>`,
 });
 
@@ -41,7 +40,7 @@ url.protocol = url.protocol.replace("http", "ws");
 const socket = new WebSocket(url);
 
 function show(text, isOwn) {
-  const item = document.createElement("li");
+  const item = document.createElement("p");
   item.dir = "auto"; // a message may be written from right to left
   item.className = isOwn ? "own" : "";
   item.textContent = text; // text stays text, even if it looks like HTML

@@ -195,9 +195,9 @@ inBrowser("the chat: two pages talk, a message is text, and one of another origi
   const text = "<img src=x onerror=alert(1)> grüß 👋";
   await anna.fill("input[name=text]", text);
   await anna.press("input[name=text]", "Enter");
-  await bert.waitForSelector("#log li");
-  assertEquals(await bert.locator("#log li").allTextContents(), [text]);
-  assertEquals(await anna.locator("#log li").allTextContents(), [`you: ${text}`]);
+  await bert.waitForSelector("#log p");
+  assertEquals(await bert.locator("#log p").allTextContents(), [text]);
+  assertEquals(await anna.locator("#log p").allTextContents(), [`you: ${text}`]);
   await anna.setViewportSize({ width: 360, height: 640 });
   assertEquals(await anna.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
   assertEquals(errors, []);

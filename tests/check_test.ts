@@ -93,6 +93,7 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
     const suite of [
       "http:server",
       "http:client",
+      "http:websocket",
       "rest:users",
       "dns:server",
       "dns:client",

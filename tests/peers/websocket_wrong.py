@@ -99,7 +99,7 @@ class Connection:
         length = len(payload)
         if WAY == "counts-characters" and opcode == TEXT:
             length = len(payload.decode())
-        masked = 128 if WAY == "masks-frames" else 0
+        masked = 128 if WAY == "masks-frames" and opcode == TEXT else 0
         if length < 126:
             head = struct.pack("!BB", 128 | opcode, masked | length)
         elif length < 65536:

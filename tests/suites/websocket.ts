@@ -60,6 +60,7 @@ const suite: Suite = {
       name: "the handshake",
       why: "RFC 6455 §4.2.2: status 101, Upgrade, Connection, and the hash of this request's key with the GUID.",
       points: 3,
+      level: "basic",
       byHand: "curl -i -N -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' " +
         "-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://{host}:{port}/",
       async run(server) {
@@ -78,6 +79,7 @@ const suite: Suite = {
       name: "a text message",
       why: "RFC 6455 §5.3: what a client sends is masked; what a server sends is not.",
       points: 3,
+      level: "basic",
       needs: open,
       async run(server) {
         using socket = await SocketPeer.open(server);
@@ -92,6 +94,7 @@ const suite: Suite = {
       why:
         "RFC 6455 §4.2.1: names of fields and these values are compared without case; Firefox sends keep-alive, Upgrade.",
       points: 1,
+      level: "basic",
       needs: open,
       async run(server) {
         const change = (request: string) =>
@@ -104,6 +107,7 @@ const suite: Suite = {
       name: "binary messages",
       why: "RFC 6455 §5.6: a message is text or bytes, and the echo has the same kind.",
       points: 2,
+      level: "basic",
       needs: first,
       async run(server) {
         using socket = await SocketPeer.open(server);
@@ -116,7 +120,8 @@ const suite: Suite = {
       name: "all three lengths",
       why: "RFC 6455 §5.2: up to 125 bytes in 7 bits, up to 65535 in two more bytes, above that in eight.",
       points: 3,
-      needs: first,
+      level: "basic",
+      needs: [...first, "binary messages"],
       async run(server) {
         using socket = await SocketPeer.open(server);
         for (const size of [125, 126, 127, 128, 65_535, 65_536, 100_000]) {
@@ -131,6 +136,7 @@ const suite: Suite = {
       name: "frames in single bytes",
       why: "TCP is a stream: a frame arrives in any pieces.",
       points: 2,
+      level: "basic",
       needs: first,
       async run(server) {
         using socket = await SocketPeer.open(server);
@@ -147,6 +153,7 @@ const suite: Suite = {
       name: "several frames at once",
       why: "TCP is a stream: one read may return several frames, and a part of the next.",
       points: 2,
+      level: "basic",
       needs: first,
       async run(server) {
         using socket = await SocketPeer.open(server);
@@ -162,7 +169,8 @@ const suite: Suite = {
       why:
         "RFC 6455 §5.4: a message may come in several frames; all but the last have FIN 0, all but the first opcode 0.",
       points: 3,
-      needs: [...first, "several frames at once"],
+      level: "basic",
+      needs: [...first, "binary messages", "several frames at once"],
       async run(server) {
         using socket = await SocketPeer.open(server);
         const hint = "collect the payloads until a frame has FIN 1; the first one has the kind of the message";
@@ -178,6 +186,7 @@ const suite: Suite = {
       name: "a ping",
       why: "RFC 6455 §5.5.3: a ping is answered with a pong that has the same payload.",
       points: 2,
+      level: "basic",
       needs: open,
       async run(server) {
         using socket = await SocketPeer.open(server);
@@ -225,6 +234,7 @@ const suite: Suite = {
       name: "the close handshake",
       why: "RFC 6455 §5.5.1, §7.1.1: a close frame is answered with one; then the server ends the TCP connection.",
       points: 3,
+      level: "basic",
       needs: open,
       async run(server) {
         using socket = await SocketPeer.open(server);
@@ -331,11 +341,14 @@ const suite: Suite = {
       level: "robust",
       needs: ["fragments"],
       async run(server) {
-        using socket = await SocketPeer.open(server);
+        const socket = await SocketPeer.open(server);
+        using closed = new DisposableStack();
+        closed.use(socket);
         const divided = encode("€");
         await socket.send(text, divided.subarray(0, 1), false);
         await socket.send(continuation, divided.subarray(1));
         await comesBack(socket, text, "€", "decode the whole message, not each fragment");
+        closed.dispose(); // a server that serves one client at a time is caught by another check
         for (const bytes of [[0xff], [0xed, 0xa0, 0x80], [0xc0, 0xaf], [0xe2, 0x82]]) {
           const hint =
             "decode strictly, and close with 1007 (a surrogate, a long form and half a character are errors)";
