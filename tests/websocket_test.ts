@@ -343,8 +343,8 @@ Deno.test("client --raw: a server that breaks the rules is one line", async () =
   }
 });
 
-const npm = ["deno", "run", "--no-config", "--no-lock", "-A", "tests/support/websocket_npm.mjs"];
-const cached = new Program(["deno", "cache", "--no-config", "--no-lock", "tests/support/websocket_npm.mjs"], {
+const npm = ["deno", "run", "--no-config", "--no-lock", "-A", "tests/support/websocket_npm.mjs", "npm:ws@8"];
+const cached = new Program(["deno", "cache", "--no-config", "--no-lock", "npm:ws@8"], {
   cwd: root,
 });
 const hasNpm = (await cached.end()).code === 0;

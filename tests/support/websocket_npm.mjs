@@ -1,7 +1,9 @@
-// The package ws as the other side: an echo server on PORT, or a client that prints what ARGS bring back.
-import { WebSocket, WebSocketServer } from "npm:ws@8";
+// The package ws as the other side: an echo server on PORT, or a client that prints what its messages bring back.
+// Its name is an argument: written in an import it would have to be in deno.lock.
+import process from "node:process";
 
-const [role, port, ...messages] = process.argv.slice(2);
+const [name, role, port, ...messages] = process.argv.slice(2);
+const { WebSocket, WebSocketServer } = await import(name);
 if (role === "server") {
   const server = new WebSocketServer(
     { host: "127.0.0.1", port: Number(port) },
