@@ -5,6 +5,7 @@
  */
 import { Failure, formatAddress, type Tracing } from "../cli.ts";
 import type { BufferedReader } from "../tcp/_buffered_reader.ts";
+import { codeOf } from "../tcp/_socket_errors.ts";
 import { showMessage } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import {
@@ -71,9 +72,14 @@ export class WebSocketConnection {
       this.closed ??= { code: 1006, reason: "" }; // the connection ended without a close frame: never sent (§7.4.1)
     } catch (error) {
       if (!(error instanceof WebSocketError)) throw error;
-      this.closed = { code: error.code, reason: error.message };
-      await this.close(error.code, error.message);
+      await this.refuse(error.code, error.message);
     }
+  }
+
+  /** Closes because of what the other side has sent: then nothing more is read as a message. */
+  async refuse(code: number, reason: string): Promise<void> {
+    this.closed = { code, reason };
+    await this.close(code, reason);
   }
 
   async #receive(): Promise<Frame | undefined> {
@@ -107,6 +113,11 @@ export class WebSocketConnection {
     const sent = this.#send(opcodes.close, encodeClose(code, reason));
     this.#closeSent = true;
     await sent;
+  }
+
+  /** Waits until the other side ends the TCP connection: a client leaves that to the server (§7.1.1). */
+  async ended(): Promise<void> {
+    do this.reader.consume(this.reader.unread.length); while (await this.reader.fill());
   }
 
   /** Sends one frame after another: two that are written at the same time would be mixed. */

@@ -28,6 +28,7 @@ async function converse(socket: Socket, messages: string[], isEnough: Promise<vo
   for await (const message of socket.messages()) {
     console.log(`Received: ${typeof message === "string" ? printable(message) : count(message.length, "byte")}`);
   }
+  await socket.ended();
 }
 
 /** What both kinds of connections have. */
@@ -35,6 +36,8 @@ interface Socket {
   send(message: string): Promise<void>;
   messages(): AsyncGenerator<Message>;
   close(code: number): Promise<void>;
+  /** Waits until the TCP connection has ended, too. */
+  ended(): Promise<void>;
   readonly closed: { code: number; reason: string } | undefined;
 }
 
@@ -127,6 +130,11 @@ class WebSocketEvents implements Socket {
 
   close(code: number): Promise<void> {
     this.#socket.close(code);
+    return Promise.resolve();
+  }
+
+  /** The event that ends the messages comes when the connection has ended. */
+  ended(): Promise<void> {
     return Promise.resolve();
   }
 }

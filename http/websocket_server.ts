@@ -33,9 +33,11 @@ async function converse(member: Member, room: Set<Member>, flags: Settings): Pro
   for await (const message of socket.messages()) {
     messages++;
     if (flags.echo) await socket.send(message); // awaited: a client that does not read is not read either
-    else if (typeof message !== "string") await socket.close(closeCodes.unsupportedData, "the chat is for text");
-    else {
+    else if (typeof message === "string") {
       for (const other of room) if (other !== member) tell(other, message, flags);
+    } else {
+      await socket.refuse(closeCodes.unsupportedData, "the chat is for text");
+      break;
     }
     member.client.idleTicks = 0;
   }

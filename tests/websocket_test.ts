@@ -206,6 +206,9 @@ Deno.test("chat: a message goes to all others; bytes are refused with 1003; each
   assertEquals(await textOf(a), "to a");
   await c.send(opcodes.binary, "bytes");
   await c.closesWith([1003], "the chat is for text");
+  await c.send(opcodes.text, "too late");
+  await b.send(opcodes.text, "next");
+  assertEquals(await textOf(a), "next");
   const status = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
     return [response.status, (await response.text()).length > 0, response.headers.get("sec-websocket-version")];
