@@ -117,7 +117,14 @@ export class WebSocketConnection {
 
   /** Waits until the other side ends the TCP connection: a client leaves that to the server (§7.1.1). */
   async ended(): Promise<void> {
-    do this.reader.consume(this.reader.unread.length); while (await this.reader.fill());
+    const { reader } = this;
+    try {
+      do {
+        reader.consume(reader.unread.length);
+      } while (await reader.fill());
+    } catch (error) {
+      if (codeOf(error) !== "ECONNRESET") throw error; // it has ended it in its own way
+    }
   }
 
   /** Sends one frame after another: two that are written at the same time would be mixed. */
