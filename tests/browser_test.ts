@@ -180,3 +180,38 @@ inBrowser("the users' page: only the response to the newest search is shown", as
   assertEquals(await page.locator("#users td:nth-child(2)").allTextContents(), ["Alonzo Church"]);
   assertEquals(errors, []);
 });
+
+inBrowser("the chat: two pages talk, a message is text, and one of another origin may not connect", async () => {
+  const { program, port } = await serve("http/websocket_server.ts");
+  await using _ = program;
+  await using opened = await openPage(900);
+  const { page: anna, errors, browser } = opened;
+  const bert = await browser.newPage();
+  for (const page of [anna, bert]) {
+    await page.goto(`http://127.0.0.1:${port}/`);
+    await page.waitForSelector("#status:text('connected')");
+  }
+  assertEquals(await accessibility(anna), []);
+  const text = "<img src=x onerror=alert(1)> grüß 👋";
+  await anna.fill("input[name=text]", text);
+  await anna.press("input[name=text]", "Enter");
+  await bert.waitForSelector("#log p");
+  assertEquals(await bert.locator("#log p").allTextContents(), [text]);
+  assertEquals(await anna.locator("#log p").allTextContents(), [`you: ${text}`]);
+  await anna.setViewportSize({ width: 360, height: 640 });
+  assertEquals(await anna.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
+  assertEquals(errors, []);
+  await program.stop();
+  await bert.waitForSelector("#status:text('closed')");
+
+  const second = await serve("http/websocket_server.ts");
+  await using _second = second.program;
+  const foreign = await browser.newPage();
+  const connect = `new Promise((done) => {
+    const socket = new WebSocket("ws://127.0.0.1:${second.port}/chat");
+    socket.onopen = () => done("open");
+    socket.onerror = () => done("refused");
+  })`;
+  await foreign.goto("data:text/html,a page of another origin");
+  assertEquals(await foreign.evaluate(connect), "refused");
+});

@@ -4,7 +4,7 @@ import { Failure } from "../cli.ts";
 import { canned, right, wrong } from "./peers/table.ts";
 import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
-import { portsFree, serve, testWith, until } from "./support/helpers.ts";
+import { portsFree, refusedWith, serve, testWith, until } from "./support/helpers.ts";
 import { failures, judge, patiently } from "./support/judge.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { pool } from "./support/pool.ts";
@@ -95,6 +95,7 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
     const suite of [
       "http:server",
       "http:client",
+      "http:websocket",
       "rest:users",
       "dns:server",
       "dns:client",
@@ -369,13 +370,8 @@ testWith(
     const { tests } = JSON.parse(await Deno.readTextFile(`${folder}/all-results/alan.json`));
     assertEquals(tests.length, suites["tcp:echo"]?.checks.length);
     assertMatch(await Deno.readTextFile(`${folder}/all-results/barbara.txt`), /^✗ half-close/m);
-    const wrong = async (line: RegExp, ...args: string[]) => {
-      const { stderr, status } = await mark(...args);
-      assertMatch(stderr, line);
-      assertEquals([status?.code, stderr.trimEnd().split("\n").length], [2, 1], stderr);
-    };
-    await wrong(/^mark: there is no folder \S+nowhere$/m, "tcp:echo", "nowhere", "--", "x");
-    await wrong(/^mark: give a suite, a folder of submissions, and the command/m, "tcp:echo");
+    refusedWith(await mark("tcp:echo", "nowhere", "--", "x"), /^mark: there is no folder \S+nowhere$/m);
+    refusedWith(await mark("tcp:echo"), /^mark: give a suite, a folder of submissions, and the command/m);
     await Deno.remove(folder, { recursive: true });
   },
 );

@@ -11,7 +11,7 @@ import { Lines, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
 import { accessibility } from "./support/accessibility.ts";
 import { keep, openPage } from "./support/browser.ts";
-import { failedWith, noSignals, signals, testWith, until } from "./support/helpers.ts";
+import { failedWith, noSignals, refusedWith, signals, testWith, until } from "./support/helpers.ts";
 import { portInUse } from "./support/processes.ts";
 import { has, Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
@@ -471,7 +471,7 @@ Deno.test("watch: wrong usage is one line with exit code 2", async () => {
   ) {
     const program = new Program(["deno", "task", "--quiet", "watch", ...args], { cwd: root });
     await program.end();
-    failedWith(program, 2, line);
+    refusedWith(program, line);
   }
 });
 

@@ -19,12 +19,14 @@ import smtp from "./smtp.ts";
 import smtpClient from "./smtp_client.ts";
 import type { Suite } from "./_suite.ts";
 import threaded from "./threaded.ts";
+import websocket from "./websocket.ts";
 
 export const suites: Readonly<Record<string, Suite>> = {
   "dns:server": dns,
   "dns:client": dnsClient,
   "http:server": http,
   "http:client": httpClient,
+  "http:websocket": websocket,
   "rest:users": rest,
   "smtp:server": smtp,
   "smtp:client": smtpClient,

@@ -57,6 +57,12 @@ export function failedWith(program: Program, code: number, line: RegExp): void {
   if (code !== 2) assert(!program.stderr.includes("usage: "), program.stderr);
 }
 
+/** Asserts that a tool (check, mark, watch) has refused its arguments: exit code 2, and one line that says what to give. */
+export function refusedWith(program: Program, line: RegExp): void {
+  assertMatch(program.stderr, line);
+  assertEquals([program.status?.code, program.stderr.trimEnd().split("\n").length], [2, 1], program.stderr);
+}
+
 /** A test that needs something on the machine. If that is missing, the test is ignored, and its name says why. */
 export function testWith(
   present: boolean,
