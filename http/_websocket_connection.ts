@@ -115,7 +115,7 @@ export class WebSocketConnection {
     await sent;
   }
 
-  /** Waits until the other side ends the TCP connection: a client leaves that to the server (§7.1.1). */
+  /** Waits until the other side ends the TCP connection, and closes it: a client leaves the first end to the server (§7.1.1). */
   async ended(): Promise<void> {
     const { reader } = this;
     try {
@@ -125,6 +125,7 @@ export class WebSocketConnection {
     } catch (error) {
       if (codeOf(error) !== "ECONNRESET") throw error; // it has ended it in its own way
     }
+    this.conn.close();
   }
 
   /** Sends one frame after another: two that are written at the same time would be mixed. */

@@ -129,7 +129,8 @@ export class Model {
     const stream = streams[from];
     if (note === "connected" || note === "accepted") return this.#open(opened, connection, note, t);
     if (data.length > 0) return isSent ? stream?.sent(data, t) : stream?.received(data, t);
-    if (note === "" || note === "TLS") return note ? this.addMark(source, note, t) : undefined;
+    // Another note, such as TLS or a WebSocket's frame, is about what has been sent before or comes next.
+    if (!/^(FIN|RST|closed)$/.test(note)) return note ? this.addMark(source, note, t) : undefined;
     if (!isSent) return stream?.receivedEnd(note, t);
     // A close sends a FIN, unless the program has already ended its side.
     const isFirst = stream?.sentEnd(note === "closed" ? "FIN (closed)" : note, t);
