@@ -453,7 +453,7 @@ Deno.test("check: every check says why it matters, and counts", () => {
 testWith(
   portsFree(7007, 9999),
   "ports 7007 and 9999 free",
-  "demo: ✓ for a pair that works, ✗ with its reason and exit code 1 for one that does not",
+  "demo: ✓ for a pair that works, also when another program has its port; exit code 1 for one that there is not",
   async () => {
     const demo = async (...args: string[]) => {
       const program = new Program(["deno", "task", "--quiet", "demo", ...args], { cwd: root });
@@ -461,11 +461,11 @@ testWith(
       return program;
     };
     const held = Deno.listen({ hostname: "127.0.0.1", port: 7007 });
-    const fails = await demo("tcp:echo");
+    const again = await demo("tcp:echo");
     held.close();
-    assertEquals(fails.status?.code, 1);
-    assertMatch(fails.stdout, /^tcp:echo +✗ +[\d.]+ +.+$/m);
-    assertMatch(fails.stderr, /echo_server: 127\.0\.0\.1:7007 is in use/);
+    assertEquals(again.status?.code, 0, again.stderr);
+    assertMatch(again.stdout, /^127\.0\.0\.1:7007 is in use: once more, on another port$/m);
+    assertMatch(again.stdout, /^tcp:echo +✓ +[\d.]+$/m);
 
     const works = await demo("udp:chat");
     assertMatch(works.stdout, /^── udp:chat ─+\nChat server listening on 127\.0\.0\.1:9999$/m);
@@ -475,6 +475,22 @@ testWith(
     assertEquals((await demo("no:such")).status?.code, 1);
   },
 );
+
+testWith(linux, "cp of Linux", "demo: ✗ with its reason and exit code 1 for a pair that fails", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = ["cli.ts", "deno.json", "deno.lock", "tcp", "tests"].map((name) => root + name);
+  await output("cp", "-r", ...files, folder);
+  const config = await Deno.readTextFile(`${folder}/deno.json`);
+  const wrong = `deno eval 'console.error("no luck"); Deno.exit(7)'`;
+  await Deno.writeTextFile(
+    `${folder}/deno.json`,
+    config.replace('"tasks": {', `"tasks": { "tcp:wrong": ${JSON.stringify({ description: "", command: wrong })},`),
+  );
+  const program = new Program(["deno", "task", "--quiet", "demo", "tcp:wrong"], { cwd: folder });
+  assertEquals((await program.end(60)).code, 1, program.stderr);
+  assertMatch(program.stdout, /^tcp:wrong +✗ +[\d.]+ +no luck$/m);
+  await Deno.remove(folder, { recursive: true });
+});
 
 testWith(
   portsFree(9999) && linux,

@@ -4,37 +4,49 @@
  * @module
  */
 import { count, onStop, run } from "../cli.ts";
-import { pairs } from "./support/tasks.ts";
+import { freePort } from "./support/free_port.ts";
+import { pairOnPort, pairs } from "./support/tasks.ts";
 
-/** The result of one pair: its exit code, its time and the last line it printed on stderr. */
+/** The result of one pair: its exit code, its time, the last line it printed on stderr, and the port that was in use. */
 interface Row {
   readonly name: string;
   readonly code: number;
   readonly seconds: number;
   readonly last: string;
+  readonly taken: string;
 }
 
 /** The pair that is running. */
 let child: Deno.ChildProcess | undefined;
+let stopped = false;
 
-/** Runs one task and passes on what it prints. */
-async function runPair(name: string): Promise<Row> {
+/** Runs the task of a pair. When another program has its port, it runs once more, on a port that is free. */
+async function runPair(name: string, task: string): Promise<Row> {
   console.log(`\n── ${name} ${"─".repeat(Math.max(0, 60 - name.length))}`);
+  const row = await runTask(name, [name]);
+  if (row.code === 0 || row.taken === "" || stopped) return row;
+  console.log(`${row.taken} is in use: once more, on another port`);
+  return await runTask(name, ["--eval", pairOnPort(task, freePort())]);
+}
+
+/** Runs a task and passes on what it prints. */
+async function runTask(name: string, task: string[]): Promise<Row> {
   const start = performance.now();
   child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", name],
+    args: ["task", "--quiet", ...task],
     stdin: "null",
     stdout: "inherit",
     stderr: "piped",
   }).spawn();
-  let last = "";
+  let [last, taken] = ["", ""];
   for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
     await Deno.stderr.write(new TextEncoder().encode(text));
     last = text.trimEnd().split("\n").at(-1) || last;
+    taken ||= /(\S+) is in use/.exec(text)?.[1] ?? "";
   }
   const { code } = await child.status;
   child = undefined;
-  return { name, code, seconds: (performance.now() - start) / 1000, last };
+  return { name, code, seconds: (performance.now() - start) / 1000, last, taken };
 }
 
 const command = {
@@ -47,7 +59,6 @@ const command = {
 
 await run(command, async ({ args }) => {
   const rows: Row[] = [];
-  let stopped = false;
   onStop(() => {
     stopped = true;
     // Ctrl-C reaches the pair as well, because it is in the same process group. SIGTERM reaches this process alone.
@@ -57,9 +68,9 @@ await run(command, async ({ args }) => {
       if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error; // it has just ended
     }
   });
-  for (const [name] of pairs()) {
+  for (const [name, task] of pairs()) {
     if (args.length > 0 && !args.some((arg) => name === arg || name.startsWith(`${arg}:`))) continue;
-    const row = await runPair(name);
+    const row = await runPair(name, task);
     if (stopped) break;
     rows.push(row);
   }

@@ -29,6 +29,17 @@ function tasks(): Task[] {
   });
 }
 
+/** A command of a pair, on another port. Clients of DNS are told their server, all others a port. */
+export function onPort(command: string, port: number): string {
+  const there = command.replace(/127\.0\.0\.1:[1-9]\d*/g, `127.0.0.1:${port}`);
+  const own = /dns\/(?!server)/.test(there) ? ` --server 127.0.0.1:${port}` : ` --port ${port}`;
+  return there.includes(" --server ") ? there : there.replace(/ \S+\.ts(?= |$)/, (script) => script + own);
+}
+
+/** A pair, on another port. A single program, such as ping, has none. */
+export const pairOnPort = (task: string, port: number): string =>
+  task.includes(" & ") ? task.split(/( & | && )/).map((part) => onPort(part, port)).join("") : task;
+
 /** Parses JSON with comments and trailing commas. The first alternative of each pattern keeps strings, which may contain either. */
 export function parseJsonc(text: string): unknown {
   const withoutComments = text.replace(/("(?:\\.|[^"\\])*")|\/\/.*|\/\*[^]*?\*\//g, "$1");

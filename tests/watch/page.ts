@@ -7,15 +7,20 @@ import { escape } from "jsr:@std/html@1/entities";
 import { page, pagePolicy, visible } from "../../http/_page.ts";
 import type { Details } from "./server.ts";
 import type { Entry } from "./entries.ts";
+import details from "./page/details.js" with { type: "text" };
+import exporting from "./page/export.js" with { type: "text" };
+import layout from "./page/layout.js" with { type: "text" };
+import main from "./page/main.js" with { type: "text" };
+import picture from "./page/picture.js" with { type: "text" };
+import store from "./page/store.js" with { type: "text" };
 import { style } from "./style.ts";
 
 /** In the order in which one uses the other. */
-const parts = ["store", "layout", "picture", "details", "export", "main"];
+const parts: readonly string[] = [store, layout, picture, details, exporting, main];
 
 /** The script: the parts one after another, without the lines that join them as modules. */
 export const script = `"use strict";\n${
-  parts.map((part) => Deno.readTextFileSync(new URL(`page/${part}.js`, import.meta.url)))
-    .map((text) => text.replace(/^import .*\n/gm, "").replace(/^export /gm, "")).join("\n")
+  parts.map((text) => text.replace(/^import .*\n/gm, "").replace(/^export /gm, "")).join("\n")
 }`;
 
 const scriptHash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(script))).toBase64();

@@ -5,7 +5,7 @@
  */
 import { Failure, formatAddress } from "../../cli.ts";
 import { freePort } from "../support/free_port.ts";
-import { pairs, root } from "../support/tasks.ts";
+import { onPort, pairs, root } from "../support/tasks.ts";
 import type { Protocol } from "./dissect.ts";
 import type { Source } from "./model.ts";
 
@@ -43,28 +43,19 @@ export async function planPair(name: string, network: string): Promise<Plan> {
   const relayed = network === "" ? port : freePort();
   if (network !== "" && !isPair) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
   const commands = isPair ? [first, ...rest.split(" && ")] : [first];
-  const parsed = commands.map(splitWords).map((words) => ({ words, script: words.findIndex((w) => /\.ts$/.test(w)) }));
+  const parsed = commands.map((command, i) => {
+    const words = splitWords(isPair ? onPort(command, i === 0 ? port : relayed) : command);
+    return { words, script: words.findIndex((word) => /\.ts$/.test(word)) };
+  });
   const scripts = [...new Set(parsed.map(({ words, script }) => words[script] ?? ""))];
   const traceable = new Map(
     await Promise.all(scripts.map(async (script) => [script, await canTrace(script)] as const)),
   );
   const parts = parsed.map(({ words, script }, i): Part => {
-    const side = isPair && i === 0 ? "server" : "client";
     const file = words[script] ?? "";
     const isTraced = network === "" && traceable.get(file) === true;
-    const own = side === "server" ? port : relayed;
-    const moved = isPair ? words.map((word) => word.replace(/127\.0\.0\.1:[1-9]\d*/g, `127.0.0.1:${own}`)) : words;
-    const where = !isPair || moved.includes("--server")
-      ? []
-      : side === "client" && file.startsWith("dns/")
-      ? ["--server", `127.0.0.1:${own}`]
-      : ["--port", `${own}`];
-    const command = [...moved.slice(0, script + 1), ...where, ...isTraced ? ["--trace=json"] : []];
-    return {
-      source: { side, name: file },
-      command: [...command, ...moved.slice(script + 1)],
-      ...{ cwd: root, isTraced },
-    };
+    const command = [...words.slice(0, script + 1), ...isTraced ? ["--trace=json"] : [], ...words.slice(script + 1)];
+    return { source: { side: isPair && i === 0 ? "server" : "client", name: file }, command, cwd: root, isTraced };
   });
   const over = /^(udp|dns)/.test(name) ? "udp" : "tcp";
   const to = `127.0.0.1:${port}`;
