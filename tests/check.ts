@@ -55,6 +55,7 @@ Folders and files are relative to where you are. Exit code 0: all passed;
     "level": text("strict", "up to which level: basic, robust or strict", "LEVEL"),
     "only": list("only the checks with this in their names", "NAME"),
     "skip": list("not the checks with this in their names", "NAME"),
+    "network": text("", "put a bad network between: 'loss=20% seed=7'", "SETTINGS"),
     "next": flag("stop at the first check that fails"),
     "watch": flag("check again when a file beside the program changes"),
     "seed": integer(0, "send the same again; 0: something else in every run", 0, 0xffffffff),
@@ -118,6 +119,7 @@ interface Wanted {
   readonly limit: number;
   readonly seed: number;
   readonly content: string;
+  readonly network: string;
   readonly next: boolean;
   readonly watch: boolean;
   readonly json: string;
@@ -155,7 +157,7 @@ async function checkOnce(
   try {
     const running = runSuite({
       ...{ suite, checks, cwd, seed, words: wanted.words, port: wanted.port, limit: wanted.limit },
-      at: wanted.at,
+      ...{ at: wanted.at, network: wanted.network },
       folder: wanted.content ? path(wanted.content) : undefined,
     });
     for await (const result of running) {

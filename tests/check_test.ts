@@ -295,6 +295,29 @@ testWith(
   },
 );
 
+testWith(
+  python && linux,
+  "python3 on Linux",
+  "check --network: a relay stands between checker and program",
+  async () => {
+    const peers = `${root}tests/peers`;
+    const over = (suite: string, network: string, ...command: string[]) =>
+      checkIn(peers, suite, "--network", network, "--level", "basic", "--skip", "long", "--", ...command);
+    const [right, server, wrong, again, unknown] = await Promise.all([
+      over("dns:client", "delay=20ms seed=7", "python3", "dns_client.py", "correct"),
+      over("smtp:server", "slice=7", "python3", "smtp_asyncio.py", "{mailbox}", "{port}"),
+      over("http:client", "slice=7", "python3", "http_client.py", "reads-once", "{url}"),
+      checkIn(peers, "http:client", "--only", "a page", "--", "python3", "http_client.py", "reads-once", "{url}"),
+      over("udp:chat", "los=3%", "python3", "chat.py", "correct"),
+    ]);
+    assertEquals(failed(right), []);
+    assertEquals(failed(server), []);
+    assertEquals(failed(wrong)[0], "a page"); // the first piece is no longer the whole response
+    assertEquals(again.status?.code, 0);
+    refusedWith(unknown, /^check: --network, column 1: expected one of delay, .*, not los$/m);
+  },
+);
+
 Deno.test("check --list: the whole specification", async () => {
   const program = await check("tcp:echo-client", "--list");
   assertEquals(program.status?.code, 0);

@@ -29,6 +29,8 @@ export interface Client {
   start(port: number, values?: Values): Program;
   /** The port on which the suite's server must listen (--port); 0 or nothing: a free one. */
   readonly port?: number;
+  /** Whether the client reaches this port over a relay. */
+  readonly isShaken?: boolean;
   readonly content?: unknown;
   readonly random?: Random;
 }

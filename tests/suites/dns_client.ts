@@ -74,7 +74,7 @@ interface Played {
 /** Plays the server for one run of the client, until the client has ended. Fails when a query is malformed. */
 async function play(client: Client, script: Script): Promise<Played> {
   const lab = labOf(client);
-  const { listener, socket } = openBoth();
+  const { listener, socket } = openBoth(client.port ?? 0);
   const other = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const queries: Message[] = [];
   let overTcp = 0;
@@ -145,9 +145,9 @@ async function play(client: Client, script: Script): Promise<Played> {
 }
 
 /** A TCP and a UDP socket on the same port. */
-function openBoth(): { listener: Deno.TcpListener; socket: Deno.DatagramConn } {
+function openBoth(wanted: number): { listener: Deno.TcpListener; socket: Deno.DatagramConn } {
   for (let tries = 0;; tries++) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: wanted });
     try {
       const { port } = listener.addr;
       return { listener, socket: Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }) };
@@ -229,6 +229,7 @@ function uncompressed(query: Message, lab: Lab): Uint8Array {
 
 const suite: Suite = {
   role: "client",
+  over: "both",
   about: "a DNS client that asks for the address of a name",
   prepare: labs.prepare,
   given: "{host} (HOST), {port} (PORT): the server. {name} (NAME): the name to ask for.",

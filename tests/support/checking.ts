@@ -20,6 +20,7 @@ import {
   type Values,
 } from "../suites/_suite.ts";
 import { freePort } from "./free_port.ts";
+import { type Relay, relayTo } from "./network.ts";
 import { endMarked, listeningAddresses, marked, portInUse } from "./processes.ts";
 import { Program } from "./program.ts";
 
@@ -52,6 +53,8 @@ export interface Run {
   readonly folder?: string;
   /** The folder in which the program is started. */
   readonly cwd: string;
+  /** The settings of a relay between the checker and the program; without them, nothing stands between. */
+  readonly network?: string;
   /** How many seconds the checks that fail may take together. */
   readonly limit: number;
 }
@@ -66,7 +69,8 @@ export async function* runSuite(run: Run): AsyncGenerator<Result> {
   const folder = run.folder ?? await Deno.makeTempDir({ prefix: "check-" });
   try {
     const prepared = run.at && !run.folder ? undefined : await suite.prepare?.(new Random(run.seed), folder);
-    const started = new Started(run, mark, prepared);
+    await using started = new Started(run, mark, prepared);
+    if (suite.role === "client") await started.shakeClient();
     const attempt: Attempt = suite.role === "server"
       ? async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(await started.server())
       : async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(started.client());
@@ -142,6 +146,8 @@ class Started {
   #address: Address;
   /** Whether it has ever done something right. */
   answered = false;
+  /** With `--network`: the port of the relay, and of what is behind it. */
+  #relay: Relay & { to: number } = { port: 0, programs: [], to: 0 };
 
   constructor(run: Run, mark: string, prepared: Prepared<object> | undefined) {
     this.#run = run;
@@ -154,7 +160,7 @@ class Started {
   /** A server that runs. One that has ended, by a crash or on purpose, is started again: one failure does not cause others. */
   async server(): Promise<Server> {
     const [content, random] = [this.#prepared?.content, this.#random];
-    if (this.#run.at) return { ...this.#run.at, content, random };
+    if (this.#run.at) return { ...await this.#shaken(this.#run.at), content, random };
     if (this.#program) await inTime(this.#program.ended, 100); // one that ends after its first client needs a moment
     if (!this.#program || this.#program.status && (await marked(this.#mark)).length === 0) {
       const { over = "tcp" } = this.#run.suite;
@@ -171,6 +177,8 @@ class Started {
       }
       const program = this.#start(this.#address);
       if (!this.answered) this.#look(program, over === "udp" ? "udp" : "tcp");
+      // A relay accepts at once: whether the program listens is no longer seen by connecting to it.
+      if (this.#run.network) await this.#listens(program, over === "udp" ? "udp" : "tcp");
     }
     const [program, since] = [this.#program, this.#since];
     // One that has ended with 0 may have left a daemon, which is still starting.
@@ -179,7 +187,40 @@ class Started {
       (program?.status === undefined
         ? Date.now() < since + 10_000
         : program.status.code === 0 && Date.now() < since + 3000);
-    return { ...this.#address, starting, content, random, program: () => program };
+    return { ...await this.#shaken(this.#address), starting, content, random, program: () => program };
+  }
+
+  /** The address of a server, or with `--network` that of the relay before it. */
+  async #shaken(address: Address, port?: number): Promise<Address> {
+    const { network, suite: { over = "tcp" } } = this.#run;
+    if (!network) return address;
+    if (this.#relay.to !== address.port) {
+      await this[Symbol.asyncDispose]();
+      this.#relay = { ...await relayTo(address, over, network, port), to: address.port };
+    }
+    return { hostname: "127.0.0.1", port: this.#relay.port };
+  }
+
+  /** With `--network`, starts the relay to which a client connects, before the suite's server. */
+  async shakeClient(): Promise<void> {
+    const behind = { hostname: "127.0.0.1", port: freePort() };
+    if (this.#run.network) await this.#shaken(behind, this.#run.port || freePort());
+  }
+
+  /** Stops the relay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#relay.programs.map((program) => program.stop()));
+  }
+
+  /** Waits until a program listens, for as long as a start may take. Where that cannot be seen, for a second. */
+  async #listens(program: Program, over: "tcp" | "udp"): Promise<void> {
+    const isSeen = Deno.build.os !== "windows";
+    const end = Date.now() + (isSeen ? 10_000 : 1000);
+    while (Date.now() < end && !program.status) {
+      const addresses = isSeen ? await listeningAddresses(this.#mark, over) : [];
+      if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) return;
+      await inTime(program.ended, 50);
+    }
   }
 
   /** Looks after three seconds whether a server that has not answered yet listens on another port. */
@@ -197,8 +238,15 @@ class Started {
     return {
       content: this.#prepared?.content,
       random: this.#random,
-      port: this.#run.port,
-      start: (port, values) => this.#start({ hostname: "127.0.0.1", port }, values),
+      port: this.#relay.to || this.#run.port,
+      isShaken: this.#relay.to > 0,
+      start: (port, values = {}) => {
+        const { to, port: relay } = this.#relay;
+        if (port !== to) return this.#start({ hostname: "127.0.0.1", port }, values);
+        // The client knows the relay alone, also where a URL has the port.
+        const known = Object.entries(values).map(([name, value]) => [name, value.replaceAll(`:${to}`, `:${relay}`)]);
+        return this.#start({ hostname: "127.0.0.1", port: relay }, Object.fromEntries(known));
+      },
     };
   }
 
