@@ -47,7 +47,7 @@ async function converse(member: Member, room: Set<Member>, flags: Settings): Pro
 /** Sends to a member, and does not wait for it: one that does not read must not stop the others. */
 function tell(member: Member, message: string, flags: Settings): void {
   if (member.socket.unsent > flags["max-unsent"]) return member.drop();
-  member.socket.send(message).catch(() => {}); // its connection is broken: whoever reads from it says so
+  member.socket.send(message).catch(() => {}); // its connection is broken, and the loop that reads from it says so
 }
 
 /** A client after its handshake. */

@@ -81,7 +81,7 @@ async function findBody(reader: BufferedReader, limit: number): Promise<Found> {
   const fields = new TextDecoder("latin1").decode(reader.unread.subarray(0, end)).split("\r\n");
   const lengths = fields.flatMap((field) => /^content-length:[ \t]*(\d{1,15})[ \t]*$/i.exec(field)?.[1] ?? []);
   const length = Number(lengths[0]);
-  // Two lengths, even equal ones: whoever believes another than we do reads other messages than we do.
+  // Two lengths, even equal ones: a proxy that believes the other one sees other messages than we do.
   if (lengths.length !== 1) throw new Failure("sent headers without one Content-Length");
   if (length > limit) throw new Failure(`sent a message of more than ${limit} bytes`);
   return [end + 4, length];

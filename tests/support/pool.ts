@@ -9,7 +9,7 @@ export function pool<T>(many: number, jobs: readonly (() => Promise<T>)[]): Prom
     }
   };
   for (let i = 0; i < many; i++) work();
-  // A job may fail before its promise is awaited: whoever awaits it then gets the error.
+  // A job may fail before its promise is awaited. That must not end the program: the error is there for the one who awaits.
   for (const { promise } of results) promise.catch(() => {});
   return results.map(({ promise }) => promise);
 }
