@@ -43,7 +43,7 @@ async function exchange(batch: DatagramBatch, flags: Settings): Promise<number> 
 
 type Settings = { count: number; size: number; batch: number; timeout: number };
 
-const { timeout, ...options } = clientOptions(9998);
+const { timeout, ...options } = clientOptions(9997);
 const command = {
   name: "syscall_client",
   about: "Sends datagrams to a UDP echo server by the system calls of Linux, and counts those that come back.",

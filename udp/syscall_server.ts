@@ -31,7 +31,7 @@ async function echo(batch: DatagramBatch, onEcho: () => void): Promise<number> {
   return total;
 }
 
-const { timeout: _, ...options } = serverOptions(9998, "");
+const { timeout: _, ...options } = serverOptions(9997, "");
 const command = {
   name: "syscall_server",
   about: "Sends back every datagram it receives over UDP, by the system calls of Linux.",
