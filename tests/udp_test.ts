@@ -384,8 +384,33 @@ Deno.test("chat_client: a server that answers something else is not called missi
   failedWith(
     client,
     1,
-    /^chat_client: no answer from .* in 0\.3 s, only datagrams of other kinds: is it a chat server\?$/m,
+    /^chat_client: no answer from .* in 0\.3 s, only datagrams of other kinds: is it a chat server\? \(--plain talks to any\)$/m,
   );
+});
+
+Deno.test("chat_client --plain: any UDP server, each text as it is, and what comes is shown", async () => {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const port = "port" in socket.addr ? socket.addr.port : 0;
+  const heard: string[] = [];
+  (async () => {
+    for await (const [datagram, from] of socket) {
+      const text = decode(datagram);
+      heard.push(text);
+      if (text !== "lost") await socket.send(encode(`${text.toUpperCase()}\x1b[2J`), from);
+    }
+  })();
+  const plain = (...args: string[]) => command("udp/chat_client.ts", port, "--plain", ...args);
+  const one = new Program(plain("--message", "hello"), { cwd: root });
+  assertEquals((await one.end()).code, 0, one.stderr);
+  assertEquals(one.stdout, "HELLO\\x1b[2J\n"); // nothing from the network controls the terminal
+  await using typed = new Program(plain(), { cwd: root, stdin: true });
+  await typed.input("/who\ntwo\n");
+  assertEquals((await typed.end()).code, 0, typed.stderr);
+  assertEquals(heard, ["hello", "/who", "two"]);
+  const lost = new Program(plain("--message", "lost", "--timeout", "0.3"), { cwd: root });
+  await lost.end();
+  failedWith(lost, 1, /^chat_client: no answer from .* in 0\.3 s: a datagram was lost, or no server is there$/m);
+  socket.close();
 });
 
 Deno.test("chat_client: the name that it repeats is the one that was typed, not what the server says", async () => {

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { clientOptions, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
+import { clientOptions, Failure, flag, formatAddress, onStop, printable, run, seconds, text, within } from "../cli.ts";
 import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { codeOf, explain } from "../tcp/_socket_errors.ts";
 import { answers, formatReply, formatRequest, nameError, parseReply } from "./_chat_message.ts";
@@ -35,7 +35,9 @@ async function ask(session: Session, request: Request, limit: number): Promise<R
     pending.delete(request);
   }
   const none = `no answer from ${formatAddress(server)} in ${limit} s`;
-  if (session.received > received) throw new Failure(`${none}, only datagrams of other kinds: is it a chat server?`);
+  if (session.received > received) {
+    throw new Failure(`${none}, only datagrams of other kinds: is it a chat server? (--plain talks to any)`);
+  }
   throw new Failure(`${none}: is the server running? (UDP does not report a missing one)`);
 }
 
@@ -52,6 +54,11 @@ async function receive(session: Session): Promise<never> {
     source ??= canonical(from.hostname);
     if (canonical(from.hostname) !== source) continue;
     session.received++;
+    session.answered.resolve();
+    if (session.isPlain) {
+      session.show(printable(datagram));
+      continue;
+    }
     const reply = parseReply(datagram);
     const [, resolve] = [...pending].find(([request]) => answers(reply, request)) ?? [];
     if (resolve) resolve(reply);
@@ -73,6 +80,26 @@ async function say(session: Session, message: string): Promise<string | undefine
   if (reply.kind === "echo") session.show(formatReply({ ...reply, kind: "message" }));
 }
 
+/**
+ * Talks to a server that knows nothing of this chat: each text is a datagram as it is, what comes is shown, and nothing is
+ * sent again. @throws {Failure} when nothing comes back in time
+ */
+async function talk(session: Session, message: string): Promise<void> {
+  const { socket, server, timeout, answered } = session;
+  const send = (text: string) => socket.send(new TextEncoder().encode(text), server).catch(ignoreReset);
+  if (message) await send(message);
+  else {
+    const { createInterface } = await import("node:readline");
+    for await (const line of createInterface({ input: (await import("node:process")).stdin })) await send(line);
+  }
+  await within(
+    timeout,
+    answered.promise,
+    `no answer from ${formatAddress(server)} in ${timeout} s: a datagram was lost, or no server is there`,
+  );
+  if (!message) await new Promise((over) => setTimeout(over, 500)); // more answers may be on the way
+}
+
 /** Joins the chat under the session's name. With the same name again it tells the server that this client is still here. */
 async function join(session: Session, limit: number): Promise<void> {
   const { name } = session;
@@ -92,6 +119,10 @@ interface Session {
   /** The requests that have no reply yet, and what takes it. */
   readonly pending: Map<Request, (reply: Reply) => void>;
   name: string;
+  /** Whether the server speaks no protocol of this chat (--plain). */
+  readonly isPlain: boolean;
+  /** Settles when the first datagram of the server has arrived. */
+  readonly answered: PromiseWithResolvers<void>;
   /** How many datagrams of the server have arrived. */
   received: number;
   /** The number of the last message. */
@@ -106,6 +137,7 @@ const command = {
   examples: [
     "deno task chat-client --name anna",
     "deno task chat-client --name ben --message Hello --trace",
+    "deno task chat-client --plain --port 12000 --message hello",
   ],
   options: {
     ...clientOptions(9999),
@@ -117,6 +149,7 @@ const command = {
       },
     },
     "message": text("", "send this one message, wait for its echo, and leave"),
+    "plain": flag("send each text as it is, to any UDP server, and show what comes"),
     "keepalive": seconds(60, "tell the server this often that you are still here; 0: never"),
   },
 };
@@ -127,9 +160,10 @@ await run(command, async (flags) => {
     socket: traced(openSocket(localAddress(host)), flags),
     server: { transport: "udp", hostname: host, port },
     ...{ timeout, pending: new Map(), name: flags.name, received: 0, sequence: 0 },
+    ...{ isPlain: flags.plain, answered: Promise.withResolvers<void>() },
     show: (line) => console.log(line),
   };
-  await Promise.race([chat(session, flags), receive(session)]);
+  await Promise.race([flags.plain ? talk(session, flags.message) : chat(session, flags), receive(session)]);
 });
 
 /** Joins, sends one message or what is typed, and leaves. */
