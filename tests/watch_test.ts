@@ -372,6 +372,15 @@ for (const [name] of pairs()) {
   });
 }
 
+Deno.test("watch: the settings of a network may have a seed", async () => {
+  const { relay } = await planPair("udp:chat", "loss=20% seed=7 delay=1ms");
+  const command = relay?.command.join(" ") ?? "";
+  assertMatch(
+    command,
+    /^deno run -N=127\.0\.0\.1 udp\/relay\.ts .* --network loss=20% +delay=1ms --seed 7 --trace=json$/,
+  );
+});
+
 Deno.test("watch: a pair behind a relay that delays all datagrams: each arrow takes so long", async () => {
   const { model } = await watched(await planPair("udp:chat", "delay=30ms"));
   const taken = told(model).map(([from, to]) => Number(to) - Number(from));

@@ -5,10 +5,10 @@
  */
 import { Capture } from "../../tcp/_capture.ts";
 import { Diagram } from "../../tcp/_diagram.ts";
-import { type Event, formatJson } from "../../tcp/_trace_event.ts";
+import type { Event } from "../../tcp/_trace_event.ts";
 import type { Recording } from "../suites/_record.ts";
 import type { Suite } from "../suites/_suite.ts";
-import { protocols } from "../watch/dissect.ts";
+import { protocolOf } from "../watch/dissect.ts";
 import { Model } from "../watch/model.ts";
 import { saved } from "../watch/server.ts";
 
@@ -29,7 +29,7 @@ export function events(recording: Recording, { role, over = "tcp" }: Suite, port
   const clients = new Map<string, number>();
   return recording.entries.map((entry): Event => {
     const { kind, text, data, who } = entry;
-    const transport = /^UDP/.test(who) ? "udp" : over === "udp" ? "udp" : "tcp";
+    const transport = /^UDP/.test(who) || over === "udp" ? "udp" : "tcp";
     const own = Number(/port (\d+)$/.exec(who)?.[1] ?? 0);
     if (!clients.has(who)) clients.set(who, UNKNOWN.client + clients.size);
     // A connection of a client has the port that the checker has seen it come from.
@@ -75,10 +75,9 @@ export function page(title: string, suite: string, list: readonly Event[]): stri
   for (const source of isClient ? [checker, program] : [program, checker]) model.addSource(source);
   for (const event of list) {
     if (event.from === "") model.addMark(checker, event.note, event.t);
-    else model.addLine(checker, formatJson(event), event.t);
+    else model.addEvent(checker, event);
   }
   model.finish();
-  const [, word = ""] = /^(?:udp:)?(\w+)/.exec(suite.replace("rest", "http")) ?? [];
-  const protocol = protocols.find((each) => each === word);
+  const protocol = protocolOf(suite);
   return saved({ model, title, ...protocol ? { protocol } : {}, run: "" });
 }

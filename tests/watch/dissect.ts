@@ -23,6 +23,13 @@ export interface Subject {
 export const protocols = ["dns", "http", "smtp", "chat", "tftp"] as const;
 export type Protocol = typeof protocols[number];
 
+/** The protocol of a pair or a suite, by its name; undefined where the bytes decide. */
+export function protocolOf(name: string): Protocol | undefined {
+  if (name === "http:websocket") return undefined; // after its handshake it is no HTTP
+  const [, word = ""] = /^(?:udp:)?(\w+)/.exec(name.replace(/^rest:/, "http:")) ?? [];
+  return protocols.find((protocol) => protocol === word);
+}
+
 /** The fields of a message; none where its protocol is not known. Without `protocol`, the bytes decide. */
 export function dissect(subject: Subject, protocol = guess(subject)): Field[] {
   if (subject.data.length === 0) return [];

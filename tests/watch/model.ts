@@ -74,7 +74,7 @@ export class Model {
   /** A line of a program's trace. One that is no event becomes a mark on its lane. */
   addLine(source: Source, line: string, t: number): void {
     const event = parseEvent(line);
-    if (event) this.#addEvent(source, event);
+    if (event) this.addEvent(source, event);
     else if (line.trim() !== "") this.addMark(source, line, t);
   }
 
@@ -105,7 +105,8 @@ export class Model {
     }
   }
 
-  #addEvent(source: Source, event: Event): void {
+  /** An event of a program's trace. */
+  addEvent(source: Source, event: Event): void {
     const { from, to, transport, data, note, t } = event;
     // `fetch` holds its connection itself: its client shows messages without addresses, the server shows their bytes.
     if (![from, to].every((name) => /:\d+$/.test(name))) {

@@ -5,8 +5,9 @@
  */
 import { Failure, formatAddress } from "../../cli.ts";
 import { freePort } from "../support/free_port.ts";
+import { relayCommand } from "../support/network.ts";
 import { onPort, pairs, root } from "../support/tasks.ts";
-import type { Protocol } from "./dissect.ts";
+import { type Protocol, protocolOf } from "./dissect.ts";
 import type { Source } from "./model.ts";
 
 /** A program to start. */
@@ -100,10 +101,8 @@ export function planCommand(words: readonly string[], { to, over, network, cwd }
 }
 
 function relayPart(over: "tcp" | "udp", port: number, to: string, network: string): Part {
-  const settings = network === "" ? [] : ["--network", network];
-  const net = to.startsWith("127.0.0.1:") ? "-N=127.0.0.1" : "-N";
-  const flags = ["run", net, `${over}/relay.ts`, "--port", `${port}`, "--to", to, "--trace=json", ...settings];
-  return { source: { side: "relay", name: "relay", to }, command: ["deno", ...flags], cwd: root, isTraced: true };
+  const command = [...relayCommand(over, port, to, network), "--trace=json"];
+  return { source: { side: "relay", name: "relay", to }, command, cwd: root, isTraced: true };
 }
 
 /** The words of a task's command: those in single quotes may have spaces. */
@@ -116,12 +115,4 @@ async function canTrace(script: string): Promise<boolean> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stdin: "null", stderr: "null" })
     .output();
   return new TextDecoder().decode(stdout).includes("--trace");
-}
-
-function protocolOf(pair: string): Protocol | undefined {
-  const known: Record<string, Protocol> = {
-    ...{ "udp:chat": "chat", "udp:tftp": "tftp", "dns:lookup": "dns", "http:raw": "http", "http:files": "http" },
-    ...{ "smtp:send": "smtp", "rest:users": "http" },
-  };
-  return known[pair];
 }
