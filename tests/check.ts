@@ -26,7 +26,7 @@ import { codeOf } from "../tcp/_socket_errors.ts";
 import { type Check, levels, limits, type Suite } from "./suites/_suite.ts";
 import { randomSeed } from "./suites/_random.ts";
 import { suites } from "./suites/suites.ts";
-import { cwd, path } from "./support/cwd.ts";
+import { cwd, path, save } from "./support/cwd.ts";
 import { type Result, runSuite } from "./support/checking.ts";
 import { choose, parsePoints, type Points } from "./support/choice.ts";
 import { capture, diagram, events, page } from "./support/evidence.ts";
@@ -199,15 +199,6 @@ async function keep(folder: string, number: number, suiteName: string, suite: Su
   if (state === "not run") return;
   capture(`${name}.pcapng`, all);
   await save(`${name}.html`, page(`${suiteName}: ${check.name}`, suiteName, all));
-}
-
-async function save(file: string, content: string): Promise<void> {
-  try {
-    await Deno.writeTextFile(file, content);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new Failure(`cannot write ${printable(file)}: ${codeOf(error) || error.name}`);
-  }
 }
 
 async function read(file: string): Promise<string> {

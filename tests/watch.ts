@@ -17,7 +17,7 @@ import { Model } from "./watch/model.ts";
 import { type Plan, planCommand, planPair } from "./watch/plan.ts";
 import { checkAddress, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
-import { cwd, path } from "./support/cwd.ts";
+import { cwd, path, save } from "./support/cwd.ts";
 import { stopAll } from "./support/program.ts";
 import { pairs } from "./support/tasks.ts";
 
@@ -56,12 +56,12 @@ await run(command, async (flags) => {
   const plan = isPair
     ? await planPair(first, flags.network)
     : planCommand(flags.args, { to: flags.to, over, network: flags.network, cwd });
-  const protocol = protocolOf(flags.protocol) ?? plan.protocol;
+  const protocol = parseProtocol(flags.protocol) ?? plan.protocol;
   const show: Show = { model: new Model(), title: plan.title, protocol, run: `${Date.now()}`, network: flags.network };
   onStop(() => stopAll().then(() => Deno.exit()));
   if (flags.save) {
     await runPlan(plan, show.model, console.log);
-    return await write(path(flags.save), saved(show));
+    return await save(path(flags.save), saved(show));
   }
   const server = servePage(flags.port, show);
   let isRunning = true;
@@ -107,19 +107,10 @@ function servePage(port: number, show: Show): Deno.HttpServer {
   }
 }
 
-function protocolOf(name: string): Protocol | undefined {
+function parseProtocol(name: string): Protocol | undefined {
   const found = protocols.find((protocol) => protocol === name);
   if (name !== "" && !found) {
     throw new Failure(`--protocol needs one of ${protocols.join(", ")}, not ${printable(name)}`, 2);
   }
   return found;
-}
-
-async function write(file: string, content: string): Promise<void> {
-  try {
-    await Deno.writeTextFile(file, content);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new Failure(`cannot write ${printable(file)}: ${error.name}`);
-  }
 }

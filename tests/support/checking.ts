@@ -168,7 +168,7 @@ class Started {
       // Another program of this machine may take a free port before this one does.
       while (!this.#run.port && portInUse(port, over)) port = freePort();
       this.#address = { hostname: "127.0.0.1", port };
-      if (portInUse(port, over)) {
+      if (this.#run.port && portInUse(port, over)) {
         throw new Failure(
           `${formatAddress(this.#address)} is in use before your program starts: stop the program that runs there ` +
             "(an earlier run of yours?), or choose another --port",
@@ -203,8 +203,8 @@ class Started {
 
   /** With `--network`, starts the relay to which a client connects, before the suite's server. */
   async shakeClient(): Promise<void> {
-    const behind = { hostname: "127.0.0.1", port: freePort() };
-    if (this.#run.network) await this.#shaken(behind, this.#run.port || freePort());
+    if (!this.#run.network) return;
+    await this.#shaken({ hostname: "127.0.0.1", port: freePort() }, this.#run.port || freePort());
   }
 
   /** Stops the relay. */

@@ -29,9 +29,12 @@ function tasks(): Task[] {
   });
 }
 
+/** Replaces the port of a task's address. Port 0 stays: it is a client's own. */
+const addressOnPort = (text: string, port: number) => text.replace(/127\.0\.0\.1:[1-9]\d*/g, `127.0.0.1:${port}`);
+
 /** A command of a pair, on another port. Clients of DNS are told their server, all others a port. */
 export function onPort(command: string, port: number): string {
-  const there = command.replace(/127\.0\.0\.1:[1-9]\d*/g, `127.0.0.1:${port}`);
+  const there = addressOnPort(command, port);
   const own = /dns\/(?!server)/.test(there) ? ` --server 127.0.0.1:${port}` : ` --port ${port}`;
   return there.includes(" --server ") ? there : there.replace(/ \S+\.ts(?= |$)/, (script) => script + own);
 }
@@ -57,7 +60,7 @@ export function command(script: string, port: number, ...args: string[]): string
       const words = part.trim().split(/\s+/);
       const at = words.indexOf(script);
       if (at < 0) continue;
-      const flags = words.slice(0, at).map((word) => word.replace(/(127\.0\.0\.1):[1-9]\d*/g, `$1:${port}`));
+      const flags = words.slice(0, at).map((word) => addressOnPort(word, port));
       return [...flags, script, "--port", `${port}`, ...args];
     }
   }
