@@ -18,6 +18,7 @@ import { Responder } from "../dns/_responder.ts";
 import { Reader, Writer } from "../dns/_wire.ts";
 import { parseZone } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
+import "./parts/dns.ts";
 import { Peer } from "./suites/_peer.ts";
 import { freePort } from "./support/free_port.ts";
 import {
