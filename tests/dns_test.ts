@@ -18,7 +18,6 @@ import { Responder } from "../dns/_responder.ts";
 import { Reader, Writer } from "../dns/_wire.ts";
 import { parseZone } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
-import "./parts/dns.ts";
 import { Peer } from "./suites/_peer.ts";
 import { freePort } from "./support/free_port.ts";
 import {
@@ -35,6 +34,7 @@ import {
 } from "./support/helpers.ts";
 import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
+import "./parts/dns.ts";
 
 const ascii = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const sample = Deno.readTextFileSync(new URL("../dns/example.com.zone", import.meta.url));

@@ -8,6 +8,7 @@ import { plot, statistics, summary } from "../ping/_statistics.ts";
 import { descriptors, failedWith, memory, testWith, until } from "./support/helpers.ts";
 import { has, output, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import "./parts/ping.ts";
 
 /** The parsed lines of an output: one letter for each kind, and the times. */
 function read(output: string, windows = false): { kinds: string; times: number[]; sequences: (number | undefined)[] } {
