@@ -31,6 +31,7 @@ import {
 } from "./support/helpers.ts";
 import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
+import "./parts/udp.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (data: Uint8Array) => new TextDecoder().decode(data);
