@@ -12,6 +12,7 @@ import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 import { Peer } from "./suites/_peer.ts";
 import { suites } from "./suites/suites.ts";
+import "./parts/network.ts";
 
 const at = (port: number) => ({ hostname: "127.0.0.1", port });
 const encode = (text: string) => new TextEncoder().encode(text);

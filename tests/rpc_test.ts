@@ -7,6 +7,7 @@ import { client, descriptors, failedWith, memory, runClient, serve, testWith, un
 import { mutate, pick, seeded } from "./support/fuzz.ts";
 import { Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import "./parts/rpc.ts";
 
 const linux = Deno.build.os === "linux";
 const encode = (text: string) => new TextEncoder().encode(text);

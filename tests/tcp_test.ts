@@ -19,6 +19,7 @@ import {
   until,
 } from "./support/helpers.ts";
 import "./parts/tcp.ts";
+import "./parts/polled.ts";
 import { optionsTest } from "./support/options.ts";
 import { has, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
