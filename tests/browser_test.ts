@@ -1,13 +1,8 @@
 /** The pages in a browser: what a person sees, clicks and types. */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { accessibility } from "./support/accessibility.ts";
-import { keep, openPage } from "./support/browser.ts";
-import { listening, serve, testWith, until } from "./support/helpers.ts";
-import { has } from "./support/program.ts";
-
-const chromium = await has("chromium", "--version");
-const inBrowser = (name: string, body: () => Promise<void>) =>
-  testWith(chromium, "chromium", name, async () => await body());
+import { inBrowser, keep, openPage } from "./support/browser.ts";
+import { listening, serve, until } from "./support/helpers.ts";
 
 inBrowser("the listing of a folder: its links work, and it fits on a phone", async () => {
   const { program, port } = await serve("http/file_server.ts", "--root", "http");

@@ -1,17 +1,16 @@
 /** The inbox: its API, its pages in a browser, what a mail can do to it, and who may change it. */
 import { Ajv2020 } from "npm:ajv@8/dist/2020.js";
-import type { Page } from "npm:playwright-core@1";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { openapi } from "../smtp/_inbox_openapi.ts";
 import { accessibility } from "./support/accessibility.ts";
-import { keep, openPage } from "./support/browser.ts";
-import { failedWith, listening, signals, testWith, until } from "./support/helpers.ts";
+import { inBrowser, keep, openPage } from "./support/browser.ts";
+import { failedWith, listening, signals, until } from "./support/helpers.ts";
 import { type Fields, fields, mail, newMaildir, put } from "./support/mails.ts";
-import { has, Program } from "./support/program.ts";
+import { Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import type { Page } from "./support/types/playwright.d.ts";
 
 const windows = Deno.build.os === "windows";
-const chromium = await has("chromium", "--version");
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** The inbox of a Maildir; with the permission to change it unless `readOnly`. */
@@ -260,9 +259,6 @@ Deno.test("inbox: without the permission to write it is read only, and says so",
   assertMatch(inbox.program.stdout, /^read only: .* add -W=/m);
   assertEquals((await request("/api/mails")).json.total, 1);
 });
-
-const inBrowser = (name: string, body: () => Promise<void>) =>
-  testWith(chromium, "chromium", name, async () => await body());
 
 const fits = async (page: Page) => await page.evaluate("document.documentElement.scrollWidth <= innerWidth");
 

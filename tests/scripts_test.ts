@@ -58,7 +58,11 @@ for (const { task, command, script } of tasks) {
     assertMatch(task, /^[a-z]+(-[a-z]+)*$/);
     for (const flag of command.split(" ").slice(2, -1)) {
       // A library that is loaded may do anything: --allow-ffi cannot be limited to a part of it.
-      assertMatch(flag, /^(-N=127\.0\.0\.1|-[RW]=[^/\s]+|--allow-run=\w+|--allow-ffi|--unstable-net|-S=\w+)$/, command);
+      assertMatch(
+        flag,
+        /^(-q|-N=127\.0\.0\.1|-[RW]=[^/\s]+|--allow-run=\w+|--allow-ffi|--unstable-net|-S=\w+)$/,
+        command,
+      );
     }
     const program = new Program(["deno", "task", "--quiet", task, "--help"], { cwd: root });
     const { code } = await program.end();

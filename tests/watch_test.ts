@@ -10,10 +10,10 @@ import { planCommand, planPair, splitWords } from "./watch/plan.ts";
 import { Lines, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
 import { accessibility } from "./support/accessibility.ts";
-import { keep, openPage } from "./support/browser.ts";
+import { inBrowser, keep, openPage } from "./support/browser.ts";
 import { failedWith, noSignals, refusedWith, signals, testWith, until } from "./support/helpers.ts";
 import { portInUse } from "./support/processes.ts";
-import { has, Program } from "./support/program.ts";
+import { Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
 import { command, pairs, root } from "./support/tasks.ts";
 
@@ -549,10 +549,6 @@ Deno.test("watch: a pair is started again over another network; not while it run
   await program.line(/^relay: UDP relay to /);
   await until(async () => (await (await fetch(url)).text()).includes("udp:chat, delay=20ms"), "the new title");
 });
-
-const chromium = await has("chromium", "--version");
-const inBrowser = (name: string, body: () => Promise<void>) =>
-  testWith(chromium, "chromium", name, async () => await body());
 
 /** Serves a show on a free port. */
 function serveShow(show: Show) {

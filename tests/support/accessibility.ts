@@ -3,8 +3,8 @@
  *
  * @module
  */
-import axe from "npm:axe-core@4";
-import type { Page } from "npm:playwright-core@1";
+import { load } from "./browser.ts";
+import type { Page } from "./types/playwright.d.ts";
 
 interface Findings {
   violations: { id: string; nodes: { html: string }[] }[];
@@ -13,6 +13,7 @@ interface Findings {
 /** What axe-core finds in a page, in light and in dark. */
 export async function accessibility(page: Page): Promise<string[]> {
   const found: string[] = [];
+  const axe = await load("npm:axe-core@4.14.1") as { source: string };
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
     await page.evaluate(axe.source); // by the debugger: the page's policy allows no script but its own

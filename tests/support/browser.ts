@@ -4,9 +4,37 @@
  * @module
  */
 import fs from "node:fs";
-import type { Browser, Page } from "npm:playwright-core@1";
-import { Program } from "./program.ts";
+import { createRequire } from "node:module";
+import { testWith } from "./helpers.ts";
+import { has, Program } from "./program.ts";
 import { root } from "./tasks.ts";
+import type { Browser, Page, Playwright } from "./types/playwright.d.ts";
+
+/** The packages that only these tests need. Were they in deno.lock, the first task of every newcomer would fetch them. */
+const packages = ["npm:playwright-core@1.65.1", "npm:axe-core@4.14.1"] as const;
+const locked = ["--no-config", "--lock=tests/support/browser.lock", "--frozen"];
+
+/** A test in a browser. It is ignored where there is no Chromium, and where the packages cannot be fetched. */
+export function inBrowser(name: string, body: () => Promise<void>): void {
+  const missing = chromium ? "playwright-core and axe-core, and none came from the npm registry" : "chromium";
+  testWith(chromium && fetched, missing, name, body);
+}
+
+const chromium = await has("chromium", "--version");
+const fetched = chromium && (await deno("cache", ...locked, ...packages)).code === 0;
+
+/** Loads one of the packages from where Deno keeps what it has fetched. */
+export async function load(name: typeof packages[number]): Promise<unknown> {
+  const { stdout } = await deno("info", "--json", ...locked, name);
+  const { npmPackages }: { npmPackages: Record<string, { localPath: string }> } = JSON.parse(stdout);
+  return createRequire(import.meta.url)(npmPackages[name.slice("npm:".length)]?.localPath ?? name);
+}
+
+async function deno(...args: string[]): Promise<{ code: number; stdout: string }> {
+  const program = new Program(["deno", ...args], { cwd: root });
+  const { code } = await program.end(120);
+  return { code, stdout: program.stdout };
+}
 
 /** A page in its own browser. `errors` collects the errors of its scripts, and of the requests it sends. */
 export interface Opened extends AsyncDisposable {
@@ -33,7 +61,7 @@ export async function openPage(width: number): Promise<Opened> {
   // playwright-core reads /proc to see whether it runs in WSL, and Deno allows that only with all permissions.
   const { existsSync } = fs;
   fs.existsSync = (path) => !`${path}`.startsWith("/proc/") && existsSync(path);
-  const { chromium } = await import("npm:playwright-core@1");
+  const { chromium } = await load("npm:playwright-core@1.65.1") as Playwright;
   fs.existsSync = existsSync;
   const browser = await chromium.connectOverCDP(url);
   cleanup.defer(() => browser.close());

@@ -59,14 +59,15 @@ export async function listeningAddresses(mark: string, over: "tcp" | "udp"): Pro
   });
 }
 
-/** Whether another program already uses a port of 127.0.0.1. */
+/** Whether another program already uses a port of 127.0.0.1, or the system keeps it, as Windows does with some. */
 export function portInUse(port: number, over: "tcp" | "udp" | "both"): boolean {
   try {
     if (over !== "udp") Deno.listen({ hostname: "127.0.0.1", port }).close();
     if (over !== "tcp") Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
     return false;
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return true;
+    const reserved = error instanceof Deno.errors.PermissionDenied && port >= 1024;
+    if (error instanceof Deno.errors.AddrInUse || reserved) return true;
     throw error;
   }
 }

@@ -1,0 +1,68 @@
+/** What is true of the project as a whole: the types that `deno check` knows, and what a first run fetches. */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
+import { join } from "node:path";
+import { Program } from "./support/program.ts";
+import { parseJsonc, root } from "./support/tasks.ts";
+
+/** A part of a JSON file, by the keys that lead to it. */
+function part(path: string, ...keys: string[]): Record<string, unknown> {
+  let value = parseJsonc(Deno.readTextFileSync(join(root, path)));
+  for (const key of keys) value = value !== null && typeof value === "object" ? Reflect.get(value, key) : undefined;
+  if (value === null || typeof value !== "object") throw new TypeError(`${path} has no ${keys.join(".")}`);
+  return { ...value };
+}
+
+/** What `deno check` says about a text. */
+async function check(text: string): Promise<Program> {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(join(folder, "planted.ts"), text);
+  const program = new Program(["deno", "check", "--config", join(root, "deno.json"), join(folder, "planted.ts")]);
+  await program.end(120);
+  await Deno.remove(folder, { recursive: true });
+  return program;
+}
+
+Deno.test("deno check knows the types of every package that deno.json maps to a copy without types", async () => {
+  const names = Object.keys(part("deno.json", "imports"));
+  assert(names.length > 0);
+  const typed = names.map((name, i) =>
+    `import * as m${i} from "${name}"; export const t${i}: 0 extends 1 & typeof m${i} ? never : true = true;`
+  );
+  const right = await check(typed.join("\n"));
+  assertEquals(right.status?.code, 0, right.stderr);
+});
+
+Deno.test("deno check reports what the packages' own types would report", async () => {
+  const planted = {
+    'import { STATUS_TEXT } from "jsr:@std/http@1/status"; export const text = (code: number) => STATUS_TEXT[code];':
+      /TS7053/,
+    'import { contentType } from "jsr:@std/media-types@1/content-type"; contentType(4);': /TS2345/,
+    'import { ifMatch } from "jsr:@std/http@1/etag"; ifMatch("*");': /TS2554/,
+    'import { parseArgs } from "jsr:@std/cli@1/parse-args"; parseArgs([], { strings: ["x"] });': /TS2561|TS2353/,
+    'import { assertMatch } from "jsr:@std/assert@1"; assertMatch(3, /3/);': /TS2345/,
+  };
+  const wrong = await check(Object.keys(planted).join("\n"));
+  assertEquals(wrong.status?.code, 1);
+  for (const error of Object.values(planted)) assertMatch(wrong.stderr, error);
+});
+
+Deno.test("a first run fetches what scripts and tests import, and nothing that only the tests in a browser need", () => {
+  const { specifiers, npm } = { specifiers: part("deno.lock", "specifiers"), npm: part("deno.lock", "npm") };
+  const imported = new Set<string>();
+  const add = (text: string) => {
+    for (const [, name = ""] of text.matchAll(/"(npm:[\w-]+@[\d.]+)[/"]/g)) imported.add(name);
+  };
+  add(JSON.stringify(part("deno.json", "imports")));
+  for (
+    const folder of ["tcp", "udp", "http", "dns", "smtp", "rest", "ping", "tests", "tests/support", "tests/campaign"]
+  ) {
+    for (const { name } of Deno.readDirSync(join(root, folder))) {
+      // The tests in a browser and one beside npm:ws fetch their own packages, when they run.
+      if (name.endsWith(".ts") && !/^(browser|accessibility|websocket_test)\.ts$/.test(name)) {
+        add(Deno.readTextFileSync(join(root, folder, name)));
+      }
+    }
+  }
+  assertEquals(Object.keys(specifiers).toSorted(), [...imported].toSorted());
+  assertEquals(Object.keys(npm).filter((name) => /^(playwright|axe)/.test(name)), []);
+});
