@@ -19,6 +19,7 @@ import { SocketPeer } from "./suites/_websocket_peer.ts";
 import { client, failedWith, listening, runClient, serve, signals, suiteTest, testWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
+import "./parts/websocket.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(" ", ""));
