@@ -75,6 +75,7 @@ Deno.test("frames: both forms, in pieces of any size, at the limit and over it",
       "! sent headers without one Content-Length",
     ]);
     assertEquals(await read("headers", "\r\nContent-Length: 2\r\n\r\nok"), ["ok"]);
+    assertEquals(await read("headers", "\r\n\r\n"), ["! sent headers without one Content-Length"]);
   }
   const none = ["! sent headers without one Content-Length"];
   for (const wrong of [head(-1, ""), head("1x", "a"), head("", ""), "X: 1\r\n\r\n", head("1000000000000000", "")]) {

@@ -14,6 +14,7 @@ import { drainAndClose } from "../../tcp/_drain_and_close.ts";
 import { reportLatencies } from "../../tcp/_latencies.ts";
 import { progress } from "../../tcp/_progress.ts";
 import { readFile, readText, reason } from "../../tcp/_read_file.ts";
+import { selfSigned } from "../../tcp/_self_signed.ts";
 import { certificateOf } from "../../tcp/_server_certificate.ts";
 import { explainTls, readCertificates } from "../../tcp/_tls_client.ts";
 import { startTlsServer, tlsContext } from "../../tcp/_tls_server.ts";
@@ -512,6 +513,35 @@ Deno.test("files that the command line names, and what TLS tells a client", asyn
   const [bug, known] = [new TypeError("x"), new Failure("invalid peer certificate: x")];
   assertEquals([told(bug), explainTls(known, addr) === known, told("text")], [bug, true, "text"]);
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a certificate, value by value (RFC 5280, X.690)", () => {
+  const der = (from: number) => {
+    const { cert } = selfSigned(from);
+    return Uint8Array.fromBase64(cert.replaceAll(/-----.*-----|\n/g, "")).toHex();
+  };
+  const hexOf = (text: string) => bytes(text).toHex();
+  const one = der(Date.UTC(2026, 0, 2, 3, 4, 5));
+  const name = `30143112301006035504030c09${hexOf("localhost")}`;
+  const algorithm = "300a06082a8648ce3d040302";
+  const dates = `301e170d${hexOf("260101030405Z")}170d${hexOf("270102030405Z")}`;
+  const extensions = "a3633061" + // 97 bytes
+    "300c0603551d130101ff04023000" + "300e0603551d0f0101ff040403020780" + "30130603551d25040c300a06082b06010505070301" +
+    `302c0603551d11042530238209${hexOf("localhost")}87047f0000018710${"00".repeat(15)}01`;
+  const key = "3059301306072a8648ce3d020106082a8648ce3d03010703420004[0-9a-f]{128}";
+  assertMatch(
+    one,
+    new RegExp(
+      `^3082[0-9a-f]{4}3082[0-9a-f]{4}a0030201020210[4-7][0-9a-f]{31}${algorithm}${name}${dates}${name}${key}${extensions}` +
+        `${algorithm}034[4-9]0030[0-9a-f]+$`,
+    ),
+  );
+  const late = `180f${hexOf("20500101000000Z")}`;
+  assert(
+    der(Date.UTC(2050, 0, 2)).includes(late) && !der(Date.UTC(2050, 0, 1)).includes(late),
+    "two digits until 2049",
+  );
+  assertMatch(selfSigned().cert, /^-----BEGIN CERTIFICATE-----\n(.{64}\n)+.{1,64}\n-----END CERTIFICATE-----\n$/);
 });
 
 const options = (cert = "", key = "", selfSigned = "") => ({ cert, key, "self-signed": selfSigned });
