@@ -35,6 +35,7 @@ import {
 import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 import "./parts/dns.ts";
+import "./parts/zones.ts";
 
 const ascii = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const sample = Deno.readTextFileSync(new URL("../dns/example.com.zone", import.meta.url));
