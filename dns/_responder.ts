@@ -5,10 +5,11 @@
  */
 import { type Answer, answer } from "./_answer.ts";
 import { decode, EdnsError, encode, type Flags, type Message, rcodes, UDP_PAYLOAD } from "./_message.ts";
-import { FormatError } from "./_name.ts";
+import { canonicalName, FormatError } from "./_name.ts";
 import type { ResourceRecord } from "./_record.ts";
-import { classes } from "./_record_types.ts";
+import { classes, types } from "./_record_types.ts";
 import { ResponseCache } from "./_response_cache.ts";
+import { isUpToDate, transferMessages } from "./_transfer.ts";
 import { findZone, type Zones } from "./_zone.ts";
 
 /** The largest UDP payload for a client without EDNS (RFC 1035 §4.2.1). */
@@ -56,6 +57,24 @@ export class Responder {
     const outcome = this.#decide(packet, udp);
     if (outcome.kind === "response") this.#cache.set(packet, outcome.bytes);
     return outcome;
+  }
+
+  /**
+   * The messages with the whole zone that a query from a secondary server asks for; `undefined` for any other query. IXFR, the
+   * question for the changes alone, gets the whole zone too, or one SOA record when there is nothing new (RFC 1995 §4).
+   */
+  transfer(packet: Uint8Array): Iterable<Uint8Array> | undefined {
+    const query = tryDecode(packet);
+    const [question, second] = query?.questions ?? [];
+    if (!query || query.error || query.tsig || !question || second) return undefined;
+    const { id, flags, questions, edns } = query;
+    if (flags.qr || flags.opcode !== 0 || question.class !== classes.IN) return undefined;
+    if (question.type !== types.AXFR && question.type !== types.IXFR) return undefined;
+    const zone = this.#zones.get(canonicalName(question.name));
+    if (!zone) return [failure(query, MAX_MESSAGE, rcodes.NOTAUTH)]; // RFC 5936 §2.2.1
+    const head = { ...empty, id, flags: { ...responseFlags(flags, rcodes.NOERROR), aa: true }, questions };
+    if (question.type === types.AXFR || !isUpToDate(zone, query)) return transferMessages(withOpt(head, edns), zone);
+    return [encode(withOpt({ ...head, answers: [zone.soa] }, edns))];
   }
 
   /**

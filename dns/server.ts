@@ -11,7 +11,9 @@
  *
  * @module
  */
-import { bind, Failure, flag, integer, onStop, run, seconds, serverOptions, text } from "../cli.ts";
+import { bind, Failure, flag, integer, list, onStop, printable, run, seconds } from "../cli.ts";
+import { serverOptions, text } from "../cli.ts";
+import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clients.ts";
@@ -82,20 +84,25 @@ async function answerBatches(batch: DatagramBatch, service: Service): Promise<vo
 async function answerStream(client: Client, service: Service): Promise<void> {
   const { conn } = client;
   const { responder, forwarder, silent, onQuery } = service;
+  const isSecondary = service.secondaries.has(conn.remoteAddr.hostname.replace(/^::ffff:(?=\d+\.)/, ""));
   conn.setNoDelay(true);
   const reader = new BufferedReader(conn, MAX_FRAME, 512);
   silent.touch(client);
   while (await reader.fill()) {
     for (let query = firstMessage(reader.unread); query; query = firstMessage(reader.unread)) {
       onQuery();
-      const outcome = responder.respond(query, false);
-      if (outcome.kind === "nothing") return;
-      const response = outcome.kind === "response"
-        ? outcome.bytes
-        : await forwarder?.respond(outcome.query, outcome.limit);
-      if (response) await writeAll(conn, withLength(response));
-      client.idleTicks = 0;
-      silent.touch(client);
+      const zone = isSecondary ? responder.transfer(query) : undefined;
+      const outcome = zone ? undefined : responder.respond(query, false);
+      if (outcome?.kind === "nothing") return;
+      const response = outcome?.kind === "forward"
+        ? await forwarder?.respond(outcome.query, outcome.limit)
+        : outcome?.bytes;
+      // Each message of a zone is made when the one before it is taken.
+      for (const message of zone ?? (response ? [response] : [])) {
+        await writeAll(conn, withLength(message));
+        client.idleTicks = 0;
+        silent.touch(client);
+      }
       reader.consume(2 + query.length);
     }
   }
@@ -107,6 +114,8 @@ interface Service {
   readonly forwarder: Forwarder | undefined;
   readonly rateLimit: RateLimit;
   readonly silent: SilentClients;
+  /** The addresses of the secondary servers, which may have whole zones. */
+  readonly secondaries: ReadonlySet<string>;
   /** Called for each query. */
   readonly onQuery: () => void;
 }
@@ -128,6 +137,7 @@ const command = {
     "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
+    "allow-transfer": list("give this address whole zones (AXFR); may be repeated", "ADDRESS"),
     "max-clients": maxClients(1000),
     "exit-after": integer(0, "as --once, but after this many queries; 0: never", 0, 1_000_000),
   },
@@ -138,6 +148,7 @@ await run(command, async (flags) => {
   const files = flags.args.length > 0 ? flags.args : [sampleZone()];
   const zones = await readZones(files);
   const forwarder = flags.forward ? forwardTo(flags.forward, flags["forward-timeout"]) : undefined;
+  const secondaries = new Set(flags["allow-transfer"].map(parseSecondary));
   const responder = new Responder(zones, forwarder !== undefined);
   const rateLimit = new RateLimit(flags.rate);
 
@@ -154,7 +165,7 @@ await run(command, async (flags) => {
   const onQuery = () => {
     if (--missing <= 0) idle();
   };
-  const service = { responder, forwarder, rateLimit, silent, onQuery };
+  const service = { responder, forwarder, rateLimit, silent, secondaries, onQuery };
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
@@ -211,6 +222,13 @@ function restartTimer(ms: number, action: () => void): () => void {
 function forwardTo(address: string, timeout: number): Forwarder {
   const resolver = parseServer("--forward", address);
   return new Forwarder(async (question) => (await ask(resolver, question, { timeout })).message);
+}
+
+/** The address of a secondary server in the form that a connection has. @throws {Failure} with code 2 */
+function parseSecondary(address: string): string {
+  const bytes = parseAddress(address);
+  if (!bytes) throw new Failure(`--allow-transfer needs an address, not ${printable(address)}`, 2);
+  return printAddress(bytes);
 }
 
 /** Logs an error of one query, and the server goes on. Errors of system calls are expected; a bug keeps its stack trace. */
