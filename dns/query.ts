@@ -12,7 +12,7 @@
  * @module
  */
 import { connect, Failure, flag, formatAddress, printable, run, seconds } from "../cli.ts";
-import { text, traceOptions, within } from "../cli.ts";
+import { text, traceOptions, type Tracing, within } from "../cli.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { explain } from "../tcp/_socket_errors.ts";
 import { traced as tracedTcp } from "../tcp/_trace.ts";
@@ -24,8 +24,13 @@ import { Exchange, type QueryOptions, type QueryResult } from "./_exchange.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
 import { type Question, rcodes } from "./_message.ts";
 import { parseQuestion } from "./_parse_question.ts";
-import { describeRcode, printAnswers, printJson, printResponse } from "./_print_response.ts";
+import { describeRcode, printAnswers, printJson, printResponse, printZone } from "./_print_response.ts";
+import { printWalk } from "./_print_walk.ts";
+import { buildQuery } from "./_query_message.ts";
+import { types } from "./_record_types.ts";
 import { parseServer, resolveServer } from "./_server_address.ts";
+import { ZoneTransfer } from "./_transfer.ts";
+import { Walk } from "./_walk.ts";
 
 /** Sends the query over UDP, and again if no response comes: a datagram can be lost, and nobody reports it. */
 async function askUdp(exchange: Exchange): Promise<QueryResult> {
@@ -68,7 +73,11 @@ async function askTcp(exchange: Exchange): Promise<QueryResult> {
     const query = exchange.nextStream();
     await writeAll(conn, withLength(query));
     showFields(query, tracing.trace);
-    const packet = await within(exchange.secondsLeft, readMessage(conn), () => undefined);
+    const packet = await within(
+      exchange.secondsLeft,
+      readMessage(new BufferedReader(conn, MAX_FRAME)),
+      () => undefined,
+    );
     const result = packet && exchange.accept(packet, server);
     if (result) return result;
     throw exchange.noStream();
@@ -78,13 +87,40 @@ async function askTcp(exchange: Exchange): Promise<QueryResult> {
 }
 
 /** Reads one message: TCP is a stream without boundaries, so each message follows its length (RFC 1035 §4.2.2). */
-async function readMessage(conn: Deno.TcpConn): Promise<Uint8Array> {
-  const reader = new BufferedReader(conn, MAX_FRAME);
-  while (await reader.fill()) {
-    const message = firstMessage(reader.unread);
-    if (message) return message;
+async function readMessage(reader: BufferedReader): Promise<Uint8Array> {
+  for (let message = firstMessage(reader.unread);; message = firstMessage(reader.unread)) {
+    if (message) {
+      reader.consume(2 + message.length);
+      return message; // valid until the next call
+    }
+    if (!await reader.fill()) throw new Failure(`the server closed the connection before the end of its response`);
   }
-  throw new Failure(`the server closed the connection before the end of its response`);
+}
+
+/**
+ * Asks for a whole zone (AXFR), and returns its records message after message, until the SOA record has come a second time.
+ * Nothing is kept: a zone may be larger than the memory.
+ */
+async function* receiveZone(transfer: ZoneTransfer, server: Deno.NetAddr, flags: QueryOptions & Tracing) {
+  const { hostname: host, port } = await resolveServer(server);
+  const dialed = connect({ host, port, wait: 0, timeout: flags.timeout }, Deno.connect).catch((error) => {
+    throw explain(error, server);
+  });
+  const conn = tracedTcp(await dialed, flags);
+  try {
+    await writeAll(conn, withLength(transfer.query.bytes));
+    showFields(transfer.query.bytes, flags.trace);
+    const reader = new BufferedReader(conn, MAX_FRAME);
+    while (!transfer.complete) {
+      const message = await within(flags.timeout, readMessage(reader), `no more messages in ${flags.timeout} s`);
+      showFields(message, flags.trace);
+      yield transfer.accept(message);
+    }
+  } catch (error) {
+    throw transfer.explain(explain(error, server));
+  } finally {
+    conn.close();
+  }
 }
 
 /** Asks over UDP; over TCP if the response is truncated. @throws {Failure} when no response comes. */
@@ -109,24 +145,39 @@ function afterTruncation(error: unknown): unknown {
   return new Failure(`the answer over UDP is truncated; over TCP: ${error.message}`, error.code, error.permission);
 }
 
+/** Asks, and again while there is no answer yet, for `wait` seconds from the start of the program. */
+async function askPatiently(server: Deno.NetAddr, question: Question, wait: number, options: QueryOptions) {
+  while (true) {
+    const isEarly = performance.now() < wait * 1000;
+    try {
+      return await ask(server, question, isEarly ? { ...options, timeout: 0.6 } : options);
+    } catch (error) {
+      if (!isEarly || !(error instanceof Failure) || error.code !== 1) throw error;
+    }
+  }
+}
+
 const command = {
   name: "query",
-  about:
-    "Builds a DNS query byte by byte, sends it and prints the response. For an IP address it asks for the name (PTR).",
+  about: "Builds a DNS query byte by byte, sends it and prints the response. For an IP address it asks for the name " +
+    "(PTR), for the type AXFR it receives a whole zone.",
   run: "deno run -N=127.0.0.1 --unstable-net dns/query.ts",
   args: "NAME [TYPE]",
   examples: [
     "deno task dns-query www.example.com",
     "deno task dns-query --trace example.com MX",
     "deno task dns-query --tcp --short example.com NS",
+    "deno task dns-query example.com AXFR",
   ],
   options: {
-    "server": text("127.0.0.1:5300", "the server to ask", "HOST[:PORT]"),
+    "server": text("127.0.0.1:5300", "the server to ask; with --iterate, the root server", "HOST[:PORT]"),
+    "iterate": flag("walk from the root to the answer, server by server"),
     "tcp": flag("ask over TCP from the start, not over UDP first"),
     "short": flag("print only the data of the answers"),
     "json": flag("print the whole response as JSON"),
     "no-recurse": flag("clear the RD flag: the server must not ask other servers"),
-    "timeout": seconds(5, "how long to wait for an answer, all tries together; 0: no limit"),
+    "wait": seconds(0, "keep asking for this long while nobody answers yet"),
+    "timeout": seconds(5, "how long each server has to answer, all tries together; 0: no limit"),
     ...traceOptions,
   },
 };
@@ -136,11 +187,25 @@ if (import.meta.main) {
     const question = parseQuestion(flags.args);
     const server = parseServer("--server", flags.server);
     if (flags.short && flags.json) throw new Failure("--short and --json exclude each other", 2);
-    const result = await ask(server, question, { ...flags, recurse: !flags["no-recurse"], tracing: flags });
-    if (flags.short) printAnswers(result.message);
-    else if (flags.json) printJson(result, formatAddress(server));
-    else printResponse(result, formatAddress(server));
-    const { rcode } = result.message.flags;
+    let rcode: number = rcodes.NOERROR;
+    if (question.type === types.AXFR) {
+      const transfer = new ZoneTransfer(buildQuery(question, false));
+      await printZone(transfer, receiveZone(transfer, server, { ...flags, tracing: flags }), flags);
+    } else if (flags.iterate) {
+      // Every server has an address of its own, and here the same port: an address record has no place for one.
+      const walk = new Walk(server.hostname, (hostname, question) => {
+        const options = { ...flags, recurse: false, tracing: flags };
+        return askPatiently({ ...server, hostname }, question, flags.wait, options);
+      }, 10 * flags.timeout);
+      rcode = await printWalk(walk, question, { ...flags, live: flags.wait === 0 });
+    } else {
+      const options = { ...flags, recurse: !flags["no-recurse"], tracing: flags };
+      const result = await askPatiently(server, question, flags.wait, options);
+      if (flags.short) printAnswers(result.message);
+      else if (flags.json) printJson(result, formatAddress(server));
+      else printResponse(result, formatAddress(server));
+      ({ rcode } = result.message.flags);
+    }
     if (rcode !== rcodes.NOERROR) throw new Failure(`${printable(flags.args[0] ?? "")}: ${describeRcode(rcode)}`);
   });
 }

@@ -44,6 +44,11 @@ export function explain(error: unknown, addr: Address): unknown {
   if (error instanceof Deno.errors.NotCapable && !/Requires (?!net)/.test(error.message)) {
     return new Failure(`no permission to use ${at}: add -N=${at}`, 2, `-N=${at}`);
   }
-  const [, , , sentence] = socketErrors.find(([code]) => code === codeOf(error)) ?? [];
+  const [code, , , sentence] = socketErrors.find(([code]) => code === codeOf(error)) ?? [];
+  // Linux and Windows answer for the whole of 127.0.0.0/8, macOS for 127.0.0.1 alone.
+  if (code === "EADDRNOTAVAIL" && Deno.build.os === "darwin" && addr.hostname.startsWith("127.")) {
+    const command = `sudo ifconfig lo0 alias ${printable(addr.hostname)}`;
+    return new Failure(`${printable(addr.hostname)} is not an address of this machine: add it with: ${command}`, 3);
+  }
   return sentence ? new Failure(sentence.replace("AT", at).replace("HOST", printable(addr.hostname))) : error;
 }

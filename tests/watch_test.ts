@@ -348,7 +348,13 @@ const expected: Record<string, number | [least: number, most: number]> = {
     "tcp:syscalls": 4,
     "udp:chat": [6, 8],
   },
-  ...{ "udp:pinger": [10, 20], "udp:tftp": [8, 12], "udp:syscalls": [19_000, 20_002], "dns:lookup": [8, 9] },
+  ...{
+    "udp:pinger": [10, 20],
+    "udp:tftp": [8, 12],
+    "udp:syscalls": [19_000, 20_002],
+    "dns:lookup": [8, 9],
+    "dns:walk": 10,
+  },
   ...{ "http:raw": 6, "http:websocket": [9, 12], "http:files": [4, 6], "smtp:send": [13, 15], "rest:users": [28, 42] },
   ...{ "ping:system": 0, "ping:icmp": 0, "ping:traceroute": 0 },
 };

@@ -35,7 +35,7 @@ const addressOnPort = (text: string, port: number) => text.replace(/127\.0\.0\.1
 /** A command of a pair, on another port. Clients of DNS are told their server, all others a port. */
 export function onPort(command: string, port: number): string {
   const there = addressOnPort(command, port);
-  const own = /dns\/(?!server)/.test(there) ? ` --server 127.0.0.1:${port}` : ` --port ${port}`;
+  const own = /dns\/(lookup|query)\.ts/.test(there) ? ` --server 127.0.0.1:${port}` : ` --port ${port}`;
   return there.includes(" --server ") ? there : there.replace(/ \S+\.ts(?= |$)/, (script) => script + own);
 }
 

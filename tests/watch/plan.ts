@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { Failure, formatAddress } from "../../cli.ts";
 import { freePort } from "../support/free_port.ts";
 import { relayCommand } from "../support/network.ts";
@@ -20,10 +21,10 @@ export interface Part {
   readonly isTraced: boolean;
 }
 
-/** What is started: the server, then the relay, then the clients one after another. */
+/** What is started: the servers, then the relay, then the clients one after another. */
 export interface Plan {
   readonly title: string;
-  readonly server?: Part;
+  readonly servers: readonly Part[];
   readonly relay?: Part;
   readonly clients: readonly Part[];
   readonly protocol?: Protocol;
@@ -38,14 +39,18 @@ export async function planPair(name: string, network: string): Promise<Plan> {
     const names = pairs().map(([pair]) => pair).join(", ");
     throw new Failure(`${name === "" ? "give the name of a pair" : `there is no pair ${name}`}: ${names}`, 2);
   }
-  const [first = "", rest = ""] = task.split(" & ");
-  const isPair = rest !== "";
+  // All but the last are servers, on addresses of their own.
+  const together = task.split(" & ");
+  const count = together.length - 1;
   const port = freePort();
   const relayed = network === "" ? port : freePort();
-  if (network !== "" && !isPair) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
-  const commands = isPair ? [first, ...rest.split(" && ")] : [first];
+  if (network !== "" && count === 0) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
+  if (network !== "" && count > 1) {
+    throw new Failure(`${name} has ${count} servers: start a relay before one by hand`, 2);
+  }
+  const commands = [...together.slice(0, -1), ...(together.at(-1) ?? "").split(" && ")];
   const parsed = commands.map((command, i) => {
-    const words = splitWords(isPair ? onPort(command, i === 0 ? port : relayed) : command);
+    const words = splitWords(count > 0 ? onPort(command, i < count ? port : relayed) : command);
     return { words, script: words.findIndex((word) => /\.ts$/.test(word)) };
   });
   const scripts = [...new Set(parsed.map(({ words, script }) => words[script] ?? ""))];
@@ -56,15 +61,24 @@ export async function planPair(name: string, network: string): Promise<Plan> {
     const file = words[script] ?? "";
     const isTraced = network === "" && traceable.get(file) === true;
     const command = [...words.slice(0, script + 1), ...isTraced ? ["--trace=json"] : [], ...words.slice(script + 1)];
-    return { source: { side: isPair && i === 0 ? "server" : "client", name: file }, command, cwd: root, isTraced };
+    // Servers of the same script differ in what they serve.
+    const source = i < count
+      ? {
+        side: "server" as const,
+        name: count > 1
+          ? `${file} ${basename(words.slice(script + 1).find((word) => word.includes("/")) ?? "")}`
+          : file,
+      }
+      : { side: "client" as const, name: file };
+    return { source, command, cwd: root, isTraced };
   });
   const over = /^(udp|dns)/.test(name) ? "udp" : "tcp";
   const to = `127.0.0.1:${port}`;
   return {
     title: network === "" ? name : `${name}, ${network}`,
-    ...isPair ? { server: parts[0] } : {},
+    servers: parts.slice(0, count),
     ...network === "" ? {} : { relay: relayPart(over, relayed, to, network) },
-    clients: isPair ? parts.slice(1) : parts,
+    clients: parts.slice(count),
     protocol: protocolOf(name),
   };
 }
@@ -93,7 +107,7 @@ export function planCommand(words: readonly string[], { to, over, network, cwd }
   const hint = `connect your client to ${at}`;
   return {
     title: words.join(" ") || `${over} ${to}`,
-    ...to === "" ? { server: part("server") } : {},
+    servers: to === "" ? [part("server")] : [],
     relay: relayPart(over, relay, to || `127.0.0.1:${server}`, network),
     clients: to !== "" && words.length > 0 ? [part("client")] : [],
     ...to === "" || words.length === 0 ? { hint } : {},

@@ -17,13 +17,16 @@ const PATIENCE = 5;
 
 /** Runs a plan until all its clients have ended, or its programs are stopped. @throws {Failure} if one does not start */
 export async function runPlan(plan: Plan, model: Model, print: (line: string) => void): Promise<void> {
-  const { server, relay, clients, hint } = plan;
-  for (const part of [...clients.slice(0, 1), server, relay]) if (part) model.addSource(part.source);
+  const { servers, relay, clients, hint } = plan;
+  for (const part of [...clients.slice(0, 1), ...servers, relay]) if (part) model.addSource(part.source);
   await using programs = new AsyncDisposableStack();
   const begin = (part: Part) => programs.use(start(part, model, print));
-  const serving = server && begin(server);
+  const serving = servers.map(begin);
   // Clients that are started here need a server that listens; a server of the user need not say when it does.
-  if (serving && clients.length > 0) await listens(serving, server.source.name);
+  for (const [i, part] of servers.entries()) {
+    const program = serving[i];
+    if (program && clients.length > 0) await listens(program, part.source.name);
+  }
   const network = relay && begin(relay);
   if (network) await listens(network, "the relay");
   if (hint) print(hint);
@@ -32,8 +35,8 @@ export async function runPlan(plan: Plan, model: Model, print: (line: string) =>
     const { code } = await begin(part).ended;
     if (code !== 0) break;
   }
-  if (clients.length === 0) await (serving ?? network)?.ended;
-  else if (serving) await within(PATIENCE, serving.ended, () => serving.stop());
+  if (clients.length === 0) await (serving[0] ?? network)?.ended;
+  else await Promise.all(serving.map((program) => within(PATIENCE, program.ended, () => program.stop())));
   await programs.disposeAsync();
   model.finish();
 }
