@@ -70,19 +70,20 @@ function generator(seed: number, stream: number): () => number {
   };
 }
 
-/** A line of limited bandwidth: says when a message has left it. */
+/** A line of limited bandwidth, which may change: says when a message has left it. */
 export class Line {
-  readonly #rate: number;
+  readonly #network: Network;
   #free = 0;
 
-  constructor(rate: number) {
-    this.#rate = rate;
+  constructor(network: Network) {
+    this.#network = network;
   }
 
   /** Milliseconds from now until the last of `size` bytes is on its way. */
   wait(size: number): number {
     const now = performance.now();
-    this.#free = Math.max(this.#free, now) + (this.#rate === Infinity ? 0 : size / this.#rate * 1000);
+    const { rate } = this.#network;
+    this.#free = Math.max(this.#free, now) + (rate === Infinity ? 0 : size / rate * 1000);
     return this.#free - now;
   }
 }

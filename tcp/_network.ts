@@ -85,11 +85,30 @@ const mistake = (option: string, column: number, why: string) =>
 /** Shows a word of the command line in a mistake. */
 const shown = (word: string) => word === "" ? "the end" : printable(word);
 
-/** Parses settings such as `loss=20% delay=50ms`. @throws {Failure} with code 2 and the column of a mistake. */
-export function parseNetwork(option: string, text: string, transport: Transport): Partial<Network> {
+/**
+ * Parses the settings of both directions such as `delay=50ms`, or of one alone: `delay=50ms; client: loss=20%`.
+ *
+ * @throws {Failure} with code 2 and the column of a mistake.
+ */
+export function parseNetworks(option: string, text: string, transport: Transport): Record<Side, Partial<Network>> {
+  const networks: Record<Side, Partial<Network>> = { client: {}, server: {} };
+  let start = 0;
+  for (const part of text.split(";")) {
+    const [head = "", side] = /^\s*(?:(client|server)\s*:)?/.exec(part) ?? [];
+    const network = parseNetwork(option, part.slice(head.length), transport, start + head.length);
+    if (side !== "server") Object.assign(networks.client, network);
+    if (side !== "client") Object.assign(networks.server, network);
+    start += part.length + 1;
+  }
+  return networks;
+}
+
+/** Parses settings such as `loss=20% delay=50ms`, which begin at column `start`. @throws {Failure} as `parseNetworks` */
+export function parseNetwork(option: string, text: string, transport: Transport, start = 0): Partial<Network> {
   const known = settings[transport];
   const network: Partial<Network> = {};
-  for (const { 0: word, index } of text.matchAll(/[^\s,]+/g)) {
+  for (const { 0: word, index: at } of text.matchAll(/[^\s,]+/g)) {
+    const index = start + at;
     const [name = "", value = ""] = word.split("=", 2);
     const key = keysOf(known).find((key) => key === name);
     const unit = key && known[key];

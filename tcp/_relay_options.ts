@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { type Address, Failure, formatAddress, integer, type Option, parseHost, serverOptions, text } from "../cli.ts";
+import { type Address, Failure, flag, formatAddress, integer, type Option, parseHost, printable } from "../cli.ts";
+import { serverOptions, text } from "../cli.ts";
 import { Fates } from "./_fate.ts";
-import { type Network, parseNetwork, parseScript, perfect, type Rule, type Side, type Transport } from "./_network.ts";
+import { type Network, parseNetwork, parseNetworks, parseScript, perfect, type Rule } from "./_network.ts";
+import type { Side, Transport } from "./_network.ts";
 
 const toOption: Option<Address | ""> = {
   ...{ default: "", help: "the server that the clients are to reach", value: "HOST:PORT" },
@@ -23,6 +25,7 @@ export const relayOptions = (port: number) => ({
   "client": text("", "shake what the clients send", "SETTINGS"),
   "server": text("", "shake what the server sends", "SETTINGS"),
   "script": text("", "shake some messages: 'client: delay 1,3 200ms'", "SCRIPT"),
+  "control": flag("read settings from stdin while it runs, a line each"),
   "seed": integer(0, "the same seed, the same chance; 0: a new one", 0, 2 ** 31 - 1),
   "max-clients": integer(1000, "clients at the same time; more are refused", 1, 1_000_000),
 });
@@ -33,26 +36,29 @@ export interface Plan {
   readonly networks: Readonly<Record<Side, Network>>;
   readonly rules: readonly Rule[];
   readonly seed: number;
+  /** Whether the networks may change while it runs. */
+  readonly isControlled: boolean;
 }
 
 /** The plan of a command line. @throws {Failure} with code 2 when there is a mistake in it. */
 export function planOf(
-  flags: Record<Side | "network" | "script", string> & { to: Address | ""; seed: number },
+  flags: Record<Side | "network" | "script", string> & { to: Address | ""; seed: number; control: boolean },
   transport: Transport,
 ): Plan {
   if (flags.to === "") throw new Failure("--to HOST:PORT is missing: which server are the clients to reach?", 2);
-  const both = { ...perfect, ...parseNetwork("network", flags.network, transport) };
+  const { client, server } = parseNetworks("network", flags.network, transport);
   const networks = {
-    client: { ...both, ...parseNetwork("client", flags.client, transport) },
-    server: { ...both, ...parseNetwork("server", flags.server, transport) },
+    client: { ...perfect, ...client, ...parseNetwork("client", flags.client, transport) },
+    server: { ...perfect, ...server, ...parseNetwork("server", flags.server, transport) },
   };
   const rules = parseScript(flags.script, transport);
   const seed = flags.seed || 1 + (crypto.getRandomValues(new Uint16Array(1))[0] ?? 0);
-  return { to: flags.to, networks, rules, seed };
+  return { to: flags.to, networks, rules, seed, isControlled: flags.control };
 }
 
-/** Whether one direction is passed on as it is. */
-export function isPlain({ networks, rules }: Plan, side: Side): boolean {
+/** Whether one direction is passed on as it is, until the end. */
+export function isPlain({ networks, rules, isControlled }: Plan, side: Side): boolean {
+  if (isControlled) return false;
   const isPerfect = Object.entries(perfect).every(([key, value]) =>
     key === "queue" || Reflect.get(networks[side], key) === value
   );

@@ -58,9 +58,7 @@ export async function passShaken(way: Way): Promise<boolean> {
 
 /** Reads until the end of the stream, and plans when each piece goes on. Returns false when the connection is to be cut. */
 async function read({ from, network, fates }: Way, queue: Queue): Promise<boolean> {
-  const line = new Line(network.rate);
-  const limit = Math.min(...cuts.map((cut) => network[cut]));
-  const atLimit = cuts.find((cut) => network[cut] === limit);
+  const line = new Line(network);
   let [total, due] = [0, 0];
   const cutOff = async (cut: Cut) => {
     await queue.put({ data: new Uint8Array(), note: "", due, cut });
@@ -69,20 +67,23 @@ async function read({ from, network, fates }: Way, queue: Queue): Promise<boolea
   };
   for await (const chunk of from.iterator({ destroyOnReturn: false })) {
     const fate = fates.next();
+    const limit = Math.min(...cuts.map((cut) => network[cut])); // it may change while the relay runs
     const command = cuts.find((cut) => cut === fate.command);
     if (command) return await cutOff(command);
     const late = fate.delay + (2 ** fate.losses - 1) * RETRANSMISSION;
     const why = fate.losses > 0 ? ` (lost ${count(fate.losses, "time")})` : "";
     const note = late > 0 ? `delayed ${Math.round(late)} ms${why}` : "";
     const data: Uint8Array = chunk.subarray(0, Math.max(0, limit - total));
-    for (let at = 0; at < data.length; at += network.slice) {
-      const piece = data.subarray(at, at + network.slice);
+    const { slice } = network;
+    for (let at = 0; at < data.length; at += slice) {
+      const piece = data.subarray(at, at + slice);
       // A timer's turn between two slices: written at once, they would arrive together.
-      const pause = network.slice < Infinity ? 1 : 0;
+      const pause = slice < Infinity ? 1 : 0;
       due = Math.max(due + pause, performance.now() + line.wait(piece.length) + late); // none overtakes another
       await queue.put({ data: piece, note, due });
     }
     total += chunk.length;
+    const atLimit = cuts.find((cut) => network[cut] === limit);
     if (atLimit && total >= limit) return await cutOff(atLimit);
   }
   return true;

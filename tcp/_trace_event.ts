@@ -30,7 +30,8 @@ export function formatJson({ t, side, transport, from, to, data, note }: Event):
 
 /** One event for people: when, from where to where, how many bytes, and the bytes or a note. */
 export function formatText({ t, from, to, data, note }: Event): string[] {
-  const head = `${new Date(t / 1000).toISOString().slice(11, 23)} ${from} → ${to}`;
+  const way = from === "" && to === "" ? "" : ` ${from} → ${to}`; // some notes are about the network itself
+  const head = `${new Date(t / 1000).toISOString().slice(11, 23)}${way}`;
   const words = note === "FIN" ? "end of stream (FIN)" : note === "RST" ? "reset (RST)" : note;
   if (data.length === 0) return [`${head}  ${printable(words) || "0 bytes"}`];
   const lines = [`${head}  ${count(data.length, "byte")}${words && `  ${printable(words)}`}`];

@@ -15,6 +15,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { type Address, bind, count, Failure, formatAddress, onStop, run, type Tracing } from "../cli.ts";
 import { announce } from "./_announce.ts";
 import type { Side } from "./_network.ts";
+import { obeyStdin } from "./_relay_control.ts";
 import { announceSeed, checkPermission, fatesOf, isPlain, type Plan, planOf, relayOptions } from "./_relay_options.ts";
 import { type Cut, passShaken, write } from "./_shaken_stream.ts";
 import { codeOf, explain } from "./_socket_errors.ts";
@@ -121,8 +122,10 @@ const nothing = new Uint8Array();
 const command = {
   name: "relay",
   about: `Passes TCP connections on to a server, shows what passes, and shakes it.
-SETTINGS: delay=TIME jitter=TIME rate=BYTES/s queue=BYTES loss=SHARE slice=BYTES;
-stall, reset, close, half-open=BYTES: cut the connection off after so many.
+SETTINGS: delay=TIME jitter=TIME rate=BYTES/s queue=BYTES loss=SHARE
+slice=BYTES, and stall, reset, close or half-open=BYTES, which cut the
+connection off after so many. Some for one direction alone:
+'rate=9k; client: delay=1s'.
 SCRIPT: 'client: delay 1,3 200ms; server: reset 2', with delay, stall, reset,
 close, half-open; the numbers count the reads of each direction.`,
   run: "deno run -N=127.0.0.1 tcp/relay.ts",
@@ -174,6 +177,7 @@ await run(command, async (flags) => {
   if (own === null || typeof own === "string") throw new Error("a TCP server has an address and a port");
   announce(`TCP relay to ${formatAddress(plan.to)}`, { hostname: own.address, port: own.port });
   announceSeed(plan);
+  if (flags.control) obeyStdin(plan, "tcp", flags);
   await over.promise;
 });
 

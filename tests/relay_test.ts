@@ -5,7 +5,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert
 import { connect } from "node:net";
 import { Failure, within } from "../cli.ts";
 import { Fates } from "../tcp/_fate.ts";
-import { parseNetwork, parseScript, perfect } from "../tcp/_network.ts";
+import { parseNetwork, parseNetworks, parseScript, perfect } from "../tcp/_network.ts";
 import { client, memory, runClient, serve, testWith } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, output, Program } from "./support/program.ts";
@@ -34,6 +34,15 @@ Deno.test("relay: settings with their units", () => {
   });
   assertEquals(parseNetwork("client", "reset=0", "tcp"), { reset: 0 });
   assertEquals(parseNetwork("network", "  ", "udp"), {});
+});
+
+Deno.test("relay: settings of one direction stand behind its name, and the others are for both", () => {
+  assertEquals(parseNetworks("network", "delay=1s loss=5%; client: loss=20%;server:rate=2k", "udp"), {
+    client: { delay: 1000, loss: 0.2 },
+    server: { delay: 1000, loss: 0.05, rate: 2000 },
+  });
+  const failure = assertThrows(() => parseNetworks("network", "delay=1s; client: los=1%", "udp"), Failure);
+  assertMatch(failure.message, /^--network, column 19: expected one of delay, .*, not los$/);
 });
 
 Deno.test("relay: a script names sides, commands, messages and times", () => {
@@ -190,6 +199,68 @@ Deno.test("tcp/relay.ts: cuts a connection off after some bytes, or at a message
     assertEquals((await relay.program.end()).code, 1, "the exchange was not whole");
     assertMatch(relay.program.stdout, /; the relay cut it off: \w+/);
   }));
+});
+
+/** Starts a relay that is told on its stdin what its network is like. */
+async function controlled(transport: "tcp" | "udp", to: number): Promise<{ relay: Program; port: number }> {
+  const words = command(`${transport}/relay.ts`, 0, "--to", `127.0.0.1:${to}`, "--control", "--trace=json");
+  const relay = new Program(words, { cwd: root, stdin: true });
+  const [, port] = await relay.line(/listening on 127\.0\.0\.1:(\d+)/);
+  return { relay, port: Number(port) };
+}
+
+Deno.test("tcp/relay.ts: --control changes the network of a connection that is open; a mistake changes nothing", async () => {
+  const echo = await serve("tcp/echo_server.ts");
+  await using _ = echo.program;
+  const { relay, port } = await controlled("tcp", echo.port);
+  await using __ = relay;
+  using peer = await Peer.connect(at(port));
+  const echoed = async (text: string) => {
+    await peer.send(text);
+    assertEquals(await peer.upTo(text.length), encode(text));
+  };
+  await echoed("one");
+  await relay.input("server: slice=1\n", true);
+  await relay.line(/^network: server: slice=1$/);
+  await echoed("two");
+  await relay.input("server: slice=1 delay=5\n", true);
+  await relay.line(/^relay: network, column 23: delay needs a time such as 200ms or 1\.5s, not 5$/);
+  await echoed("six");
+  await relay.input("\n", true);
+  await relay.line(/^network: perfect$/);
+  await echoed("ten");
+  await relay.input("client: reset=0\n"); // and the end of stdin is no end of the relay
+  await relay.line(/^network: client: reset=0$/);
+  await peer.send("end");
+  await relay.line(/the relay cut it off: reset$/);
+  assertEquals(relay.status, undefined);
+  const back = relay.stderr.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line))
+    .filter(({ from, bytes }) => from === `127.0.0.1:${echo.port}` && bytes > 0);
+  assertEquals(back.map(({ data }) => atob(data)), ["one", "t", "w", "o", "s", "i", "x", "ten"]);
+});
+
+Deno.test("udp/relay.ts: --control loses what comes from then on", async () => {
+  const server = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  if (server.addr.transport !== "udp") throw new Error("a UDP socket has an address and a port");
+  const { relay, port } = await controlled("udp", server.addr.port);
+  await using _ = relay;
+  const send = (text: string) => socket.send(encode(text), { transport: "udp", hostname: "127.0.0.1", port });
+  const received = async () =>
+    new TextDecoder().decode((await within(20, server.receive(), `no datagram\n${relay.stderr}`))[0]);
+  await send("one");
+  assertEquals(await received(), "one");
+  await relay.input("client: loss=100%\n", true);
+  await relay.line(/^network: client: loss=100%$/);
+  await relay.line(/^the same once more: --seed \d+$/);
+  await send("two");
+  await relay.line(/"note":"lost"/);
+  await relay.input("\n", true);
+  await relay.line(/^network: perfect$/);
+  await send("six");
+  assertEquals(await received(), "six");
+  server.close();
+  socket.close();
 });
 
 Deno.test("tcp/relay.ts: --once ends with the first client; Ctrl-C waits for a client, and ends", async () => {

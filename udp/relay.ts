@@ -19,6 +19,7 @@ import { isClosedLocally } from "../tcp/_clients.ts";
 import { type Fates, Line } from "../tcp/_fate.ts";
 import type { Side } from "../tcp/_network.ts";
 import { announceSeed, checkPermission, fatesOf, type Plan, planOf, relayOptions } from "../tcp/_relay_options.ts";
+import { obeyStdin } from "../tcp/_relay_control.ts";
 import { codeOf } from "../tcp/_socket_errors.ts";
 import { isTraced, showMessage } from "../tcp/_trace.ts";
 import { localAddress } from "./_local_address.ts";
@@ -137,7 +138,7 @@ function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(plan.to.hostname), port: 0 });
   const number = ++relay.clients;
   const way = (side: Side, deliver: Way["deliver"]): Way => ({
-    ...{ fates: fatesOf(plan, side, number), line: new Line(plan.networks[side].rate), deliver },
+    ...{ fates: fatesOf(plan, side, number), line: new Line(plan.networks[side]), deliver },
     ...{ held: undefined, sending: Promise.resolve(), waiting: 0, count: 0, lost: 0 },
   });
   const ways = {
@@ -206,7 +207,8 @@ const command = {
   name: "relay",
   about: `Passes datagrams on to a server, shows what passes, and shakes it.
 SETTINGS: delay=TIME jitter=TIME rate=BYTES/s queue=BYTES, and by chance
-loss=SHARE duplicate=SHARE reorder=SHARE flip=SHARE (a bit of the datagram).
+loss=SHARE duplicate=SHARE reorder=SHARE flip=SHARE (a bit of the datagram);
+'loss=5%; client: delay=1s' has some for one direction alone.
 SCRIPT: 'client: drop 1,3; server: delay 2 200ms', with drop, duplicate, delay,
 swap (with the next one), flip; the numbers count the datagrams a direction.`,
   run: "deno run -N=127.0.0.1 --unstable-net udp/relay.ts",
@@ -240,5 +242,6 @@ await run(command, async (flags) => {
   if (patience > 0) setInterval(forgetSilent, Math.min(patience * 250, 5000));
   if (socket.addr.transport === "udp") announce(`UDP relay to ${formatAddress(plan.to)}`, socket.addr);
   announceSeed(plan);
+  if (flags.control) obeyStdin(plan, "udp", flags);
   await serve(relay);
 });
