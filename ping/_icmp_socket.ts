@@ -14,7 +14,7 @@ import { hasRecvmsg, MessageBuffer, timespec } from "./_recvmsg.ts";
 const linux = Deno.build.os === "linux";
 const AF_INET = 2;
 const AF_INET6 = linux ? 10 : 30;
-const SOCK_DGRAM = 2;
+export const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
 const IPPROTO_IP = 0;
 const IPPROTO_ICMP = 1;
@@ -30,6 +30,8 @@ const SOL_SOCKET = 1;
 const SO_TIMESTAMPNS = 35;
 const IP_RECVTTL = 12;
 const IPV6_RECVHOPLIMIT = 51;
+
+export const libraryPath = linux ? "libc.so.6" : "/usr/lib/libSystem.B.dylib";
 
 const symbols = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -79,7 +81,8 @@ export function isOver(sent: Moment, limit: number, packet?: Packet): boolean {
 
 export class IcmpSocket {
   readonly #library = openLibrary();
-  readonly #fd: number;
+  /** Its file descriptor. */
+  readonly fd: number;
   readonly version: IpVersion;
   /** A raw socket receives every ICMP message of the machine; a datagram socket only replies to its own requests. */
   readonly raw: boolean;
@@ -115,7 +118,7 @@ export class IcmpSocket {
         : "run it as root";
       throw new Failure(`this user may not open an ICMP socket; ${how}`, 3);
     }
-    this.#fd = fd;
+    this.fd = fd;
     this.#events.set([fd, POLLIN]);
     if (hasRecvmsg && this.#setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1)) {
       this.#message = new MessageBuffer();
@@ -123,7 +126,7 @@ export class IcmpSocket {
       else this.#setOption(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
     }
     this.#packet = new Uint8Array(this.#message ? 0 : 65_536);
-    this.#sender = this.#socketAddress();
+    this.#sender = socketAddress(version).name;
     this.#warmUp();
   }
 
@@ -137,13 +140,13 @@ export class IcmpSocket {
 
   /** Sends a message to an address of 4 or 16 bytes. @throws {Failure} when the system refuses to send it. */
   send(message: Uint8Array<ArrayBuffer>, address: Uint8Array): Moment {
-    const to = this.#socketAddress();
+    const to = socketAddress(this.version).name;
     to.set(address, this.version === 4 ? 4 : 8);
     const { clock_gettime, sendto } = this.#library.symbols;
     const length = BigInt(message.length);
     const steady = performance.now();
     clock_gettime(CLOCK_REALTIME, this.#clock); // and nothing else before the message leaves
-    const sent = sendto(this.#fd, message, length, 0, to, to.length);
+    const sent = sendto(this.fd, message, length, 0, to, to.length);
     if (sent < 0n) {
       throw new Failure("the system cannot send to this address: is there a route, is the --size too large?");
     }
@@ -171,7 +174,7 @@ export class IcmpSocket {
 
   /** Closes the socket. No `receive` may be waiting. */
   close(): void {
-    this.#library.symbols.close(this.#fd);
+    this.#library.symbols.close(this.fd);
     this.#library.close();
   }
 
@@ -186,11 +189,11 @@ export class IcmpSocket {
     let n: number;
     if (this.#message) {
       this.#message.reset();
-      n = Number(recvmsg(this.#fd, this.#message.header, MSG_DONTWAIT));
+      n = Number(recvmsg(this.fd, this.#message.header, MSG_DONTWAIT));
     } else {
       const [packet, sender] = [this.#packet, this.#sender];
       const size = new Uint32Array([sender.length]);
-      n = Number(recvfrom(this.#fd, packet, BigInt(packet.length), MSG_DONTWAIT, sender, size));
+      n = Number(recvfrom(this.fd, packet, BigInt(packet.length), MSG_DONTWAIT, sender, size));
     }
     const steady = performance.now();
     return n < 0 ? undefined : this.#received(n, steady);
@@ -220,18 +223,18 @@ export class IcmpSocket {
   }
 
   #setOption(level: number, option: number, value: number): boolean {
-    return this.#library.symbols.setsockopt(this.#fd, level, option, new Int32Array([value]), 4) === 0;
+    return this.#library.symbols.setsockopt(this.fd, level, option, new Int32Array([value]), 4) === 0;
   }
+}
 
-  /** A struct sockaddr_in or sockaddr_in6, still without an address. */
-  #socketAddress(): Uint8Array<ArrayBuffer> {
-    const size = this.version === 4 ? 16 : 28;
-    const family = this.version === 4 ? AF_INET : AF_INET6;
-    const addr = new Uint8Array(size);
-    if (linux) new Uint16Array(addr.buffer)[0] = family; // in the machine's own byte order
-    else addr.set([size, family]);
-    return addr;
-  }
+/** A struct sockaddr_in or sockaddr_in6, still without an address. */
+export function socketAddress(version: IpVersion): { name: Uint8Array<ArrayBuffer>; family: number } {
+  const size = version === 4 ? 16 : 28;
+  const family = version === 4 ? AF_INET : AF_INET6;
+  const name = new Uint8Array(size);
+  if (linux) new Uint16Array(name.buffer)[0] = family; // in the machine's own byte order
+  else name.set([size, family]);
+  return { name, family };
 }
 
 /** Opens the C library. @throws {Failure} with code 1 without the permission, with code 3 where there is none. */
@@ -244,7 +247,7 @@ function openLibrary(): Deno.DynamicLibrary<typeof symbols> {
     throw new Failure("no permission to call the C library: add --allow-ffi", 2, "--allow-ffi");
   }
   try {
-    return Deno.dlopen(linux ? "libc.so.6" : "/usr/lib/libSystem.B.dylib", symbols);
+    return Deno.dlopen(libraryPath, symbols);
   } catch (error) {
     throw new Failure(`the C library cannot be opened: ${error instanceof Error ? error.message : error}`, 3);
   }

@@ -11,12 +11,14 @@
  *
  * @module
  */
-import { count, flag, integer, onStop, printable, run, seconds } from "../cli.ts";
+import { count, flag, integer, onStop, printable, run, seconds, traceOptions } from "../cli.ts";
+import { printAddress } from "../tcp/_address.ts";
 import { hostArgument } from "./_host.ts";
 import { decodeMessage, type Echo, encodeEchoRequest } from "./_icmp.ts";
 import { elapsed, IcmpSocket, isOver, type Moment, type Packet } from "./_icmp_socket.ts";
 import { resolve } from "./_resolve.ts";
 import { plot, statistics, summary } from "./_statistics.ts";
+import { IcmpTrace } from "./_trace.ts";
 
 /** Sends the requests, one per interval, and waits for the reply to each. The times are then in `pinger.times`. */
 async function ping(pinger: Pinger, address: Uint8Array, requests: number, interval: number): Promise<void> {
@@ -28,6 +30,7 @@ async function ping(pinger: Pinger, address: Uint8Array, requests: number, inter
     const message = encodeEchoRequest(socket.version, { identifier: pinger.identifier, sequence: i + 1, payload });
     pinger.times[i] = undefined;
     const sent = pinger.sentAt[i] = socket.send(message, address);
+    pinger.trace.sent(message, sent, pinger.ttl);
     await receive(pinger, sent, timeout, i);
     if (!pinger.answered.has(i) && !pinger.stopping) pinger.log(`sequence ${i + 1}: no reply in ${timeout} s`);
     // What arrives until the next request is late, or arrives a second time.
@@ -46,12 +49,14 @@ async function receive(pinger: Pinger, sent: Moment, limit: number, awaited?: nu
 }
 
 /** If a packet is the reply to one of the requests, stores the round-trip time. */
-function take(pinger: Pinger, { from, ttl, message, received: at }: Packet): void {
+function take(pinger: Pinger, packet: Packet): void {
+  const { from, ttl, message, received: at } = packet;
   const received = decodeMessage(pinger.socket.version, message);
   if (received.kind === "other") return;
   const i = matchRequest(pinger, received.echo);
   const sent = pinger.sentAt[i ?? -1];
   if (i === undefined || !sent) return;
+  pinger.trace.received(packet);
   const time = elapsed(sent, at);
   const name = `sequence ${i + 1}`;
   const ms = `${time.toFixed(3)} ms`;
@@ -93,7 +98,9 @@ class Pinger {
 
   constructor(
     readonly socket: IcmpSocket,
+    readonly trace: IcmpTrace,
     readonly size: number,
+    readonly ttl: number,
     readonly timeout: number,
     readonly log: (line: string) => void,
   ) {}
@@ -116,6 +123,7 @@ const command = {
     "ttl": integer(64, "how many routers a packet may pass, at most", 1, 255),
     "ipv6": flag("use IPv6"),
     "json": flag("print one JSON object instead"),
+    ...traceOptions,
   },
 };
 
@@ -124,7 +132,9 @@ await run(command, async (flags) => {
   const { version, bytes } = await resolve(host, flags.ipv6 ? 6 : 4);
   const socket = new IcmpSocket(version);
   socket.setTtl(flags.ttl);
-  const pinger = new Pinger(socket, flags.size, flags.timeout, (line) => flags.json || console.log(line));
+  const trace = new IcmpTrace(flags, socket, printAddress(bytes), bytes);
+  const log = (line: string) => flags.json || console.log(line);
+  const pinger = new Pinger(socket, trace, flags.size, flags.ttl, flags.timeout, log);
   onStop(() => pinger.stopping = true);
 
   pinger.log(

@@ -10,11 +10,13 @@
  *
  * @module
  */
-import { count, Failure, flag, integer, printable, run, seconds } from "../cli.ts";
+import { count, Failure, flag, integer, printable, run, seconds, traceOptions } from "../cli.ts";
+import { printAddress } from "../tcp/_address.ts";
 import { hostArgument } from "./_host.ts";
 import { decodeMessage, encodeEchoRequest } from "./_icmp.ts";
 import { elapsed, IcmpSocket, isOver, type Moment, type Packet } from "./_icmp_socket.ts";
 import { resolve } from "./_resolve.ts";
+import { IcmpTrace } from "./_trace.ts";
 
 /** Prints a line for each TTL from 1 on, until the destination replies or a router knows no path to it. */
 async function traceroute(trace: Trace, address: Uint8Array, flags: Settings): Promise<void> {
@@ -29,6 +31,7 @@ async function traceroute(trace: Trace, address: Uint8Array, flags: Settings): P
       answers.push(undefined);
       const sent = socket.send(message, address);
       trace.sentAt.push(sent);
+      trace.shown.sent(message, sent, ttl);
       await receive(trace, sent, flags.timeout);
     }
     // A request that was cut short by news about an earlier one has not waited: no `*` for it.
@@ -48,10 +51,12 @@ async function receive(trace: Trace, sent: Moment, limit: number): Promise<void>
 }
 
 /** If a packet answers one of the requests, stores the answer with its request. */
-function take(trace: Trace, { from, message, received }: Packet): void {
+function take(trace: Trace, packet: Packet): void {
+  const { from, message, received } = packet;
   const answer = decodeMessage(trace.socket.version, message);
   // A raw socket receives every ICMP message of this machine: skip those for other programs.
   if (answer.kind === "other" || answer.echo.identifier !== trace.identifier) return;
+  trace.shown.received(packet);
   const i = answer.echo.sequence - 1;
   const sent = trace.sentAt[i];
   if (!sent || trace.answers[i]) return;
@@ -73,6 +78,7 @@ interface Answer {
 /** One run: its requests, numbered from 1, and what has come back. */
 interface Trace {
   readonly socket: IcmpSocket;
+  readonly shown: IcmpTrace;
   readonly identifier: number;
   readonly sentAt: Moment[];
   readonly answers: (Answer | undefined)[];
@@ -104,6 +110,7 @@ const command = {
     "count": integer(3, "echo requests for each TTL", 1, 10),
     "timeout": seconds(1, "how long to wait for each answer"),
     "ipv6": flag("use IPv6"),
+    ...traceOptions,
   },
 };
 
@@ -112,7 +119,8 @@ await run(command, async (flags) => {
   const { version, bytes } = await resolve(host, flags.ipv6 ? 6 : 4);
   const socket = new IcmpSocket(version, true);
   const identifier = crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
-  const trace: Trace = { socket, identifier, sentAt: [], answers: [], reached: false, unreachable: "" };
+  const shown = new IcmpTrace(flags, socket, printAddress(bytes), bytes);
+  const trace: Trace = { socket, shown, identifier, sentAt: [], answers: [], reached: false, unreachable: "" };
   console.log(`to ${printable(host)}, ${count(flags.hops, "hop")} at most`);
   await traceroute(trace, bytes, flags);
   if (trace.reached) return;

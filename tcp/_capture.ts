@@ -7,7 +7,7 @@
  * @module
  */
 import { parseAddress } from "./_address.ts";
-import { ACK, type Endpoint, FIN, maxSegment, PSH, RST, SYN, tcpPacket, udpPacket } from "./_packet.ts";
+import { ACK, type Endpoint, FIN, icmpPacket, maxSegment, PSH, RST, SYN, tcpPacket, udpPacket } from "./_packet.ts";
 import { CaptureFile } from "./_capture_file.ts";
 import type { Event } from "./_trace_event.ts";
 
@@ -48,6 +48,7 @@ export class Capture {
     const { t, from, to, transport, data, note } = event;
     if (from === "" || to === "") return;
     if (transport === "tcp") this.#addTcp(event);
+    else if (transport === "icmp") this.#addIcmp(event);
     else if (transport === "udp" && (data.length > 0 || note === "datagram" || event.side === "relay")) {
       // The relay says here what it did to a datagram.
       this.#file.add(t, udpPacket(...this.#ends(from, to), data), note === "datagram" ? "" : note);
@@ -121,6 +122,13 @@ export class Capture {
     const segment = { flags, sequence: next[sender], acknowledgement, data };
     this.#file.add(t, tcpPacket(ends[sender], ends[receiver], segment));
     next[sender] += data.length + (flags & (SYN | FIN) ? 1 : 0); // SYN and FIN count as a byte each
+  }
+
+  /** ICMP has no ports: its ends are addresses alone. */
+  #addIcmp({ t, from, to, data, ttl }: Event): void {
+    const [source, target] = [parseAddress(from), parseAddress(to)];
+    if (!source || !target) return;
+    this.#file.add(t, icmpPacket({ address: source, port: 0 }, { address: target, port: 0 }, data, ttl));
   }
 
   /** Both ends of a message. Addresses of two families become IPv6 both (RFC 4291 §2.5.5.2). */

@@ -5,7 +5,7 @@
  * @module
  */
 import { count, printable } from "../cli.ts";
-import { type Event, plainText } from "./_trace_event.ts";
+import { type Event, isEchoRequest, plainText } from "./_trace_event.ts";
 
 /** Columns between the two sides. */
 const WIDTH = 68;
@@ -30,9 +30,10 @@ export class Diagram {
     const { from, to, note, t } = event;
     if (from === "" || to === "") return [this.#row(t, center(printable(note)))];
     const name = [event.transport, ...[from, to].sort()].join(" ");
-    // The first message that is seen of two sides goes from the client to the server.
+    // The first message that is seen of two sides goes from the client to the server; a router only answers.
     const known = this.#pairs.get(name);
-    const pair = known ?? { client: from, server: to, number: ++this.#count, ended: new Set<string>() };
+    const [client, server] = isAnswer(event) ? [to, from] : [from, to];
+    const pair = known ?? { client, server, number: ++this.#count, ended: new Set<string>() };
     if (!known) this.#remember(name, pair);
     if (this.#start === 0) this.#start = t;
     const mark = this.#count > 1 ? `#${pair.number} ` : "";
@@ -57,9 +58,13 @@ export class Diagram {
     const isSilent = ["TLS", "closed"].includes(note) && (note === "TLS" || ended.has(from));
     if (isSilent) return center(`${mark}${note}`);
     if (["FIN", "closed", "RST"].includes(note)) ended.add(from);
-    return arrow(from === client, mark + labelOf(event), /^lost/.test(note));
+    // A host that pings itself has one address for both sides.
+    const isForward = event.transport === "icmp" ? !isAnswer(event) : from === client;
+    return arrow(isForward, mark + labelOf(event), /^lost/.test(note));
   }
 }
+
+const isAnswer = (event: Event) => event.transport === "icmp" && !isEchoRequest(event);
 
 /** What stands on an arrow. */
 function labelOf({ data, note, says }: Event): string {

@@ -124,6 +124,10 @@ export function parseNetwork(option: string, text: string, transport: Transport,
   return network;
 }
 
+/** Which settings there are, and what each one is. */
+export const settingsOf = (transport: Transport): { key: string; unit: string }[] =>
+  keysOf(settings[transport]).map((key) => ({ key, unit: settings[transport][key] ?? "" }));
+
 const keysOf = (known: Partial<Record<Key, Unit>>) => Object.keys(perfect).filter((key): key is Key => key in known);
 
 const commands: Record<Transport, readonly string[]> = {

@@ -12,7 +12,7 @@ export interface Endpoint {
 }
 
 /** The numbers of an IP header's protocol field. */
-const protocols = { tcp: 6, udp: 17 } as const;
+const protocols = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
 
 export const SYN = 2, FIN = 1, RST = 4, PSH = 8, ACK = 16;
 
@@ -61,7 +61,24 @@ export function udpPacket(from: Endpoint, to: Endpoint, data: Uint8Array): Uint8
   return ipPacket(from, to, protocols.udp, header, data);
 }
 
-function ipPacket(from: Endpoint, to: Endpoint, protocol: number, header: Uint8Array, data: Uint8Array): Uint8Array {
+/** An ICMP message in an IP packet, with its checksum, which the kernel computes for some sockets (RFC 792, RFC 4443 §2.3). */
+export function icmpPacket(from: Endpoint, to: Endpoint, message: Uint8Array, ttl?: number): Uint8Array {
+  const data = message.slice();
+  const isIpv4 = from.address.length === 4;
+  data.fill(0, 2, 4);
+  const sum = isIpv4 ? checksum(data) : transportChecksum(from, to, protocols.icmpv6, new Uint8Array(), data);
+  data.set([sum >> 8, sum & 255].slice(0, Math.max(0, data.length - 2)), 2);
+  return ipPacket(from, to, isIpv4 ? protocols.icmp : protocols.icmpv6, new Uint8Array(), data, ttl);
+}
+
+function ipPacket(
+  from: Endpoint,
+  to: Endpoint,
+  protocol: number,
+  header: Uint8Array,
+  data: Uint8Array,
+  ttl = 64,
+): Uint8Array {
   const isIpv4 = from.address.length === 4;
   const start = isIpv4 ? 20 : 40;
   const packet = new Uint8Array(start + header.length + data.length);
@@ -69,14 +86,14 @@ function ipPacket(from: Endpoint, to: Endpoint, protocol: number, header: Uint8A
   if (isIpv4) { // RFC 791 §3.1
     packet.set([0x45, 0]);
     view.setUint16(2, packet.length);
-    packet.set([0x40, 0, 64, protocol], 6); // do not fragment; TTL 64
+    packet.set([0x40, 0, ttl, protocol], 6); // do not fragment
     packet.set(from.address, 12);
     packet.set(to.address, 16);
     view.setUint16(10, checksum(packet.subarray(0, start)));
   } else { // RFC 8200 §3
     packet[0] = 0x60;
     view.setUint16(4, header.length + data.length);
-    packet.set([protocol, 64], 6);
+    packet.set([protocol, ttl], 6);
     packet.set(from.address, 8);
     packet.set(to.address, 24);
   }

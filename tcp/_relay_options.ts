@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Address, Failure, flag, formatAddress, integer, type Option, parseHost, printable } from "../cli.ts";
+import { type Address, Failure, flag, formatAddress, integer, type Option, parseHost } from "../cli.ts";
 import { serverOptions, text } from "../cli.ts";
 import { Fates } from "./_fate.ts";
 import { type Network, parseNetwork, parseNetworks, parseScript, perfect, type Rule } from "./_network.ts";

@@ -18,7 +18,13 @@ export interface Message {
   readonly note: string;
   /** What the bytes say, for a diagram, where they are not text. */
   readonly says?: string;
+  /** How many routers its packet may still pass, where the program knows that. */
+  readonly ttl?: number;
 }
+
+/** Whether an event is an echo request of ICMP, of IPv4 or IPv6. The other messages of ICMP are answers to one. */
+export const isEchoRequest = ({ transport, data }: Pick<Message, "transport" | "data">): boolean =>
+  transport === "icmp" && (data[0] === 8 || data[0] === 128);
 
 /** A message and when it was seen, in microseconds since 1970. */
 export type Event = Message & { readonly t: number };

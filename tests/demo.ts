@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { count, onStop, run } from "../cli.ts";
+import { count, Failure, flag, onStop, run } from "../cli.ts";
 import { freePort } from "./support/free_port.ts";
 import { pairOnPort, pairs } from "./support/tasks.ts";
 
@@ -54,10 +54,12 @@ const command = {
   about: "Runs the server-client pairs of deno.json, one after another. Arguments choose some of them.",
   run: "deno task demo",
   args: "[PAIR ...]",
-  options: {},
+  options: {
+    "watch": flag("show them in the browser, one after another"),
+  },
 };
 
-await run(command, async ({ args }) => {
+await run(command, async ({ args, watch }) => {
   const rows: Row[] = [];
   onStop(() => {
     stopped = true;
@@ -68,8 +70,11 @@ await run(command, async ({ args }) => {
       if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error; // it has just ended
     }
   });
-  for (const [name, task] of pairs()) {
-    if (args.length > 0 && !args.some((arg) => name === arg || name.startsWith(`${arg}:`))) continue;
+  const chosen = pairs().filter(([name]) =>
+    args.length === 0 || args.some((arg) => name === arg || name.startsWith(`${arg}:`))
+  );
+  if (watch) return await watchPairs(chosen.map(([name]) => name));
+  for (const [name, task] of chosen) {
     const row = await runPair(name, task);
     if (stopped) break;
     rows.push(row);
@@ -77,6 +82,13 @@ await run(command, async ({ args }) => {
   printTable(rows);
   if (stopped || rows.length === 0 || rows.some((row) => mark(row) === "✗")) Deno.exitCode = 1;
 });
+
+/** `deno task watch` with these pairs: it needs more rights than this script has. */
+async function watchPairs(names: string[]): Promise<void> {
+  if (names.length === 0) throw new Failure("there are no such pairs", 2);
+  child = new Deno.Command(Deno.execPath(), { args: ["task", "--quiet", "watch", ...names], stdin: "null" }).spawn();
+  Deno.exitCode = (await child.status).code;
+}
 
 /** Exit code 3: this machine lacks something that the pair needs. */
 function mark({ code }: Row): string {

@@ -8,15 +8,18 @@
  * deno task watch --to 127.0.0.1:7007 -- python3 my_client.py {host} {port}
  * ```
  *
+ * `deno task demo --watch` shows all pairs, one after another.
+ *
  * @module
  */
-import { count, Failure, flag, integer, onStop, printable, run, text } from "../cli.ts";
+import { Failure, flag, integer, onStop, printable, run, text } from "../cli.ts";
 import { explain } from "../tcp/_socket_errors.ts";
 import { type Protocol, protocols } from "./watch/dissect.ts";
 import { Model } from "./watch/model.ts";
 import { type Plan, planCommand, planPair } from "./watch/plan.ts";
 import { checkAddress, runPlan } from "./watch/run.ts";
-import { answer, saved, type Show } from "./watch/server.ts";
+import { answer, saved } from "./watch/server.ts";
+import { Stage } from "./watch/stage.ts";
 import { cwd, path, save } from "./support/cwd.ts";
 import { stopAll } from "./support/program.ts";
 import { pairs } from "./support/tasks.ts";
@@ -26,12 +29,13 @@ const names = pairs().map(([name]) => name).join(", ");
 const command = {
   name: "watch",
   about: `Shows an exchange in the browser as it happens: every message an arrow, with
-its bytes and fields. PAIR is one of the lessons:
+its bytes and fields. PAIR is one of the lessons; several are shown one after
+another, and tcp stands for all of TCP:
   ${names.replace(/(.{50,66}), /g, "$1,\n  ")}
 COMMAND is a server of your own, or with --to a client; a relay stands before
 it. {host} and {port} are replaced, and are in the environment (HOST, PORT).`,
   run: "deno task watch",
-  args: "PAIR | [-- COMMAND ...]",
+  args: "PAIR ... | [-- COMMAND ...]",
   examples: [
     "deno task watch udp:chat --network loss=30%",
     "deno task watch -- python3 my_server.py {port}",
@@ -48,60 +52,55 @@ it. {host} and {port} are replaced, and are in the environment (HOST, PORT).`,
 };
 
 await run(command, async (flags) => {
-  const [first = "", ...more] = flags.args;
-  const isPair = first !== "" && more.length === 0 && flags.to === "" && /^\w+:\w+$/.test(first);
-  if (!isPair && first === "" && flags.to === "") throw new Failure(`give the name of a pair: ${names}`, 2);
   checkAddress(flags.to);
-  const over = flags.udp ? "udp" : "tcp";
-  const plan = isPair
-    ? await planPair(first, flags.network)
-    : planCommand(flags.args, { to: flags.to, over, network: flags.network, cwd });
-  const protocol = parseProtocol(flags.protocol) ?? plan.protocol;
-  const show: Show = { model: new Model(), title: plan.title, protocol, run: `${Date.now()}`, network: flags.network };
+  const protocol = parseProtocol(flags.protocol);
+  const chosen = flags.to === "" && !Deno.args.includes("--") ? chosenPairs(flags.args) : [];
+  const [first] = chosen;
+  if (first === undefined && flags.args.length === 0 && flags.to === "") {
+    throw new Failure(`give the name of a pair: ${names}`, 2);
+  }
   onStop(() => stopAll().then(() => Deno.exit()));
+  const over = flags.udp ? "udp" : "tcp";
+  const planOf = async (name: string | undefined, network = flags.network) =>
+    name === undefined ? planCommand(flags.args, { to: flags.to, over, network, cwd }) : await planPair(name, network);
   if (flags.save) {
+    if (chosen.length > 1) throw new Failure("--save takes one pair", 2);
+    const plan = await planOf(first);
+    const show = { model: new Model(protocol ?? plan.protocol), title: plan.title, run: "" };
     await runPlan(plan, show.model, console.log);
     return await save(path(flags.save), saved(show));
   }
-  const server = servePage(flags.port, show);
-  let isRunning = true;
-  const start = (planned: Promise<Plan>) => runOnce(planned, show).finally(() => isRunning = false);
-  if (isPair) {
-    show.again = (network) => {
-      if (isRunning) return "the exchange is still running: wait until it is over";
-      isRunning = true;
-      Object.assign(show, { model: new Model(), network, run: `${Date.now()}` });
-      start(planPair(first, network));
-      return "";
+  const stage = new Stage(protocol);
+  if (chosen.length <= 1) {
+    let planned: Plan | undefined = await planOf(first); // its mistakes are told before anything is started
+    const next = async (network: string) => {
+      const plan = planned ?? await planOf(first, network);
+      planned = undefined;
+      return plan;
     };
-  }
-  await start(Promise.resolve(plan));
+    stage.add(planned.title, next, flags.network, first !== undefined);
+  } else for (const name of chosen) stage.add(name, (network) => planOf(name, network), flags.network, true);
+  const server = servePage(flags.port, stage);
+  await stage.play();
   await server.finished;
 });
 
-/** Runs a plan to its end. What fails is one line, and the page shows what there was until then. */
-async function runOnce(planned: Promise<Plan>, show: Show): Promise<void> {
-  const { model } = show;
-  try {
-    const plan = await planned;
-    show.title = plan.title;
-    await runPlan(plan, model, console.log);
-    const arrows = new Set(model.log.filter((entry) => entry.kind === "arrow" && !entry.isGone));
-    console.log(`watch: the exchange is over, with ${count(arrows.size, "message")}; the page stays until Ctrl-C`);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    console.error(`watch: ${error.message}`);
-    Deno.exitCode = 1;
-  }
+/** The pairs that are asked for, by their names or by the protocol in front of the colon. @throws {Failure} code 2 */
+function chosenPairs(args: readonly string[]): string[] {
+  const all = pairs().map(([name]) => name);
+  const chosen = args.flatMap((arg) => all.filter((name) => name === arg || name.startsWith(`${arg}:`)));
+  const unknown = args.find((arg) => /^\w+:\w+$/.test(arg) && !all.includes(arg));
+  if (unknown) throw new Failure(`there is no pair ${unknown}: ${names}`, 2);
+  return args.every((arg) => all.some((name) => name === arg || name.startsWith(`${arg}:`))) ? chosen : [];
 }
 
 /** Serves the page. @throws {Failure} when the port is in use */
-function servePage(port: number, show: Show): Deno.HttpServer {
+function servePage(port: number, stage: Stage): Deno.HttpServer {
   try {
     return Deno.serve({
       ...{ hostname: "127.0.0.1", port },
       onListen: ({ port }) => console.log(`watch: open http://127.0.0.1:${port}/`),
-    }, (request) => answer(request, show));
+    }, (request) => answer(request, stage.current, stage.gallery));
   } catch (error) {
     throw explain(error, { hostname: "127.0.0.1", port });
   }

@@ -68,7 +68,7 @@ export function capture(file: string, list: readonly Event[]): void {
 
 /** The check as a page that opens without a server, as `deno task watch` shows it. */
 export function page(title: string, suite: string, list: readonly Event[]): string {
-  const model = new Model();
+  const model = new Model(protocolOf(suite));
   const isClient = list[0]?.side !== "server";
   const checker = { side: isClient ? "client" : "server", name: "the checker" } as const;
   const program = { side: isClient ? "server" : "client", name: "your program" } as const;
@@ -78,6 +78,5 @@ export function page(title: string, suite: string, list: readonly Event[]): stri
     else model.addEvent(checker, event);
   }
   model.finish();
-  const protocol = protocolOf(suite);
-  return saved({ model, title, ...protocol ? { protocol } : {}, run: "" });
+  return saved({ model, title, run: "" });
 }

@@ -59,6 +59,17 @@ export function dissectTftp(data: Uint8Array): Field[] {
   }
 }
 
+/** A packet of TFTP in a few words. */
+export function saysTftp(data: Uint8Array): string | undefined {
+  const [opcode, ...fields] = dissectTftp(data);
+  if (!opcode || opcode.text.startsWith("broken")) return undefined;
+  return [
+    opcode.text.replace(/^opcode \d+ /, ""),
+    ...fields.map(({ text }) => text.replace(/^(file|mode|option|value|data) /, "")),
+  ]
+    .filter((text) => !/^\d+ bytes$/.test(text)).join(" ");
+}
+
 const number = (name: string, value: number): Field => ({ start: 2, end: 4, text: `${name} ${value}` });
 
 /** Texts that each end with a zero byte; after those with a name, options and their values follow (RFC 2347). */

@@ -4,19 +4,19 @@
  * @module
  */
 import { printable } from "../../cli.ts";
-import type { Event } from "../../tcp/_trace_event.ts";
+import { type Event, isEchoRequest } from "../../tcp/_trace_event.ts";
 import { DatagramFlow } from "./datagram_flow.ts";
+import { isUpgrade } from "./dissect_websocket.ts";
+import { type Protocol, says } from "./dissect.ts";
+import { Echoes } from "./echoes.ts";
 import type { Arrow, Connection, Entry, Lane, Mark } from "./entries.ts";
-import { Owners } from "./owners.ts";
+import { Lanes } from "./lanes.ts";
 import { parseEvent } from "./parse_event.ts";
 import { type Sheet, StreamFlow } from "./stream_flow.ts";
 import { words } from "./words.ts";
 
 /** The most arrows and marks, and the most bytes of messages, that are kept. */
 export const LIMITS = { entries: 200_000, bytes: 256 * 1024 * 1024 };
-
-/** Lanes for clients that are no program of ours: a web browser opens many connections. */
-const MOST_LANES = 8;
 
 /** A program whose trace is read. A relay has no lane: it is the network between the others. */
 export interface Source {
@@ -43,11 +43,15 @@ export class Model {
   /** The messages that a client has sent. */
   readonly isFromClient = new Set<number>();
   readonly #entriesById = new Map<number, Entry>();
-  readonly #sources = new Map<Source, Lane>();
-  readonly #owners = new Owners();
-  readonly #lanes: Lane[] = [];
-  readonly #strangers = new Map<string, Lane>();
+  readonly #lanes = new Lanes((side, name) => {
+    const lane: Lane = { kind: "lane", id: ++this.#ids, side, name };
+    this.#note(lane);
+    return lane;
+  });
   readonly #links = new Map<string, Link>();
+  readonly #echoes = new Echoes();
+  /** The connections that have become a WebSocket. */
+  readonly #upgraded = new Set<number>();
   readonly #last = new Map<string, number>();
   #ids = 0;
   #entries = 0;
@@ -55,9 +59,26 @@ export class Model {
   #isFull = false;
   #changed = Promise.withResolvers<void>();
 
+  /** `protocol`: how to read the messages; without it, their bytes decide. */
+  constructor(readonly protocol?: Protocol) {}
+
   /** Settles when the log has grown. */
   get changed(): Promise<void> {
     return this.#changed.promise;
+  }
+
+  /** Another picture takes its place: who follows it goes on there. */
+  close(): void {
+    this.isClosed = true;
+    this.#changed.resolve();
+  }
+
+  isClosed = false;
+
+  /** Wakes up those who wait for a change: something has changed that is not in the log. */
+  touch(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
   }
 
   /** An entry by its number. */
@@ -67,8 +88,7 @@ export class Model {
 
   /** Gives a program its lane. */
   addSource(source: Source): void {
-    if (source.side === "relay") return;
-    this.#sources.set(source, this.#addLane(source.side, source.name));
+    this.#lanes.addSource(source);
   }
 
   /** A line of a program's trace. One that is no event becomes a mark on its lane. */
@@ -80,7 +100,7 @@ export class Model {
 
   /** A note at one program. */
   addMark(source: Source, text: string, t: number, more: { data?: Uint8Array; isFailure?: true } = {}): void {
-    const lane = this.#sources.get(source) ?? this.#lanes[0];
+    const lane = this.#lanes.laneOfSource(source) ?? this.#lanes.first;
     if (!lane || !this.#hasRoom(more.data?.length ?? 0)) return;
     const id = ++this.#ids;
     const bytes = more.data?.length ?? 0;
@@ -95,7 +115,7 @@ export class Model {
       // Without the trace of the receiver nobody knows whether it has received a datagram.
       const lost = [client, server].flatMap((from) => {
         const to = from === client ? server : client;
-        return this.#owners.laneOf(to) === undefined ? [] : datagrams[from]?.missing() ?? [];
+        return this.#lanes.isTraced(to) ? datagrams[from]?.missing() ?? [] : [];
       });
       for (const arrow of lost) {
         arrow.isLost = true;
@@ -108,14 +128,13 @@ export class Model {
   /** An event of a program's trace. */
   addEvent(source: Source, event: Event): void {
     const { from, to, transport, data, note, t } = event;
+    if (transport === "icmp") return this.#icmp(event);
     // `fetch` holds its connection itself: its client shows messages without addresses, the server shows their bytes.
     if (![from, to].every((name) => /:\d+$/.test(name))) {
       const what = /:\d+$/.test(from) ? "reads" : "sends";
       return this.addMark(source, note || `${what} ${words(data)}`, t, { data });
     }
-    const isSent = source.side === "relay"
-      ? from !== source.to
-      : this.#owners.isSent(source, event, this.#sources.get(source)?.id);
+    const isSent = source.side === "relay" ? from !== source.to : this.#lanes.isSent(source, event);
     const isFromClient = source.side === "client" ? isSent : source.side === "server" ? !isSent : from !== source.to;
     const [client, server] = isFromClient ? [from, to] : [to, from];
     const link = this.#linkOf(transport, client, server, note === "connected" || note === "accepted" ? note : "");
@@ -131,11 +150,29 @@ export class Model {
     if (note === "connected" || note === "accepted") return this.#open(opened, connection, note, t);
     if (data.length > 0) return isSent ? stream?.sent(data, t) : stream?.received(data, t);
     // Another note, such as TLS or a WebSocket's frame, is about what has been sent before or comes next.
-    if (!/^(FIN|RST|closed)$/.test(note)) return note ? this.addMark(source, note, t) : undefined;
+    if (!/^(FIN|RST|closed)$/.test(note)) {
+      return note && !this.#upgraded.has(connection.id) ? this.addMark(source, note, t) : undefined;
+    }
     if (!isSent) return stream?.receivedEnd(note, t);
     // A close sends a FIN, unless the program has already ended its side.
     const isFirst = stream?.sentEnd(note === "closed" ? "FIN (closed)" : note, t);
     if (!isFirst) this.addMark(source, `closed ${to}`, t);
+  }
+
+  /** ICMP has no ports, and no program answers: the kernel of a host or of a router does. */
+  #icmp(event: Event): void {
+    const { from, to, data, note, t } = event;
+    const isRequest = isEchoRequest(event);
+    const [client, server] = isRequest ? [from, `kernel of ${to}`] : [to, `kernel of ${from}`];
+    const { connection } = this.#linkOf("icmp", client, server, "");
+    const arrow = this.#addArrow(connection, isRequest ? client : server, data, {
+      ...isRequest ? { departed: t } : { arrived: t },
+      note,
+    });
+    const dropped = this.#echoes.add(data, arrow);
+    if (!dropped) return;
+    dropped.isLost = true;
+    this.#note(dropped);
   }
 
   #open(opened: Link["opened"], connection: Connection, note: string, t: number): void {
@@ -184,10 +221,10 @@ export class Model {
         if (arrow.from === 0) return; // there was no room for it
         if (data) {
           this.data.set(arrow.id, data);
-          Object.assign(arrow, { bytes: data.length, text: words(data) });
+          Object.assign(arrow, { bytes: data.length, text: this.#textOf(data, connection, from) });
         }
         if (arrow.isGone) this.data.delete(arrow.id);
-        this.#place(arrow, connection, from);
+        this.#lanes.place(arrow, connection, from);
         this.#note(arrow);
       },
     });
@@ -209,7 +246,8 @@ export class Model {
     more: Partial<Pick<Arrow, "departed" | "arrived" | "note">>,
   ): Arrow {
     const id = ++this.#ids;
-    const base = { id, connection: connection.id, from: 0, to: 0, bytes: data.length, note: "", text: words(data) };
+    const text = this.#textOf(data, connection, from);
+    const base = { id, connection: connection.id, from: 0, to: 0, bytes: data.length, note: "", text };
     const arrow: Arrow = { kind: "arrow", ...base, ...more };
     if (!this.#hasRoom(data.length)) return arrow; // it is counted by nobody
     if (data.length > 0) {
@@ -220,45 +258,25 @@ export class Model {
       if (before !== undefined) this.before.set(id, before);
       this.#last.set(`${connection.id} ${from === connection.client ? "client" : "server"}`, id);
     }
-    this.#place(arrow, connection, from);
+    this.#lanes.place(arrow, connection, from);
     this.#note(arrow);
     return arrow;
   }
 
-  /** The lanes of an arrow. They may change, when the trace of the other side tells whose address it is. */
-  #place(arrow: Arrow, { client, server }: Connection, from: string): void {
-    const [a, b] = [this.#laneOf(client, "client"), this.#laneOf(server, "server")];
-    [arrow.from, arrow.to] = from === client ? [a, b] : [b, a];
-  }
-
-  #laneOf(address: string, side: "client" | "server"): number {
-    const owner = this.#owners.laneOf(address);
-    if (owner !== undefined) return owner;
-    // The newest program of this side: its own trace has not come yet, or it has none.
-    const programs = [...this.#sources].filter(([source]) => source.side === side);
-    const newest = programs.at(-1)?.[1];
-    if (newest) return newest.id;
-    const known = this.#strangers.get(address);
-    if (known) return known.id;
-    const [last] = [...this.#strangers.values()].slice(-1);
-    const isOne = this.#strangers.size < MOST_LANES || !last;
-    const lane = isOne ? this.#addLane(side, `${side} ${address}`) : last;
-    this.#strangers.set(address, lane);
-    return lane.id;
-  }
-
-  #addLane(side: "client" | "server", name: string): Lane {
-    const lane: Lane = { kind: "lane", id: ++this.#ids, side, name: printable(name) };
-    this.#lanes.push(lane);
-    this.#note(lane);
-    return lane;
+  /** What stands on an arrow. */
+  #textOf(data: Uint8Array, { id, transport, client }: Connection, from: string): string {
+    if (transport === "tcp" && isUpgrade(data)) this.#upgraded.add(id);
+    const isFromClient = from === client;
+    const nothing = new Uint8Array(); // a few words need no more than the message itself
+    const subject = { data, transport, isFromClient, before: nothing, earlier: () => nothing };
+    return says(subject, this.#upgraded.has(id) ? "websocket" : this.protocol) ?? words(data);
   }
 
   #hasRoom(bytes: number): boolean {
     if (this.#isFull) return false;
     this.#bytes += bytes;
     this.#isFull = ++this.#entries > LIMITS.entries || this.#bytes > LIMITS.bytes;
-    const lane = this.#lanes[0];
+    const lane = this.#lanes.first;
     if (!this.#isFull || !lane) return !this.#isFull;
     const text = "the picture is full: what follows is not kept";
     const t = Date.now() * 1000;
@@ -269,8 +287,7 @@ export class Model {
   #note(entry: Entry): void {
     this.log.push(entry);
     this.#entriesById.set(entry.id, entry);
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers<void>();
+    this.touch();
   }
 }
 

@@ -28,6 +28,7 @@ export interface Plan {
   readonly relay?: Part;
   readonly clients: readonly Part[];
   readonly protocol?: Protocol;
+  readonly over: "tcp" | "udp";
   /** What the user has to do. */
   readonly hint?: string;
 }
@@ -78,6 +79,7 @@ export async function planPair(name: string, network: string): Promise<Plan> {
     title: network === "" ? name : `${name}, ${network}`,
     servers: parts.slice(0, count),
     ...network === "" ? {} : { relay: relayPart(over, relayed, to, network) },
+    over,
     clients: parts.slice(count),
     protocol: protocolOf(name),
   };
@@ -108,6 +110,7 @@ export function planCommand(words: readonly string[], { to, over, network, cwd }
   return {
     title: words.join(" ") || `${over} ${to}`,
     servers: to === "" ? [part("server")] : [],
+    over,
     relay: relayPart(over, relay, to || `127.0.0.1:${server}`, network),
     clients: to !== "" && words.length > 0 ? [part("client")] : [],
     ...to === "" || words.length === 0 ? { hint } : {},
@@ -115,7 +118,7 @@ export function planCommand(words: readonly string[], { to, over, network, cwd }
 }
 
 function relayPart(over: "tcp" | "udp", port: number, to: string, network: string): Part {
-  const command = [...relayCommand(over, port, to, network), "--trace=json"];
+  const command = [...relayCommand(over, port, to, network), "--control", "--trace=json"];
   return { source: { side: "relay", name: "relay", to }, command, cwd: root, isTraced: true };
 }
 

@@ -4,9 +4,11 @@
  * @module
  */
 import { Failure, printableLine, within } from "../../cli.ts";
+import { parseNetworks, type Transport } from "../../tcp/_network.ts";
 import { Program } from "../support/program.ts";
 import type { Model } from "./model.ts";
 import { parseEvent } from "./parse_event.ts";
+import { withoutSeed } from "./panels.ts";
 import type { Part, Plan } from "./plan.ts";
 
 /** The longest line of a trace: a write of a mebibyte, as base64. */
@@ -15,8 +17,41 @@ const LONGEST = 4 << 20;
 /** Seconds that a server has to end after its last client. */
 const PATIENCE = 5;
 
+/** The relay of an exchange, which can be told how bad its network is while it runs. */
+export class Control {
+  #relay: Program | undefined;
+
+  constructor(readonly transport: Transport) {}
+
+  begin(relay: Program): void {
+    this.#relay = relay;
+  }
+
+  /** From now on the network is so. Returns why not, or "". */
+  async change(network: string): Promise<string> {
+    const { settings } = withoutSeed(network);
+    try {
+      parseNetworks("network", settings, this.transport);
+    } catch (error) {
+      if (error instanceof Failure) return error.message.replace("--", "");
+      throw error;
+    }
+    if (!this.#relay || this.#relay.status) return "the relay has ended, with the exchange";
+    // It may end in this moment.
+    return await this.#relay.input(`${settings}\n`, true).then(
+      () => "",
+      () => "the relay has ended, with the exchange",
+    );
+  }
+}
+
 /** Runs a plan until all its clients have ended, or its programs are stopped. @throws {Failure} if one does not start */
-export async function runPlan(plan: Plan, model: Model, print: (line: string) => void): Promise<void> {
+export async function runPlan(
+  plan: Plan,
+  model: Model,
+  print: (line: string) => void,
+  control?: Control,
+): Promise<void> {
   const { servers, relay, clients, hint } = plan;
   for (const part of [...clients.slice(0, 1), ...servers, relay]) if (part) model.addSource(part.source);
   await using programs = new AsyncDisposableStack();
@@ -28,7 +63,10 @@ export async function runPlan(plan: Plan, model: Model, print: (line: string) =>
     if (program && clients.length > 0) await listens(program, part.source.name);
   }
   const network = relay && begin(relay);
-  if (network) await listens(network, "the relay");
+  if (network) {
+    await listens(network, "the relay");
+    control?.begin(network);
+  }
   if (hint) print(hint);
   for (const [i, part] of clients.entries()) {
     if (i > 0) model.addSource(part.source);
@@ -62,7 +100,7 @@ function start(part: Part, model: Model, print: (line: string) => void): Program
     if (stream === "stderr" || !isTraced) model.addLine(source, line, now());
   };
   const program = new Program(part.command, {
-    ...{ cwd: part.cwd, env: part.env },
+    ...{ cwd: part.cwd, env: part.env, stdin: source.side === "relay" },
     onText: (text, stream) => lines[stream].split(text).forEach((line) => take(line, stream)),
   });
   program.ended.then(({ code, signal }) => {

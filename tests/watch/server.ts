@@ -4,22 +4,33 @@
  * @module
  */
 import { isAllowedHost } from "../../http/_allowed_host.ts";
-import { dissect, type Field, type Protocol } from "./dissect.ts";
+import type { Transport } from "../../tcp/_network.ts";
+import { dissect, type Field } from "./dissect.ts";
 import type { Entry } from "./entries.ts";
 import type { Model } from "./model.ts";
 import { livePage, PAGE_POLICY, savedPage, script } from "./page.ts";
+import { networkPanel, pairsPanel } from "./panels.ts";
+import { subjectOf } from "./subject.ts";
 
 /** What is shown. */
 export interface Show {
   model: Model;
   title: string;
-  readonly protocol?: Protocol;
   /** Another one for each start, so that a page that was left open begins from the start. */
   run: string;
   /** Starts the exchange again over this network, with a new model. Returns why not, or "". */
   again?: (network: string) => string;
-  /** The network of the last start. */
+  /** How bad the network is from now on. Returns why not, or "". */
+  change?: (network: string) => Promise<string>;
+  /** The network of the last start, of a show with `again` or `change`. */
   network?: string;
+  readonly transport?: Transport;
+}
+
+/** Several shows, one after another. */
+export interface Gallery {
+  readonly list: () => { name: string; state: string }[];
+  readonly get: (name: string) => Show | undefined;
 }
 
 /** A message as its reader sees it. */
@@ -29,24 +40,34 @@ export interface Details {
   readonly fields: readonly Field[];
 }
 
-/** Answers a request for the page or a part of it. */
-export function answer(request: Request, show: Show): Response {
+/** Answers a request for the page or a part of it. Without the name of a pair, it is about `current`. */
+export async function answer(request: Request, current: Show, gallery?: Gallery): Promise<Response> {
   // A page of another site, whose name leads to 127.0.0.1, must not read what passes here (DNS rebinding).
   if (!isAllowedHost(request.headers.get("host") ?? undefined, "127.0.0.1")) {
     return new Response("use the address that was printed", { status: 403 });
   }
   const { pathname, searchParams } = new URL(request.url);
-  if (pathname === "/again" && request.method === "POST") {
-    return again(request, searchParams.get("network") ?? "", show);
+  const name = searchParams.get("pair");
+  const show = name === null ? current : gallery?.get(name);
+  if (!show) return new Response("there is no such pair", { status: 404 });
+  if ((pathname === "/again" || pathname === "/network") && request.method === "POST") {
+    return await obey(request, pathname, searchParams.get("network") ?? "", show);
   }
   if (request.method !== "GET") return new Response("only GET", { status: 405, headers: { allow: "GET" } });
   if (pathname === "/") {
-    return html(livePage(show.title, show.again && (show.network ?? "")), { "content-security-policy": PAGE_POLICY });
+    const chosen = gallery?.list().find(({ name }) => gallery.get(name) === show)?.name ?? "";
+    const options = { network: panelOf(show), pairs: gallery && pairsPanel(gallery.list(), chosen) };
+    return html(livePage(show.title, options), { "content-security-policy": PAGE_POLICY });
   }
   if (pathname === "/page.js") {
     return new Response(script, { headers: { ...plain, "content-type": "text/javascript" } });
   }
-  if (pathname === "/events") return events(request.headers.get("last-event-id") ?? "", show);
+  if (pathname === "/events") {
+    return events(request.headers.get("last-event-id") ?? "", show, {
+      isFollowing: name === null,
+      pairs: () => JSON.stringify(gallery?.list() ?? []),
+    });
+  }
   if (pathname === "/saved.html") {
     return html(saved(show), { "content-disposition": 'attachment; filename="exchange.html"' });
   }
@@ -56,13 +77,22 @@ export function answer(request: Request, show: Show): Response {
   return new Response(JSON.stringify(found), { headers: { ...plain, "content-type": "application/json" } });
 }
 
-/** Starts the exchange again. A page of another site can send this request, too: its browser says so. */
-function again(request: Request, network: string, show: Show): Response {
+/** Starts the exchange again, or changes its network. A page of another site can send this, too: its browser says so. */
+async function obey(request: Request, path: string, network: string, show: Show): Promise<Response> {
   const site = request.headers.get("sec-fetch-site") ?? "same-origin";
   if (site !== "same-origin") return new Response("only the page itself may do this", { status: 403 });
-  const problem = show.again ? show.again(network) : "only a pair can be started again";
-  return new Response(problem, { status: problem === "" ? 200 : 409 });
+  const problem = path === "/again"
+    ? show.again?.(network) ?? "only a pair can be started again"
+    : await show.change?.(network) ?? "no relay is running: it does when the exchange is run again";
+  const done = path === "/again" ? "" : `network: ${network || "perfect"}`;
+  return new Response(problem || done, { status: problem === "" ? 200 : 409, headers: plain });
 }
+
+/** The panel of the network; undefined where there is none. */
+const panelOf = ({ network, transport = "tcp", again, change }: Show): string | undefined =>
+  again || change
+    ? networkPanel({ transport, network: network ?? "", hasRelay: change !== undefined, isPair: again !== undefined })
+    : undefined;
 
 const plain = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
@@ -70,20 +100,9 @@ const html = (text: string, headers: Record<string, string>) =>
   new Response(text, { headers: { ...plain, "content-type": "text/html; charset=UTF-8", ...headers } });
 
 /** The bytes and the fields of a message; undefined if it has none. */
-export function details(id: number, { model, protocol }: Show): Details | undefined {
-  const data = model.data.get(id);
-  const arrow = model.entry(id);
-  if (!data) return undefined;
-  const connection = arrow?.kind === "arrow"
-    ? model.connections.find((each) => each.id === arrow.connection)
-    : undefined;
-  const fields = dissect({
-    data,
-    transport: connection?.transport ?? "tcp",
-    isFromClient: model.isFromClient.has(id),
-    before: model.data.get(model.before.get(id) ?? 0) ?? new Uint8Array(),
-  }, protocol);
-  return { data: data.toBase64(), fields };
+export function details(id: number, { model }: Show): Details | undefined {
+  const subject = subjectOf(model, id);
+  return subject && { data: subject.data.toBase64(), fields: dissect(subject, model.protocol) };
 }
 
 /** The whole exchange as one file, which needs no server. */
@@ -99,23 +118,37 @@ const BATCH = 2000;
 /** Milliseconds between two events: what happens meanwhile comes together. */
 const PAUSE = 40;
 
+/** What events are about besides the picture. */
+interface Following {
+  /** Whether they go on with the next picture when another one takes the place of this. */
+  readonly isFollowing: boolean;
+  /** The pairs that are shown one after another, as JSON. */
+  readonly pairs: () => string;
+}
+
 /**
  * All entries so far, and then those that are new or have changed (Server-Sent Events). The id of an event is a place in
  * the log, so that a browser that connects again goes on from there. A slow browser is not sent more than it reads.
  */
-function events(lastId: string, { model, run }: Show): Response {
+function events(lastId: string, { model, run }: Show, { isFollowing, pairs }: Following): Response {
   const [lastRun, lastPlace = "0"] = lastId.split(" ");
   let place = lastRun === run ? Number(lastPlace) : 0;
+  let known = pairs();
   let isOpen = true;
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      while (isOpen && place >= model.log.length) await model.changed;
+      while (isOpen && place >= model.log.length && known === pairs()) {
+        // The browser asks again, and learns that there is another run.
+        if (model.isClosed && isFollowing) return controller.close();
+        await model.changed;
+      }
       if (!isOpen) return;
       const entries: Entry[] = [...new Set(model.log.slice(place, place + BATCH))];
       place = Math.min(place + BATCH, model.log.length);
-      const data = JSON.stringify({ run, entries, left: model.log.length - place });
-      controller.enqueue(encoder.encode(`id: ${run} ${place}\ndata: ${data}\n\n`));
+      known = pairs();
+      const data = JSON.stringify({ run, entries, left: model.log.length - place, pairs: JSON.parse(known) });
+      controller.enqueue(encoder.encode(`retry: 300\nid: ${run} ${place}\ndata: ${data}\n\n`));
       if (place === model.log.length) await new Promise((next) => setTimeout(next, PAUSE));
     },
     cancel: () => void (isOpen = false),

@@ -22,7 +22,11 @@ export async function showDetails(section, item, store, load, isCurrent) {
   const { data, fields } = await load(item.id);
   if (!isCurrent()) return; // another message has been chosen meanwhile
   const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
-  const list = fields.map(({ text }, i) => `<li><button type="button" data-field="${i}">${safe(text)}</button></li>`);
+  const list = fields.map(({ text }, i) => {
+    const [name, ...value] = text.split(" ");
+    const shown = value.length === 0 ? safe(name) : `<b>${safe(name)}</b> ${safe(value.join(" "))}`;
+    return `<li><button type="button" data-field="${i}">${shown}</button></li>`;
+  });
   section.insertAdjacentHTML(
     "beforeend",
     (list.length > 0 ? `<ul id="fields" aria-label="Fields">${list.join("")}</ul>` : "") +

@@ -6,8 +6,11 @@
 import { endOf, startOf } from "./store.js";
 
 /** Pixels between two items at least, and what a longer time adds at most. */
-const ROW = 22;
+const ROW = 26;
 const MOST = 90;
+
+/** Pixels of a whole exchange that is drawn to scale, without zoom. */
+const TO_SCALE = 1200;
 
 /** How far below the last event another one stands that comes `microseconds` later. */
 export const gap = (microseconds) => Math.min(MOST, 10 * Math.log10(1 + microseconds / 100));
@@ -19,7 +22,7 @@ export const gap = (microseconds) => Math.min(MOST, 10 * Math.log10(1 + microsec
 export function layout(items, zoom) {
   const events = items.flatMap((item, i) => [[startOf(item), i, 0], [endOf(item), i, 1]]);
   events.sort(([t1, i1, end1], [t2, i2, end2]) => t1 - t2 || i1 - i2 || end1 - end2);
-  const rows = items.map(() => ({ top: 0, bottom: 0 }));
+  const rows = items.map(() => ({ top: 0, bottom: 0, hasText: true }));
   let [y, last, lastStart] = [0, events[0]?.[0] ?? 0, -ROW * zoom];
   for (const [t, i, isEnd] of events) {
     y += gap(t - last) * zoom;
@@ -34,11 +37,27 @@ export function layout(items, zoom) {
   return { rows, height: y + 2 * ROW };
 }
 
+/** As `layout`, with the true time: what happens together stands together. A text for which there is no room is left out. */
+export function layoutToScale(items, zoom) {
+  const first = items.length > 0 ? startOf(items[0]) : 0;
+  const last = items.reduce((latest, item) => Math.max(latest, endOf(item)), first + 1);
+  const scale = TO_SCALE * zoom / (last - first);
+  let lastText = -Infinity;
+  const rows = items.map((item) => {
+    const [top, bottom] = [startOf(item), endOf(item)].map((t) => (t - first) * scale);
+    const hasText = top - lastText >= 14;
+    if (hasText) lastText = top;
+    return { top, bottom, hasText };
+  });
+  return { rows, height: TO_SCALE * zoom + 2 * ROW };
+}
+
 /** Where the lanes stand, in a picture that is at least so wide. */
 export function lanePlaces(lanes, width) {
-  const margin = 100; // the times stand left of the first lane
-  const right = 90;
-  const step = Math.max(260, (width - margin - right) / Math.max(1, lanes.length - 1));
+  const isNarrow = width < 480;
+  const margin = isNarrow ? 72 : 96; // the times stand left of the first lane
+  const right = isNarrow ? 24 : 48;
+  const step = Math.max(isNarrow ? 200 : 240, (width - margin - right) / Math.max(1, lanes.length - 1));
   const places = new Map(lanes.map(({ id }, i) => [id, margin + i * step]));
   return { places, width: Math.max(width, margin + right + step * Math.max(0, lanes.length - 1)) };
 }
@@ -58,4 +77,4 @@ export function visibleRange(rows, from, to, longest) {
 }
 
 /** The thickness of an arrow: one more pixel for sixteen times the bytes. */
-export const thickness = (bytes) => 1 + Math.log2(1 + bytes) / 4;
+export const thickness = (bytes) => 1.5 + Math.log2(1 + bytes) / 4;

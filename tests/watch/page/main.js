@@ -5,6 +5,7 @@
  */
 import { lightUp, showDetails } from "./details.js";
 import { save, toMermaid, toSvg } from "./export.js";
+import { followNetwork } from "./network.js";
 import { Picture, safe } from "./picture.js";
 import { Store } from "./store.js";
 
@@ -19,7 +20,7 @@ const messages = new Map();
 async function load(id = picture.selected) {
   if (embedded) return embedded.messages[id];
   if (!messages.has(id)) {
-    const response = await fetch(`/message/${id}`);
+    const response = await fetch(`/message/${id}${location.search}`);
     if (!response.ok) throw new Error(await response.text());
     messages.set(id, await response.json());
   }
@@ -51,9 +52,12 @@ function arrange() {
   picture.arrange(scroll.clientWidth);
   area.style.height = `${picture.height}px`;
   area.style.width = lanes.style.width = `${picture.width}px`;
-  lanes.innerHTML = store.lanes.map(({ id, name }) =>
-    `<span style="left: ${picture.places.get(id)}px" title="${safe(name)}">${safe(name)}</span>`
-  ).join("");
+  lanes.innerHTML = store.lanes.map(({ id, name }, i) => {
+    const place = i === 0 ? "first" : i === store.lanes.length - 1 ? "last" : "";
+    return `<span class="${place}" style="left: ${picture.places.get(id)}px" title="${safe(name)}">${
+      safe(name)
+    }</span>`;
+  }).join("");
   if (isFollowing) scroll.scrollTop = picture.height;
   const { total, limit } = store;
   const hidden = limit < total ? `, ${total - limit} more to come` : "";
@@ -105,7 +109,7 @@ function step(limit = (isPaused() ? store.limit : 0) + 1) {
 }
 
 function zoom(factor) {
-  picture.zoom = Math.max(0.1, Math.min(8, picture.zoom * factor));
+  picture.zoom = Math.max(0.1, Math.min(picture.isToScale ? 500 : 8, picture.zoom * factor));
   isFollowing = false;
   redraw(true);
   if (picture.selected) {
@@ -114,18 +118,27 @@ function zoom(factor) {
   }
 }
 
+/** Shows the true time, or the compressed one again. */
+function toScale() {
+  picture.isToScale = !picture.isToScale;
+  find("#scale").setAttribute("aria-pressed", picture.isToScale);
+  picture.zoom = 1;
+  zoom(1);
+}
+
 const actions = {
   pause: () => pause(isPaused() ? Infinity : store.shown.length),
   step: () => step(),
   start: () => step(1),
   in: () => zoom(1.25),
   out: () => zoom(0.8),
+  scale: toScale,
   svg: () => save(toSvg(picture, store), "image/svg+xml", "exchange.svg"),
   mermaid: () => save(toMermaid(store), "text/plain", "exchange.mmd"),
 };
 for (const [id, action] of Object.entries(actions)) find(`#${id}`)?.addEventListener("click", action);
 
-const keys = { p: "pause", s: "step", b: "start", "+": "in", "=": "in", "-": "out" };
+const keys = { p: "pause", s: "step", b: "start", "+": "in", "=": "in", "-": "out", t: "scale" };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, input")) return;
   const at = picture.indexOf(picture.selected);
@@ -152,13 +165,7 @@ find("#connections").addEventListener("change", (event) => {
   store.change({ only: Number(event.target.value) });
   redraw(true);
 });
-find("#again")?.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const network = new FormData(event.target).get("network");
-  const response = await fetch(`/again?network=${encodeURIComponent(network)}`, { method: "POST" });
-  if (response.ok) location.reload();
-  else status.textContent = await response.text();
-});
+if (find("#network")) followNetwork(find("#network"), (text) => status.textContent = text);
 addEventListener("resize", () => redraw(true));
 lightUp(section, load);
 
@@ -167,14 +174,22 @@ if (embedded) {
   store.add(embedded.entries);
   redraw(true);
 } else {
-  const events = new EventSource("/events");
+  const events = new EventSource(`/events${location.search}`);
   let run = "";
   events.addEventListener("message", ({ data }) => {
-    const { entries, run: newRun } = JSON.parse(data);
+    const { entries, run: newRun, pairs = [] } = JSON.parse(data);
+    for (const { name, state } of pairs) {
+      for (const link of document.querySelectorAll("#pairs a")) {
+        if (link.dataset.name === name) link.textContent = `${name} ${state}`;
+      }
+    }
     if (run && run !== newRun) return location.reload(); // the task was started again, on the same port
     run = newRun;
     store.add(entries);
     redraw(true);
   });
-  events.addEventListener("error", () => status.textContent = "deno task watch has ended: what was shown stays.");
+  events.addEventListener("error", () => {
+    const isGone = () => events.readyState !== EventSource.OPEN;
+    setTimeout(() => isGone() && (status.textContent = "deno task watch has ended: what was shown stays."), 2000);
+  });
 }

@@ -3,24 +3,39 @@
  *
  * @module
  */
-import { lanePlaces, layout, thickness, visibleRange } from "./layout.js";
+import { lanePlaces, layout, layoutToScale, thickness, visibleRange } from "./layout.js";
 import { startOf } from "./store.js";
 
 /** Text as it may stand in SVG and HTML. */
 export const safe = (text) => String(text).replace(/[&<>"']/g, (sign) => "&#" + sign.charCodeAt(0) + ";");
 
-/** What an item says. */
-export function labelOf(item) {
-  if (item.kind === "mark") return item.text;
+/** What an item says, in parts: the first one is what matters. */
+function partsOf(item) {
+  if (item.kind === "mark") return [item.text.replace(/\s+/g, " ")];
   const size = item.bytes === 0 ? "" : item.bytes + (item.bytes === 1 ? " byte" : " bytes");
-  return [item.note, size, item.text].filter((part) => part !== "").join(" · ");
+  const again = item.again === undefined ? "" : "sent again";
+  const lost = item.isLost && !/^(lost|not |stall|half-open)/.test(item.note) ? "lost" : "";
+  const parts = item.text === "" ? [item.note, size, lost, again] : [item.text, size, item.note, lost, again];
+  return parts.filter((part) => part !== "");
 }
+
+/** What an item says. */
+export const labelOf = (item) => partsOf(item).join(" · ");
 
 /** Milliseconds since the first message. */
 export const timeOf = (t, store) => ((t - store.first) / 1000).toFixed(3);
 
+/** The same as it stands beside the picture, where there is little room. */
+const shortTime = (time) => time.length > 7 ? time.slice(0, -2) : time;
+
+/** How many characters fit into so many pixels. */
+const fitting = (pixels) => Math.max(4, Math.floor(pixels / 6.6));
+
+const cut = (text, most) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
+
 export class Picture {
   zoom = 1;
+  isToScale = false;
   selected = 0;
   #store;
   #rows = [];
@@ -37,7 +52,7 @@ export class Picture {
   /** Computes where everything stands. */
   arrange(width) {
     this.#store.select();
-    const { rows, height } = layout(this.#store.shown, this.zoom);
+    const { rows, height } = (this.isToScale ? layoutToScale : layout)(this.#store.shown, this.zoom);
     [this.#rows, this.height] = [rows, height + 40];
     this.#longest = rows.reduce((most, { top, bottom }) => Math.max(most, bottom - top), 0);
     this.#index = new Map(this.#store.shown.map(({ id }, i) => [id, i]));
@@ -65,36 +80,60 @@ export class Picture {
       `<g aria-hidden="true">${lines.join("")}</g>${parts.join("")}</svg>`;
   }
 
-  #item(item, { top, bottom }, shift) {
-    const [time, label] = [timeOf(startOf(item), this.#store), this.#shown(item)];
+  #item(item, { top, bottom, hasText }, shift) {
+    const time = shortTime(timeOf(startOf(item), this.#store));
+    const isSelected = item.id === this.selected;
+    const isTold = (hasText && this.zoom >= 0.6) || isSelected;
     const y = top + shift;
-    const shape = item.kind === "mark" ? this.#mark(item, y, label) : this.#arrow(item, y, bottom + shift, label);
+    const shape = item.kind === "mark"
+      ? this.#mark(item, y, isTold)
+      : this.#arrow(item, y, bottom + shift, isTold ? this.#text(item) : "");
     const colour = item.kind === "mark"
       ? ""
       : ` style="color: var(--hue-${this.#store.connections.get(item.connection)?.colour ?? 0})"`;
     const classes = [item.kind, item.isLost && "lost", item.isFailure && "failure"].filter((name) => name).join(" ");
-    return `<g role="option" id="item-${item.id}" data-id="${item.id}" aria-selected="${item.id === this.selected}" ` +
-      `aria-label="${safe(`${time} ${label}, ${this.#way(item)}`)}" class="${classes}"${colour}>` +
-      `<text class="time" x="72" y="${y + 4}" text-anchor="end">${time}</text> ${shape}</g>`;
+    const place = isTold
+      ? `<text class="time" x="${this.#left() - 20}" y="${y + 4}" text-anchor="end">${time}</text>`
+      : "";
+    return `<g role="option" id="item-${item.id}" data-id="${item.id}" aria-selected="${isSelected}" ` +
+      `aria-label="${safe(`${time} ${labelOf(item)}, ${this.#way(item)}`)}" class="${classes}"${colour}>` +
+      `${place} ${shape}</g>`;
   }
 
-  /** As much of an item's text as fits. */
-  #shown(item) {
-    const label = item.again === undefined ? labelOf(item) : `again: ${labelOf(item)}`;
-    const length = item.kind === "mark" ? 400 : Math.abs(this.places.get(item.from) - this.places.get(item.to));
-    const room = Math.floor(length / 7);
-    return label.length > room ? `${label.slice(0, room - 1)}…` : label;
+  #left() {
+    return this.places.values().next().value ?? 96;
   }
 
-  #mark({ lane }, y, label) {
+  /** As much of an arrow's text as fits: what it says, then the rest in small. */
+  #text(item) {
+    const [what, ...rest] = partsOf(item).filter((part) => !/^delayed \d+ ms$/.test(part)); // the arrow slants
+    const distance = Math.abs(this.places.get(item.from) - this.places.get(item.to));
+    const room = fitting(item.isLost ? distance - 40 : distance - 30);
+    const shown = cut(what ?? "", room);
+    const more = rest.join(" · ");
+    const left = room - shown.length - 2;
+    return safe(shown) + (more === "" || left < 8 ? "" : `<tspan class="more" dx="8">${safe(cut(more, left))}</tspan>`);
+  }
+
+  /** A note at a lane, with a frame around it: what a program prints, or how it ends. */
+  #mark(item, y, isTold) {
+    const { lane } = item;
     const x = this.places.get(lane) ?? 0;
+    const dot = `<circle cx="${x}" cy="${y}" r="4"/>`;
+    if (!isTold) return dot;
     // On the last lane there is no room to the right.
     const isLast = x > this.width - 200 && this.places.size > 1;
-    const at = isLast ? `x="${x - 10}" text-anchor="end"` : `x="${x + 10}"`;
-    return `<circle cx="${x}" cy="${y}" r="4"/><text ${at} y="${y + 4}">${safe(label)}</text>`;
+    const others = [...this.places.values()].filter((place) => isLast ? place < x : place > x).map((place) =>
+      Math.abs(place - x)
+    );
+    const label = cut(labelOf(item), fitting(Math.min(440, ...others, this.width) - 40));
+    const width = label.length * 6.4 + 14;
+    const left = isLast ? x - 12 - width : x + 12;
+    return `${dot}<rect class="note" x="${left}" y="${y - 9}" width="${width}" height="18" rx="4"/>` +
+      `<text x="${left + width / 2}" y="${y + 4}" text-anchor="middle">${safe(label)}</text>`;
   }
 
-  #arrow(item, y1, y2, label) {
+  #arrow(item, y1, y2, text) {
     const [x1, whole] = [this.places.get(item.from) ?? 0, this.places.get(item.to) ?? 0];
     const x2 = item.isLost ? (x1 + whole) / 2 : whole;
     const size = thickness(item.bytes);
@@ -113,18 +152,17 @@ export class Picture {
         `transform="translate(${x2} ${y2}) rotate(${angle})"/>`;
     const first = item.again === undefined ? undefined : this.topOf(item.again);
     const from = first === undefined ? 0 : y1 - (this.#rows[this.#index.get(item.id)].top - first);
-    const bow = whole > x1 ? -24 : 24;
+    const bow = whole > x1 ? -22 : 22;
     const tie = first === undefined
       ? ""
       : `<path class="tie" d="M${x1} ${from} C${x1 + bow} ${from} ${x1 + bow} ${y1} ${x1} ${y1}"/>`;
-    // The text lies on its arrow; one that is lost begins it.
+    // The text lies on its arrow, and begins at its sender: the next item begins below that.
     const isForward = whole > x1;
     const slope = isForward ? angle : angle - 180;
-    const x = item.isLost ? x1 + (isForward ? 12 : -12) : (x1 + x2) / 2;
-    const anchor = !item.isLost ? "middle" : isForward ? "start" : "end";
-    const at = `transform="translate(${x} ${item.isLost ? y1 : (y1 + y2) / 2}) rotate(${slope})"`;
-    const text = this.zoom < 0.6 ? "" : `<text ${at} y="-4" text-anchor="${anchor}">${safe(label)}</text>`;
-    return tie + line + head + text;
+    const y = y1 + 14 * (y2 - y1) / Math.max(1, Math.abs(x2 - x1));
+    const place = `transform="translate(${x1 + (isForward ? 14 : -14)} ${y}) rotate(${slope})"`;
+    const words = text && `<text ${place} y="-5" text-anchor="${isForward ? "start" : "end"}">${text}</text>`;
+    return tie + line + head + words;
   }
 
   /** From which lane to which one. */
