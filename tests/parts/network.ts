@@ -13,6 +13,7 @@ import { CaptureFile } from "../../tcp/_capture_file.ts";
 import { Fates, Line } from "../../tcp/_fate.ts";
 import { type Network, parseNetwork, parseScript, perfect, type Transport } from "../../tcp/_network.ts";
 import { ACK, FIN, maxSegment, PSH, RST, SYN, tcpPacket, udpPacket } from "../../tcp/_packet.ts";
+import { change } from "../../tcp/_relay_control.ts";
 import { announceSeed, checkPermission, fatesOf, isPlain, planOf, relayOptions } from "../../tcp/_relay_options.ts";
 import { type Cut, passShaken } from "../../tcp/_shaken_stream.ts";
 import { type Event, formatJson, formatText } from "../../tcp/_trace_event.ts";
@@ -180,13 +181,16 @@ Deno.test("fates: by the script, message by message, and the same by chance for 
 Deno.test("bandwidth: a message waits for those before it", () => {
   let now = 1000;
   using _ = stub(performance, "now", () => now);
-  const line = new Line(2000);
+  const network = { ...perfect, rate: 2000 };
+  const line = new Line(network);
   assertEquals([line.wait(1000), line.wait(500)], [500, 750]);
   now += 600;
   assertEquals(line.wait(100), 200);
   now += 5000;
   assertEquals([line.wait(0), line.wait(20)], [0, 10], "a quiet time is not saved up");
-  const wide = new Line(Infinity);
+  network.rate = 4000;
+  assertEquals(line.wait(40), 20, "a rate that changes stands for what comes from then on");
+  const wide = new Line(perfect);
   assertEquals([wide.wait(1e9), wide.wait(1)], [0, 0]);
 });
 
@@ -207,7 +211,8 @@ Deno.test("relay's options: the server, both directions, the seed", async () => 
     ...[2 ** 31 - 1, 1_000_000, 7],
   ]);
   assertEquals([options.seed.default, options["max-clients"].default], [0, 1000]);
-  const flags = { to: { hostname: "a", port: 1 }, network: "delay=1ms", client: "", server: "", script: "", seed: 5 };
+  const to = { hostname: "a", port: 1 };
+  const flags = { to, network: "delay=1ms", client: "", server: "", script: "", seed: 5, control: false };
   const plan = planOf({ ...flags, client: "delay=2ms loss=1%", script: "server: delay 1 1s" }, "tcp");
   assertEquals([plan.networks.client, plan.networks.server, plan.seed, plan.rules.length], [
     ...[{ ...perfect, delay: 2, loss: 0.01 }, { ...perfect, delay: 1 }, 5, 1],
@@ -224,7 +229,15 @@ Deno.test("relay's options: the server, both directions, the seed", async () => 
   assertEquals([plain(""), plain("queue=5"), plain("slice=5"), plain("", "client: reset 1")], [
     ...[[true, true], [true, true], [false, false], [false, true]],
   ]);
+  assert(!isPlain(planOf({ ...flags, network: "", control: true }, "tcp"), "client"), "it may change");
   assertEquals(fatesOf(plan, "server", 1).next().delay, 1001);
+  change(plan, "loss=100%; server: delay=3ms", "tcp");
+  assertEquals([plan.networks.client, plan.networks.server], [
+    { ...perfect, loss: 1 },
+    { ...perfect, loss: 1, delay: 3 },
+  ]);
+  change(plan, " ", "tcp");
+  assertEquals(plan.networks.client, perfect);
   using console = new Captured();
   for (const text of ["delay=1ms rate=5", "loss=1%", "jitter=1ms"]) {
     announceSeed(planOf({ ...flags, network: text }, "udp"));
