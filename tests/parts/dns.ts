@@ -770,6 +770,7 @@ Deno.test("server's address: a name or an address, with a port or not", async ()
   assert(!isSameAddress(at("::1"), at("::2")) && !isSameAddress(at("::1"), at("::1", 54)));
   assertEquals(await resolveServer(at("2001:DB8:0:0::1", 5)), at("2001:db8::1", 5));
   assertEquals((await resolveServer(at("localhost"))).hostname, "127.0.0.1", "IPv4 first");
+  assertEquals(await failure(resolveServer(at("a..b"))), "1: no address found for a..b: check the name");
 });
 
 Deno.test("silent clients: when there are too many, the one that is silent for longest leaves, after half a second", async () => {

@@ -206,6 +206,13 @@ Deno.test({
     console.log.length = 0;
     new PolledClients(new SystemCalls(), 3, addr, flags).stop();
     assertEquals(console.log, [], "nobody to wait for");
+    const traced = new PolledClients(new SystemCalls(), 3, addr, { ...flags, trace: "json" });
+    traced.add(30, "x");
+    const shown = traced.clients.get(30);
+    if (shown) traced.close(shown);
+    const notes = console.error.map((line) => JSON.parse(line)).map(({ from, to, note }) => `${from} ${to} ${note}`);
+    assertEquals(notes, ["x 127.0.0.1:7 accepted", "127.0.0.1:7 x closed"]);
+    console.log.length = 0;
     kernel.refused.push("eventfd 0 0");
     const poor = new PolledClients(new SystemCalls(), 3, addr, flags);
     poor.limitToDescriptors();

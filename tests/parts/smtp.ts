@@ -331,6 +331,7 @@ Deno.test("AUTH: each mechanism, step by step", () => {
   assertEquals(respond("LOGIN", credentials, toBase64("tim"), toBase64("tanstaaf")), "success");
   assertEquals(respond("LOGIN", credentials, toBase64("tom"), toBase64("tanstaaf")), "failure");
   assertEquals(respond("LOGIN", credentials, toBase64("tim"), "*"), "malformed");
+  assertEquals([respond("LOGIN", credentials, "%"), respond("PLAIN", "any", "%")], ["malformed", "malformed"]);
   assertEquals(respond("LOGIN", credentials, "=", toBase64("x")), "failure");
   const exchange = new Authentication("CRAM-MD5", credentials, "host");
   const challenge = fromBase64(exchange.start()) ?? "";
