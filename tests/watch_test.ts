@@ -633,7 +633,14 @@ Deno.test("watch: several pairs are shown one after another, each with a page of
   assertMatch(await text("?pair=tcp:reply"), /<title>tcp:reply<\/title>/);
   const reader = (await fetch(`${url}events?pair=tcp:reply`)).body?.getReader();
   assertStringIncludes(new TextDecoder().decode((await reader?.read())?.value), "Hello from the client!");
+  // Who waits for more of an exchange that is over does not keep the server busy.
+  const more = reader?.read();
+  for (let i = 0; i < 50; i++) {
+    const again = await fetch(url, { signal: AbortSignal.timeout(20_000) });
+    assertMatch(await again.text(), /udp:chat/);
+  }
   await reader?.cancel();
+  await more;
   assertEquals((await fetch(`${url}events?pair=x`)).status, 404);
 });
 

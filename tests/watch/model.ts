@@ -70,7 +70,7 @@ export class Model {
   /** Another picture takes its place: who follows it goes on there. */
   close(): void {
     this.isClosed = true;
-    this.#changed.resolve();
+    this.touch();
   }
 
   isClosed = false;
