@@ -39,7 +39,7 @@ async function respondTo(request: RequestHead, cache: FileCache): Promise<FileRe
   if (method !== "GET" && method !== "HEAD") return statusPage(405, [allow]);
   const found = await cache.get(target, fields.get("accept-encoding"));
   if (found === undefined) return statusPage(404);
-  return "folder" in found ? await listFolder(found, cache.site) : await sendFile(request, found);
+  return "folder" in found ? await listFolder(found, cache.site) : await sendFile(request, found, cache.maxAge);
 }
 
 async function listFolder({ folder, segments }: Folder, site: Site): Promise<FileResponse> {
@@ -57,8 +57,12 @@ async function listFolder({ folder, segments }: Folder, site: Site): Promise<Fil
   };
 }
 
-async function sendFile({ method, fields }: RequestHead, found: Representation): Promise<FileResponse> {
-  const fileFields = representationFields(found);
+async function sendFile(
+  { method, fields }: RequestHead,
+  found: Representation,
+  maxAge: number,
+): Promise<FileResponse> {
+  const fileFields = representationFields(found, maxAge);
   const state = evaluatePreconditions(fields, found);
   if (state === 412) return statusPage(412);
   if (state === 304) {

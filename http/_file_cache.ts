@@ -42,8 +42,8 @@ export class FileCache {
   readonly #responses = new WeakMap<Representation, CachedResponse>();
   #size = 0;
 
-  /** `cors` is whether the responses carry the field of CORS. */
-  constructor(readonly site: Site, readonly cors: boolean) {}
+  /** `cors` is whether the responses carry the field of CORS; `maxAge` is how many seconds a cache may use them unasked. */
+  constructor(readonly site: Site, readonly cors: boolean, readonly maxAge = 0) {}
 
   /**
    * The whole response to a GET on a connection that stays open, if its file is in memory, fresh and small, and the request
@@ -58,7 +58,7 @@ export class FileCache {
     const date = httpDate();
     const cached = this.#responses.get(file);
     if (cached?.date === date) return cached;
-    const head = encodeHead({ status: 200, fields: representationFields(file), body: [file.body] }, {
+    const head = encodeHead({ status: 200, fields: representationFields(file, this.maxAge), body: [file.body] }, {
       ...{ minor, keepAlive: true, cors: this.cors },
     });
     const response = { date, bytes: concat([head, file.body]), size: file.body.length };
@@ -154,8 +154,9 @@ function memoryOf({ identity, codings }: Representations): number {
   return size;
 }
 
-/** The fields of the response to a GET that describe the file. */
-export function representationFields({ type, coding, etag, modified, varies }: Representation): Field[] {
+/** The fields of the response to a GET that describe the file. `maxAge` is as in `FileCache`. */
+export function representationFields(file: Representation, maxAge: number): Field[] {
+  const { type, coding, etag, modified, varies } = file;
   return [
     ["Content-Type", type],
     ["ETag", etag],
@@ -164,6 +165,6 @@ export function representationFields({ type, coding, etag, modified, varies }: R
     ...(varies ? [["Vary", "Accept-Encoding"] satisfies Field] : []),
     ["Accept-Ranges", "bytes"],
     // no-cache: store the response, but revalidate it before each use, so that an edit of the file shows at once.
-    ["Cache-Control", "no-cache"],
+    ["Cache-Control", maxAge > 0 ? `max-age=${maxAge}` : "no-cache"],
   ];
 }

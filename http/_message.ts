@@ -138,9 +138,13 @@ export function headLength(bytes: Uint8Array): number {
 // HTTP treats bytes above 127 as opaque (RFC 9110 §5.5). Most are UTF-8, so they are decoded as UTF-8.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** How bytes become text. A proxy, which must not change a byte, has its own (`_latin1.ts`). */
+type Decode = (bytes: Uint8Array) => string;
+const decodeUtf8: Decode = (bytes) => decoder.decode(bytes);
+
 /** The lines of a head, without the empty line that ends it. */
-function splitHead(head: Uint8Array): string[] {
-  const lines = decoder.decode(head).replace(/^(?:\r\n)+/, "").split("\r\n");
+function splitHead(head: Uint8Array, decode: Decode): string[] {
+  const lines = decode(head).replace(/^(?:\r\n)+/, "").split("\r\n");
   if (lines.pop() !== "" || lines.pop() !== "") throw new MessageError(400, "the head does not end in an empty line");
   return lines;
 }
@@ -184,8 +188,8 @@ const isSpace = (code: number) => code === 32 || code === 9;
  *
  * @throws {MessageError} 400 when the head is malformed or does not have exactly one Host, 505 when it is not HTTP/1.
  */
-export function parseRequest(head: Uint8Array): RequestHead {
-  const lines = splitHead(head);
+export function parseRequest(head: Uint8Array, decode = decodeUtf8): RequestHead {
+  const lines = splitHead(head, decode);
   const [method = "", target = "", version = "", ...more] = (lines[0] ?? "").split(" ");
   if (more.length > 0 || !token.test(method)) {
     throw new MessageError(
@@ -213,8 +217,8 @@ export function parseRequest(head: Uint8Array): RequestHead {
  *
  * @throws {MessageError} when the head is malformed.
  */
-export function parseResponse(head: Uint8Array): ResponseHead {
-  const lines = splitHead(head);
+export function parseResponse(head: Uint8Array, decode = decodeUtf8): ResponseHead {
+  const lines = splitHead(head, decode);
   const [, version = "", status = "", reason = ""] = /^(\S+) ([1-5]\d\d)(?: (.*))?$/.exec(lines[0] ?? "") ?? [];
   if (status === "") {
     throw new MessageError(400, "malformed status line: it must be VERSION, three digits and a reason phrase");
@@ -225,6 +229,10 @@ export function parseResponse(head: Uint8Array): ResponseHead {
   }
   return { status: Number(status), reason, minor: parseVersion(version), fields: parseFields(lines) };
 }
+
+/** Whether the client wants to send more requests on this connection: by default in HTTP/1.1 (RFC 9112 §9.3). */
+export const wantsKeepAlive = ({ minor, fields }: RequestHead): boolean =>
+  minor === 1 ? !fields.lists("connection", "close") : fields.lists("connection", "keep-alive");
 
 function parseVersion(version: string): 0 | 1 {
   const [, major, minor] = /^HTTP\/(\d)\.(\d)$/.exec(version) ?? [];

@@ -5,6 +5,7 @@
  */
 import { Failure, list, printable, seconds, text } from "../cli.ts";
 import { readFile } from "../tcp/_read_file.ts";
+import { proxyOption } from "./_proxy_option.ts";
 
 /** The options of every HTTP client: `...requestOptions`. */
 export const requestOptions = {
@@ -13,6 +14,7 @@ export const requestOptions = {
   "user": text("", "send this name and password (basic authentication)", "NAME:PASSWORD"),
   "data": text("", "the request's body; @FILE: the bytes of a file, @-: of stdin"),
   "output": text("", "write the body of the response to FILE", "FILE"),
+  "proxy": proxyOption,
   "max-time": seconds(0, "how long one whole exchange may take; 0: no limit"),
 };
 

@@ -11,7 +11,7 @@ import { authorityOf } from "./_authority.ts";
 import { Body, requestFraming } from "./_body.ts";
 import { httpDate } from "./_clock.ts";
 import { concat } from "./_concat.ts";
-import { headLength, MessageError, parseRequest, type RequestHead } from "./_message.ts";
+import { headLength, MessageError, parseRequest, type RequestHead, wantsKeepAlive } from "./_message.ts";
 import { reasonPhrase } from "./_reason_phrase.ts";
 
 const encoder = new TextEncoder();
@@ -140,10 +140,6 @@ export class WebConnection {
     this.client.idleTicks = 0;
   }
 }
-
-/** Whether the client wants to send more requests on this connection: by default in HTTP/1.1 (RFC 9112 §9.3). */
-const wantsKeepAlive = ({ minor, fields }: RequestHead): boolean =>
-  minor === 1 ? !fields.lists("connection", "close") : fields.lists("connection", "keep-alive");
 
 /** The URL of a request. @throws {MessageError} 400 when its host cannot be part of one: `1.2.3.4.5`, for example. */
 function urlOf(head: RequestHead): URL {

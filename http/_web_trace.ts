@@ -23,7 +23,8 @@ export class WebTrace {
   /** Whether the content of the response goes in chunks. */
   #isChunked = false;
 
-  constructor(flags: Tracing, client: string, server: string) {
+  /** `isProxy`: the server is a proxy, and the request names the complete URL. */
+  constructor(flags: Tracing, client: string, server: string, readonly isProxy = false) {
     this.isOn = isTraced(flags);
     this.#flags = flags;
     [this.#client, this.#server] = [client, server];
@@ -34,7 +35,7 @@ export class WebTrace {
     this.#method = request.method;
     const fields: [string, string][] = [["host", new URL(request.url).host], ...request.headers];
     const content = request.body ? await request.bytes() : undefined;
-    this.#show(true, message(startLine(request), fields, content));
+    this.#show(true, message(startLine(request, this.isProxy), fields, content));
   }
 
   /** The client shows the head of a response. Its content follows. */
@@ -61,8 +62,10 @@ export class WebTrace {
   }
 }
 
-const startLine = ({ method, url }: Request) =>
-  `${method} ${url.replace(/^\w+:\/\/[^/?#]*/, "").replace(/#.*/, "") || "/"} HTTP/1.1`;
+const startLine = ({ method, url }: Request, isProxy: boolean) =>
+  `${method} ${
+    url.replace(isProxy && url.startsWith("http:") ? "" : /^\w+:\/\/[^/?#]*/, "").replace(/#.*/, "") || "/"
+  } HTTP/1.1`;
 
 const statusLine = ({ status, statusText }: Response) => `HTTP/1.1 ${status} ${statusText || reasonPhrase(status)}`;
 

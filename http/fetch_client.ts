@@ -6,7 +6,7 @@
  *
  * First terminal: `deno run -N=127.0.0.1 -R=. http/file_server.ts`. This one: `deno run -N=127.0.0.1 http/fetch_client.ts`.
  * Both at once: `deno task http:files`. A server on the internet: `deno run -N http/fetch_client.ts https://example.com/`.
- * WHATWG Fetch. API: Deno.createHttpClient (with `--ca`), fetch.
+ * WHATWG Fetch. API: Deno.createHttpClient (with `--ca` or `--proxy`), fetch.
  *
  * @module
  */
@@ -17,14 +17,15 @@ import { caOption, readCertificates } from "../tcp/_tls_client.ts";
 import { isText, memorySink } from "./_body_sink.ts";
 import { explainFetch } from "./_fetch_errors.ts";
 import { WebTrace } from "./_web_trace.ts";
+import { proxyOf } from "./_proxy_option.ts";
 import { chosenRequest, requestOptions } from "./_request_options.ts";
 import { TimeLimit } from "./_time_limit.ts";
 
 /** Sends a request, and puts the content of the response, decompressed, into `sink`. */
 async function exchange(url: URL, init: Init, sink: BodySink, settings: Settings): Promise<Response> {
-  const { server } = settings;
+  const server = settings.proxy ?? settings.server;
   const name = formatAddress(server);
-  const trace = new WebTrace(settings, "fetch_client", name);
+  const trace = new WebTrace(settings, "fetch_client", name, settings.proxy !== undefined);
   const limit = new TimeLimit(name, settings);
   const response = await connect({ ...settings, host: server.hostname, port: server.port }, async () => {
     if (trace.isOn) await trace.sendRequest(new Request(url, init));
@@ -49,11 +50,12 @@ async function exchange(url: URL, init: Init, sink: BodySink, settings: Settings
   return response;
 }
 
-/** A request for `fetch`. Its client trusts other certificates than the usual ones. */
+/** A request for `fetch`. Its client trusts other certificates than the usual ones, or uses a proxy. */
 type Init = RequestInit & { client?: Deno.HttpClient };
 
 interface Settings extends Tracing {
   readonly server: Address;
+  readonly proxy: Address | undefined;
   readonly wait: number;
   readonly timeout: number;
   readonly "max-time": number;
@@ -86,13 +88,16 @@ await run(command, async (flags) => {
   };
   const { method, fields, body } = await chosenRequest(flags);
   const caCerts = await readCertificates(flags.ca);
-  const client = caCerts && Deno.createHttpClient({ caCerts });
+  const proxy = proxyOf(flags.proxy);
+  const client = caCerts || proxy
+    ? Deno.createHttpClient({ caCerts, proxy: proxy && { url: `http://${formatAddress(proxy)}` } })
+    : undefined;
   const init = checked(url, { method, headers: fields, body: flags.data ? body : undefined, client });
   const memory = flags.output ? undefined : memorySink(flags.size);
   const sink = memory ?? await fileSink(flags.output);
   const start = performance.now();
-  const response = await exchange(url, init, sink, { ...flags, server }).catch((error) => {
-    throw explainFetch(error, server);
+  const response = await exchange(url, init, sink, { ...flags, server, proxy }).catch((error) => {
+    throw explainFetch(error, proxy ?? server);
   });
   const ms = performance.now() - start;
   if (flags.json) showJson(response, memory?.content());

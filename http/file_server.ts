@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { bind, Failure, flag, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
+import { bind, Failure, flag, integer, onStop, printable, run, seconds, serverOptions, text } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
@@ -27,7 +27,7 @@ import { buildResponse } from "./_build_response.ts";
 import { concat } from "./_concat.ts";
 import type { Range } from "./_conditions.ts";
 import { FileCache, MAX_SINGLE_WRITE } from "./_file_cache.ts";
-import { headLength, MessageError, parseRequest, type RequestHead } from "./_message.ts";
+import { headLength, MessageError, parseRequest, type RequestHead, wantsKeepAlive } from "./_message.ts";
 import { encodeHead, type FileResponse, MISDIRECTED, sizeOf, statusPage } from "./_response.ts";
 import { readMore, realFolder } from "./_site.ts";
 
@@ -61,10 +61,6 @@ async function serve(connection: Connection, server: Server): Promise<void> {
     await drainAndClose(stream);
   }
 }
-
-/** Whether the client wants to send more requests on this connection: by default in HTTP/1.1 (RFC 9112 §9.3). */
-const wantsKeepAlive = ({ minor, fields }: RequestHead) =>
-  minor === 1 ? !fields.lists("connection", "close") : fields.lists("connection", "keep-alive");
 
 /** Responds to one request. */
 async function respond(
@@ -202,6 +198,7 @@ const command = {
     "dotfiles": flag("also serve files whose names start with a dot"),
     "follow-symlinks": flag("follow symbolic links that lead outside the folder"),
     "cors": flag("let scripts of every web site read the files"),
+    "max-age": integer(0, "seconds that a cache may use a file without asking", 0, 31_536_000),
     "quiet": flag("no access log"),
     ...certificateOptions,
     "max-clients": maxClients(10_000),
@@ -231,7 +228,12 @@ await run(command, async (flags) => {
   onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
   const server: Server = {
-    ...{ clients, cache: new FileCache(site, flags.cors), log: new AccessLog(!flags.quiet), connections: new Map() },
+    ...{
+      clients,
+      cache: new FileCache(site, flags.cors, flags["max-age"]),
+      log: new AccessLog(!flags.quiet),
+      connections: new Map(),
+    },
     ...{ hostname: listener.addr.hostname, startTls: pair && await tlsStarter(pair) },
   };
   announce(pair ? "File server with TLS" : "File server", listener.addr);

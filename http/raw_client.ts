@@ -24,17 +24,15 @@ import { terminalSink } from "./_body_sink.ts";
 import { concat } from "./_concat.ts";
 import { headLength, MessageError, parseResponse, type ResponseHead } from "./_message.ts";
 import { type Destination, encode, parseDestination, type RawRequest, redirect } from "./_raw_request.ts";
+import { absoluteTarget, connectRequest, proxyOf } from "./_proxy_option.ts";
 import { chosenRequest, requestOptions } from "./_request_options.ts";
 import { TimeLimit } from "./_time_limit.ts";
 
 /** Sends a request, and shows the response to it. Returns the head of the response. */
 async function exchange(conn: Deno.Conn, request: RawRequest, settings: Settings): Promise<ResponseHead> {
   const head = encode(request);
-  for (const line of new TextDecoder().decode(head).trimEnd().split("\r\n")) {
-    console.log(`> ${printable(line)}`.trimEnd());
-  }
-  console.log(">");
-  const server = new Server(conn, request.server, settings);
+  showRequest(head);
+  const server = new Server(conn, peerOf(request, settings), settings);
   await server.send(concat([head, request.body]));
 
   let response = await server.receiveHead();
@@ -53,6 +51,13 @@ async function exchange(conn: Deno.Conn, request: RawRequest, settings: Settings
 
 /** The most 1xx responses before the final one. */
 const MAX_INTERIM = 10;
+
+function showRequest(head: Uint8Array): void {
+  for (const line of new TextDecoder().decode(head).trimEnd().split("\r\n")) {
+    console.log(`> ${printable(line)}`.trimEnd());
+  }
+  console.log(">");
+}
 
 function show({ minor, status, reason, fields }: ResponseHead): void {
   console.log(`< HTTP/1.${minor} ${status} ${printable(reason)}`.trimEnd());
@@ -155,6 +160,7 @@ interface Settings extends Tracing {
   readonly timeout: number;
   readonly "max-time": number;
   readonly output: string;
+  readonly proxy: string;
 }
 
 const command = {
@@ -182,10 +188,13 @@ await run(command, async (flags) => {
   const caCerts = await readCertificates(flags.ca);
 
   for (let redirects = 0;; redirects++) {
-    const { tls, server } = request;
+    const { tls } = request;
+    const peer = peerOf(request, flags);
     try {
       using conn = await open(request, flags, caCerts);
-      const response = await exchange(conn, request, flags);
+      // A tunnel leads to the server itself. Without TLS it is the proxy that reads the request.
+      const asked = flags.proxy && !tls ? { ...request, target: absoluteTarget(request) } : request;
+      const response = await exchange(conn, asked, flags);
       const location = response.fields.get("location");
       if (!follow || response.status < 300 || response.status > 399 || location === undefined) return;
       if (redirects === 10) throw new Failure("stopped after ten redirects");
@@ -193,17 +202,25 @@ await run(command, async (flags) => {
       console.log();
     } catch (error) {
       if (!(error instanceof MessageError)) {
-        throw tls ? explainTls(error, server, "try http://") : explain(error, server);
+        throw tls ? explainTls(error, peer, "try http://") : explain(error, peer);
       }
-      throw new Failure(`${formatAddress(server)} broke the protocol: ${error.message}`);
+      throw new Failure(`${formatAddress(peer)} broke the protocol: ${error.message}`);
     }
   }
 });
 
-/** Connects to the server of a request, with a TLS handshake for https. */
-async function open({ tls, server }: Destination, settings: Settings, caCerts: string[] | undefined) {
-  const tcp = await connect({ ...settings, host: server.hostname, port: server.port }, Deno.connect);
+/** Whom a request is sent to: its server, or the proxy. */
+function peerOf({ server }: Destination, { proxy }: Pick<Settings, "proxy">): Address {
+  return proxyOf(proxy) ?? server;
+}
+
+/** Connects to the server of a request, or to the proxy; with a TLS handshake for https. */
+async function open(request: Destination, settings: Settings, caCerts: string[] | undefined) {
+  const { tls, server } = request;
+  const peer = peerOf(request, settings);
+  const tcp = await connect({ ...settings, host: peer.hostname, port: peer.port }, Deno.connect);
   if (!tls) return traced(tcp, settings);
+  if (settings.proxy) await openTunnel(traced(tcp, settings), server, peer, settings);
   const late = `${formatAddress(server)} did not finish the TLS handshake in ${settings.timeout} s`;
   const conn = await Deno.startTls(tcp, { hostname: server.hostname, caCerts });
   try {
@@ -213,4 +230,18 @@ async function open({ tls, server }: Destination, settings: Settings, caCerts: s
     throw error;
   }
   return traced(conn, settings);
+}
+
+/** Asks the proxy for a tunnel to a server. Whatever is sent afterwards goes to the server. */
+async function openTunnel(conn: Deno.TcpConn, to: Address, proxy: Address, settings: Settings): Promise<void> {
+  const request = connectRequest(to);
+  showRequest(request);
+  const server = new Server(conn, proxy, settings);
+  await server.send(request);
+  const response = await server.receiveHead();
+  show(response);
+  if (response.status < 200 || response.status > 299) {
+    conn.close();
+    throw new Failure(`the proxy ${formatAddress(proxy)} opens no tunnel to ${formatAddress(to)}: ${response.status}`);
+  }
 }

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { freePort } from "./support/free_port.ts";
 import { client, failedWith, runClient, serve } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
-import { pairs, parseJsonc, root, scriptTasks } from "./support/tasks.ts";
+import { pairs, parseJsonc, partsOf, root, scriptTasks } from "./support/tasks.ts";
 
 const folders = ["tcp", "udp", "http", "ping", "dns", "smtp", "rest"];
 const tasks = scriptTasks().map(([task, command]) => ({ task, command, script: command.split(" ").at(-1) ?? "" }));
@@ -247,7 +247,11 @@ for (const script of clients) {
 
 for (const [name, task] of pairs().filter(([, task]) => task.includes(" & ") && !task.includes("dns/"))) {
   Deno.test(`${name}: with --wait the client may be started before the server`, async () => {
-    const [serverScript = "", clientScript = ""] = task.match(/\w+\/\w+\.ts/g) ?? [];
+    // With a proxy before the server, the proxy is what the client connects to.
+    const { servers, clients } = partsOf(task);
+    const [serverScript = "", clientScript = ""] = [servers.at(-1) ?? "", clients[0] ?? ""].map((part) =>
+      /\w+\/\w+\.ts/.exec(part)?.[0] ?? ""
+    );
     const port = freePort();
     const message = clientScript.includes("many")
       ? []

@@ -449,7 +449,14 @@ const expected: Record<string, number | [least: number, most: number]> = {
     "dns:lookup": [8, 9],
     "dns:walk": 10,
   },
-  ...{ "http:raw": 6, "http:websocket": [9, 12], "http:files": [4, 6], "smtp:send": [13, 15], "rest:users": [28, 42] },
+  ...{
+    "http:raw": 6,
+    "http:websocket": [9, 12],
+    "http:files": [4, 6],
+    "http:proxy": [12, 16],
+    "smtp:send": [13, 15],
+    "rest:users": [28, 42],
+  },
   ...{ "ping:system": 0, "ping:icmp": 8, "ping:traceroute": 6 },
 };
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { freePort } from "./free_port.ts";
 
 /** A task's name and its command. */
 export type Task = [name: string, command: string];
@@ -32,16 +33,42 @@ function tasks(): Task[] {
 /** Replaces the port of a task's address. Port 0 stays: it is a client's own. */
 const addressOnPort = (text: string, port: number) => text.replace(/127\.0\.0\.1:[1-9]\d*/g, `127.0.0.1:${port}`);
 
-/** A command of a pair, on another port. Clients of DNS are told their server, all others a port. */
-export function onPort(command: string, port: number): string {
-  const there = addressOnPort(command, port);
+/** Finds the new port for one that stands in a task; `undefined` is that of a script which names none. */
+export type Ports = (old: number | undefined) => number;
+
+/** The port that a command of a pair names first: a server listens there, a client connects to it. */
+export function ownPort(command: string): number | undefined {
+  const [, digits] = /127\.0\.0\.1:([1-9]\d*)/.exec(command) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** New ports for a pair: `port` for its first server, and free ones for others, such as a proxy. */
+export function newPorts(task: string, port: number): Ports {
+  const all = new Set([...task.matchAll(/127\.0\.0\.1:([1-9]\d*)/g)].map(([, digits]) => Number(digits)));
+  const others = new Map([...all].slice(1).map((old) => [old, freePort()]));
+  return (old) => others.get(old ?? 0) ?? port;
+}
+
+/** A command of a pair, on other ports. Clients of DNS are told their server, all others a port. */
+export function onPorts(command: string, ports: Ports): string {
+  const there = command.replace(/(127\.0\.0\.1:)([1-9]\d*)/g, (_, host, old) => `${host}${ports(Number(old))}`);
+  const port = ports(ownPort(command));
   const own = /dns\/(lookup|query)\.ts/.test(there) ? ` --server 127.0.0.1:${port}` : ` --port ${port}`;
   return there.includes(" --server ") ? there : there.replace(/ \S+\.ts(?= |$)/, (script) => script + own);
 }
 
-/** A pair, on another port. A single program, such as ping, has none. */
-export const pairOnPort = (task: string, port: number): string =>
-  task.includes(" & ") ? task.split(/( & | && )/).map((part) => onPort(part, port)).join("") : task;
+/** The commands of a pair: its servers, and its clients, which run one after another. A single program, such as ping, is a client. */
+export function partsOf(task: string): { servers: string[]; clients: string[] } {
+  const parts = task.split(" & ");
+  return { servers: parts.slice(0, -1), clients: (parts.at(-1) ?? "").split(" && ") };
+}
+
+/** A pair, on other ports. A single program, such as ping, has none. */
+export function pairOnPort(task: string, port: number): string {
+  if (!task.includes(" & ")) return task;
+  const ports = newPorts(task, port);
+  return task.split(/( & | && )/).map((part) => part.includes(".ts") ? onPorts(part, ports) : part).join("");
+}
 
 /** Parses JSON with comments and trailing commas. The first alternative of each pattern keeps strings, which may contain either. */
 export function parseJsonc(text: string): unknown {

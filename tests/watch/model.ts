@@ -135,7 +135,8 @@ export class Model {
       return this.addMark(source, note || `${what} ${words(data)}`, t, { data });
     }
     const isSent = source.side === "relay" ? from !== source.to : this.#lanes.isSent(source, event);
-    const isFromClient = source.side === "client" ? isSent : source.side === "server" ? !isSent : from !== source.to;
+    // A proxy is a server on one connection and a client on the next: its trace says which.
+    const isFromClient = source.side === "relay" ? from !== source.to : event.side === "client" ? isSent : !isSent;
     const [client, server] = isFromClient ? [from, to] : [to, from];
     const link = this.#linkOf(transport, client, server, note === "connected" || note === "accepted" ? note : "");
     if (source.side === "relay") this.#passed(link, event);
@@ -186,6 +187,7 @@ export class Model {
       const { departed = t, arrived = t } = opened.arrow;
       opened.arrow.departed = isClient ? Math.min(t, arrived) : departed;
       opened.arrow.arrived = isClient ? arrived : Math.max(t, departed);
+      this.#lanes.place(opened.arrow, connection, connection.client); // by now both sides may be known
       this.#note(opened.arrow);
     }
   }

@@ -7,7 +7,7 @@ import { basename } from "node:path";
 import { Failure, formatAddress } from "../../cli.ts";
 import { freePort } from "../support/free_port.ts";
 import { relayCommand } from "../support/network.ts";
-import { onPort, pairs, root } from "../support/tasks.ts";
+import { newPorts, onPorts, ownPort, pairs, partsOf, root } from "../support/tasks.ts";
 import { type Protocol, protocolOf } from "./dissect.ts";
 import type { Source } from "./model.ts";
 
@@ -24,7 +24,10 @@ export interface Part {
 /** What is started: the servers, then the relay, then the clients one after another. */
 export interface Plan {
   readonly title: string;
+  /** The last one is what the clients connect to: of a pair with a proxy, it is the proxy. */
   readonly servers: readonly Part[];
+  /** Whether each server asks the one before it, as a proxy does. */
+  readonly isChain?: boolean;
   readonly relay?: Part;
   readonly clients: readonly Part[];
   readonly protocol?: Protocol;
@@ -40,33 +43,37 @@ export async function planPair(name: string, network: string): Promise<Plan> {
     const names = pairs().map(([pair]) => pair).join(", ");
     throw new Failure(`${name === "" ? "give the name of a pair" : `there is no pair ${name}`}: ${names}`, 2);
   }
-  // All but the last are servers, on addresses of their own.
-  const together = task.split(" & ");
-  const count = together.length - 1;
-  const port = freePort();
-  const relayed = network === "" ? port : freePort();
-  if (network !== "" && count === 0) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
-  if (network !== "" && count > 1) {
-    throw new Failure(`${name} has ${count} servers: start a relay before one by hand`, 2);
+  const { servers, clients } = partsOf(task);
+  const isPair = servers.length > 0;
+  if (network !== "" && !isPair) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
+  // A relay stands before one server alone: there must be no other on the same port.
+  const isChain = servers.filter((server) => ownPort(server) === ownPort(servers.at(-1) ?? "")).length <= 1;
+  if (network !== "" && !isChain) {
+    throw new Failure(`${name} has ${servers.length} servers: start a relay before one by hand`, 2);
   }
-  const commands = [...together.slice(0, -1), ...(together.at(-1) ?? "").split(" && ")];
-  const parsed = commands.map((command, i) => {
-    const words = splitWords(count > 0 ? onPort(command, i < count ? port : relayed) : command);
-    return { words, script: words.findIndex((word) => /\.ts$/.test(word)) };
+  const ports = newPorts(task, freePort());
+  const last = servers.at(-1) ?? "";
+  const port = ports(ownPort(last));
+  const relayed = network === "" ? port : freePort();
+  const beforeRelay = (old: number | undefined) => ports(old) === port ? relayed : ports(old);
+  const parsed = [...servers, ...clients].map((command, i) => {
+    const isServer = i < servers.length;
+    const words = splitWords(isPair ? onPorts(command, isServer ? ports : beforeRelay) : command);
+    return { words, isServer, script: words.findIndex((word) => /\.ts$/.test(word)) };
   });
   const scripts = [...new Set(parsed.map(({ words, script }) => words[script] ?? ""))];
   const traceable = new Map(
     await Promise.all(scripts.map(async (script) => [script, await canTrace(script)] as const)),
   );
-  const parts = parsed.map(({ words, script }, i): Part => {
+  const parts = parsed.map(({ words, script, isServer }): Part => {
     const file = words[script] ?? "";
     const isTraced = network === "" && traceable.get(file) === true;
     const command = [...words.slice(0, script + 1), ...isTraced ? ["--trace=json"] : [], ...words.slice(script + 1)];
     // Servers of the same script differ in what they serve.
-    const source = i < count
+    const source = isServer
       ? {
         side: "server" as const,
-        name: count > 1
+        name: parsed.filter(({ words, script }) => words[script] === file).length > 1
           ? `${file} ${basename(words.slice(script + 1).find((word) => word.includes("/")) ?? "")}`
           : file,
       }
@@ -77,10 +84,11 @@ export async function planPair(name: string, network: string): Promise<Plan> {
   const to = `127.0.0.1:${port}`;
   return {
     title: network === "" ? name : `${name}, ${network}`,
-    servers: parts.slice(0, count),
+    servers: parts.slice(0, servers.length),
+    isChain,
     ...network === "" ? {} : { relay: relayPart(over, relayed, to, network) },
     over,
-    clients: parts.slice(count),
+    clients: parts.slice(servers.length),
     protocol: protocolOf(name),
   };
 }

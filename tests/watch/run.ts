@@ -52,8 +52,10 @@ export async function runPlan(
   print: (line: string) => void,
   control?: Control,
 ): Promise<void> {
-  const { servers, relay, clients, hint } = plan;
-  for (const part of [...clients.slice(0, 1), ...servers, relay]) if (part) model.addSource(part.source);
+  const { servers, relay, clients, hint, isChain } = plan;
+  // A proxy stands between the client and the server.
+  const lanes = isChain ? servers.toReversed() : servers;
+  for (const part of [...clients.slice(0, 1), ...lanes, relay]) if (part) model.addSource(part.source);
   await using programs = new AsyncDisposableStack();
   const begin = (part: Part) => programs.use(start(part, model, print));
   const serving = servers.map(begin);

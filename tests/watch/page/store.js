@@ -26,9 +26,10 @@ export class Store {
       else if (entry.isGone) this.items.delete(entry.id);
       else this.items.set(entry.id, entry);
     }
-    // The first client stands left of the server, the others to its right.
+    // The first client stands left of the server, the others to its right; but with a proxy before the server, all are left.
     const [clients, servers] = ["client", "server"].map((side) => this.lanes.filter((lane) => lane.side === side));
-    this.lanes = [...clients.slice(0, 1), ...servers, ...clients.slice(1)];
+    const left = servers.length > 1 ? clients.length : 1;
+    this.lanes = [...clients.slice(0, left), ...servers, ...clients.slice(left)];
     this.#isSorted = false;
   }
 
