@@ -179,10 +179,8 @@ const SAFE = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
  */
 export function invalidated(method: string, url: string, { status, fields }: CacheResponse): string[] {
   if (SAFE.has(method) || status < 200 || status > 399) return [];
-  const base = URL.parse(url);
-  const named = [fields.get("location"), fields.get("content-location")].map((text) => URL.parse(text ?? "", url));
-  return [
-    url,
-    ...named.flatMap((other) => other && other.origin === base?.origin ? [other.href.replace(/#.*/, "")] : []),
-  ];
+  const own = URL.parse(url)?.origin;
+  const named = ["location", "content-location"].map((name) => fields.get(name));
+  const others = named.map((text) => text === undefined ? null : URL.parse(text, url));
+  return [url, ...others.flatMap((other) => other && other.origin === own ? [other.href.replace(/#.*/, "")] : [])];
 }

@@ -5,7 +5,7 @@
  */
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import type { Client } from "../tcp/_clients.ts";
-import { Body, encodeChunk, type Framing } from "./_body.ts";
+import { Body, encodeChunk, type Framing, requestFraming } from "./_body.ts";
 import { httpDate } from "./_clock.ts";
 import { concat } from "./_concat.ts";
 import { evaluatePreconditions } from "./_conditions.ts";
@@ -48,11 +48,10 @@ export class ProxyClient {
     this.state = "idle";
     this.#request = undefined;
     [this.hasBegun, this.#keepAlive, this.#isChunked, this.status, this.bytes] = [false, false, false, 0, 0];
-    const request = await readHead(
-      this.reader,
-      (head) => parseRequest(head, decodeLatin1),
-      () => this.state = "receiving",
-    );
+    const onBytes = () => this.state = "receiving";
+    const request = await readHead(this.reader, (head) => parseRequest(head, decodeLatin1), onBytes);
+    // Known before anything else happens: the body of a request that is refused must not be taken for the next request.
+    if (request) this.#upload = new Body(requestFraming(request));
     this.#request = request;
     this.state = "responding";
     this.client.idleTicks = -Infinity; // it is the proxy's turn, or the server's, which has a limit of its own
@@ -60,9 +59,8 @@ export class ProxyClient {
   }
 
   /** The data of the body of the request, as it arrives. @throws {MessageError} when it is malformed, or not complete. */
-  async *body(framing: Framing): AsyncGenerator<Uint8Array> {
-    const upload = new Body(framing);
-    this.#upload = upload;
+  async *body(): AsyncGenerator<Uint8Array> {
+    const upload = this.#upload;
     while (!upload.done) {
       const parts: Uint8Array[] = [];
       this.reader.consume(upload.push(this.reader.unread, (data) => parts.push(data)));
@@ -72,6 +70,12 @@ export class ProxyClient {
       if (!await this.reader.fill()) upload.end();
     }
     this.client.idleTicks = -Infinity;
+  }
+
+  /** Whether the next bytes are those of the next request: the body of this one was passed on, or has arrived completely. */
+  #isAtNextRequest(): boolean {
+    if (!this.#upload.done) this.reader.consume(this.#upload.push(this.reader.unread, () => {}));
+    return this.#upload.done;
   }
 
   /** Sends an interim response (1xx). HTTP/1.0 does not have them. */
@@ -145,7 +149,7 @@ export class ProxyClient {
   /** Sends a response of the proxy itself. */
   async sendText(status: number, type: string, text: string, more: string, last: boolean): Promise<void> {
     const request = this.#request;
-    this.#keepAlive = !last && request !== undefined && wantsKeepAlive(request) && this.#upload.done;
+    this.#keepAlive = !last && request !== undefined && wantsKeepAlive(request) && this.#isAtNextRequest();
     const body = new TextEncoder().encode(text);
     const fields: [string, string][] = [
       ["Date", httpDate()],

@@ -50,7 +50,7 @@ async function passOn(client: ProxyClient, request: ProxyRequest, found: Lookup,
   using origin = await Origin.connect(request.to, proxy.allowed, proxy.settings);
   const requestTime = Date.now();
   // Not awaited: a server may respond before it has all of the body.
-  const sent = origin.send(stored ? withConditions(request, stored) : request, self, client.body(request.framing));
+  const sent = origin.send(stored ? withConditions(request, stored) : request, self, client.body());
   sent.catch(() => {});
   const passOnInterim = (head: ResponseHead) => client.sendInterim(forwarded(head, self));
   const received = await origin.receiveHead(sent, passOnInterim);

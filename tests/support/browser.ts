@@ -43,8 +43,8 @@ export interface Opened extends AsyncDisposable {
   readonly browser: Browser;
 }
 
-/** Opens an empty page, `width` pixels wide. */
-export async function openPage(width: number): Promise<Opened> {
+/** Opens an empty page, `width` pixels wide. `more` are options of Chromium. */
+export async function openPage(width: number, more: readonly string[] = []): Promise<Opened> {
   await using cleanup = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir(); // its profile, and whatever Chromium writes and does not remove
   cleanup.defer(() => Deno.remove(folder, { recursive: true }));
@@ -53,6 +53,7 @@ export async function openPage(width: number): Promise<Opened> {
     "--disable-gpu",
     "--remote-debugging-port=0",
     `--user-data-dir=${folder}/profile`,
+    ...more,
     "about:blank",
   ];
   const command = ["chromium", ...Deno.uid() === 0 ? ["--no-sandbox"] : [], ...flags];
