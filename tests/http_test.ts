@@ -31,6 +31,7 @@ optionsTest("http/file_server.ts", {
   "port": "8000, 0 to 65535",
   "timeout": "30",
   "max-clients": "10000, 1 to 1000000",
+  "max-age": "0, 0 to 31536000",
 });
 optionsTest("http/one_request_server.ts", { "host": "127.0.0.1", "port": "8080, 0 to 65535", "timeout": "10" });
 optionsTest("http/raw_client.ts", {

@@ -5,6 +5,7 @@ import { openPage } from "./support/browser.ts";
 import { freePort } from "./support/free_port.ts";
 import { certificate, failedWith, listening, memory, testWith, until } from "./support/helpers.ts";
 import { folderOf, raw, serveFolder } from "./support/http.ts";
+import { optionsTest } from "./support/options.ts";
 import { has, Program } from "./support/program.ts";
 import { absolute, ask, ProxyPeer, respond, said, startOrigin, startProxy } from "./support/proxy.ts";
 import { root } from "./support/tasks.ts";
@@ -12,6 +13,19 @@ import "./parts/proxy.ts";
 
 const linux = Deno.build.os === "linux";
 const pause = (milliseconds: number) => new Promise((go) => setTimeout(go, milliseconds));
+
+optionsTest("http/proxy_server.ts", {
+  "host": "127.0.0.1",
+  "port": "3128, 0 to 65535",
+  "timeout": "60",
+  "wait": "0",
+  "origin-timeout": "20",
+  "exit-after": "0, 0 to 1000000",
+  "max-clients": "1000, 1 to 1000000",
+  "cache": "64",
+  "max-object": "8",
+  "heuristic": "10",
+});
 
 Deno.test("proxy: a second request is a hit, and what each side gets", async () => {
   using origin = startOrigin(() =>
