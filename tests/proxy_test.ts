@@ -1,7 +1,7 @@
 /** The proxy: its parts, its cache over real connections, servers that fail, limits, and other people's programs around it. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { Fields } from "../http/_message.ts";
-import { openPage } from "./support/browser.ts";
+import { inBrowser, openPage } from "./support/browser.ts";
 import { freePort } from "./support/free_port.ts";
 import { certificate, failedWith, listening, memory, testWith, until } from "./support/helpers.ts";
 import { folderOf, raw, serveFolder } from "./support/http.ts";
@@ -577,9 +577,7 @@ testWith(await has("nginx", "-v"), "nginx", "proxy: nginx as the origin server",
   await Deno.remove(folder, { recursive: true });
 });
 
-testWith(
-  await has("chromium", "--version"),
-  "chromium",
+inBrowser(
   "proxy: Chromium with a proxy: a page, its parts, and TLS",
   async () => {
     const folder = await Deno.makeTempDir();
@@ -591,7 +589,7 @@ testWith(
       "a.js": "document.title = 'from script';",
       "a.css": "p { color: red }",
     });
-    const plain = await serveFolder(site, "--max-age", "60");
+    const plain = await serveFolder(site, "--max-age", "86400");
     await using _ = plain.program;
     const tls = await serveFolder(site, "--cert", pair.cert, "--key", pair.key);
     await using __ = tls.program;
