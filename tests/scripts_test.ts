@@ -29,6 +29,8 @@ const needs = (script: string) =>
     ? ["http/site"]
     : script === "udp/tftp_client.ts"
     ? ["get", "protocols.json"]
+    : script === "udp/game_client.ts"
+    ? ["--play", "1"]
     : script.endsWith("/relay.ts")
     ? ["--to", "127.0.0.1:7777"]
     : script === "smtp/send.ts"

@@ -284,6 +284,18 @@ Deno.test("watch: the chat, TFTP, and DNS over UDP and TCP", () => {
   assertEquals(fields(subject("\0\x01file\0octet\0tsize\x000\0", udp), "tftp").map((line) => line.split('" ')[1]), [
     ...["opcode 1 read", "file file", "mode octet", "option tsize", "value 0"],
   ]);
+  const inputs = Uint8Array.fromHex("534731020000000000000007000000090203" + "02");
+  const texts = (data: Uint8Array) => dissect(subject(data, udp), "game").map(({ text }) => text);
+  assertEquals(texts(inputs), [
+    ...["SG1", "kind 2 inputs", "cookie 0000000000000007", "last input 9", "inputs 2", "input 8 down", "input 9 right"],
+  ]);
+  const state = Uint8Array.fromHex(
+    "5347310c" + "00000050" + "00000009" + "030101" + "03" + "00e6" + "0096" + "0401" + "04616e6e6100000000" + "0207",
+  );
+  assertEquals(texts(state).slice(2), [
+    ...["tick 80", "last input done 9", "you are player 3", "players 1", "dots 1"],
+    ...["player 3 anna at 23,15, 4 dots, 1 rounds won", "dot at 2,7"],
+  ]);
   const query = Uint8Array.fromHex("b34f0100000100000000000001610000010001");
   const expected = ["id 0xb34f", "question a.", "type A", "class IN"];
   const found = dissect(subject(query, udp)).map(({ text }) => text);
@@ -448,6 +460,7 @@ const expected: Record<string, number | [least: number, most: number]> = {
     "udp:syscalls": [19_000, 20_002],
     "dns:lookup": [8, 9],
     "dns:walk": 10,
+    "udp:game": [120, 320],
   },
   ...{
     "http:raw": 6,

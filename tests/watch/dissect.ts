@@ -7,7 +7,8 @@
  */
 import { printable } from "../../cli.ts";
 import { type Field, fieldsOf, summary } from "../../dns/_dissect.ts";
-import { dissectChat, dissectTftp, saysTftp } from "./dissect_datagrams.ts";
+import { describe } from "../../udp/_game_message.ts";
+import { dissectChat, dissectGame, dissectTftp, saysTftp } from "./dissect_datagrams.ts";
 import { dissectHttp, isHttp } from "./dissect_http.ts";
 import { dissectIcmp } from "./dissect_icmp.ts";
 import { dissectSmtp, isSmtp } from "./dissect_smtp.ts";
@@ -26,7 +27,7 @@ export interface Subject {
   readonly earlier: () => Uint8Array;
 }
 
-export const protocols = ["dns", "http", "smtp", "chat", "tftp", "icmp", "websocket"] as const;
+export const protocols = ["dns", "http", "smtp", "chat", "tftp", "game", "icmp", "websocket"] as const;
 export type Protocol = typeof protocols[number];
 
 interface Dissector {
@@ -44,6 +45,7 @@ const dissectors: Readonly<Record<Protocol, Dissector>> = {
   smtp: { fields: dissectSmtp },
   chat: { fields: dissectChat },
   tftp: { fields: ({ data }) => dissectTftp(data), says: ({ data }) => saysTftp(data) },
+  game: { fields: ({ data }) => dissectGame(data), says: ({ data }) => describe(data) },
   icmp: { fields: ({ data }) => dissectIcmp(data), says: () => "" }, // its note says it
   websocket: { fields: dissectWebSocket, says: saysWebSocket },
 };

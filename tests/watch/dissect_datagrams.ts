@@ -1,9 +1,10 @@
 /**
- * The fields of the chat's datagrams, and of TFTP's packets.
+ * The fields of the chat's datagrams, of TFTP's packets, and of the game's messages.
  *
  * @module
  */
 import { parseReply, parseRequest } from "../../udp/_chat_message.ts";
+import { parseClient, parseServer } from "../../udp/_game_message.ts";
 import { decode, PacketError } from "../../udp/_tftp_message.ts";
 import { type Field, type Subject, textOf } from "./dissect.ts";
 
@@ -84,3 +85,38 @@ function texts(data: Uint8Array, at: number, names: readonly string[]): Field[] 
   }
   return fields;
 }
+
+/** A message of the game (the table in udp/README.md). */
+export function dissectGame(data: Uint8Array): Field[] {
+  const client = parseClient(data);
+  const server = parseServer(data);
+  const { kind } = client ?? server ?? {};
+  if (kind === undefined) return [{ start: 0, end: data.length, text: "broken: no message of the game" }];
+  const fields: Field[] = [{ start: 0, end: 3, text: "SG1" }, { start: 3, end: 4, text: `kind ${data[3]} ${kind}` }];
+  const add = (length: number, text: string) => {
+    const start = fields.at(-1)?.end ?? 0;
+    fields.push({ start, end: start + length, text });
+  };
+  if (client || kind === "cookie") add(8, `cookie ${data.subarray(4, 12).toHex()}`);
+  if (client?.kind === "join") add(1 + client.name.length, `name ${client.name}`);
+  if (client?.kind === "inputs") {
+    const { last, headings } = client;
+    add(4, `last input ${last}`);
+    add(1, `inputs ${headings.length}`);
+    headings.forEach((heading, i) => add(1, `input ${last - headings.length + 1 + i} ${directions[heading]}`));
+  }
+  if (server?.kind !== "snapshot") return fields;
+  const { tick, acknowledged, you, players, dots } = server.snapshot;
+  add(4, `tick ${tick}`);
+  add(4, `last input done ${acknowledged}`);
+  add(1, `you are player ${you}`);
+  add(1, `players ${players.length}`);
+  add(1, `dots ${dots.length}`);
+  for (const { id, name, x, y, score, wins } of players) {
+    add(16, `player ${id} ${name} at ${x / 10},${y / 10}, ${score} dots, ${wins} rounds won`);
+  }
+  for (const { x, y } of dots) add(2, `dot at ${x},${y}`);
+  return fields;
+}
+
+const directions = ["stop", "up", "right", "down", "left"];
