@@ -10,16 +10,16 @@
 import { Failure } from "../../cli.ts";
 import { parseMasterFile } from "../../dns/_master_file.ts";
 import { printData } from "../../dns/_record.ts";
-import { memory, nsdCommand } from "../support/helpers.ts";
-import { has, Program } from "../support/program.ts";
+import { nsdCommand } from "../support/helpers.ts";
+import { has, output, Program } from "../support/program.ts";
 import { root } from "../support/tasks.ts";
+import { cpu, type Measured, rate, report } from "./_report.ts";
 import {
   type Contender,
+  cpuPerMessage,
+  cpuSeconds,
   measureInTurns,
-  median,
   need,
-  printTable,
-  ratio,
   type Start,
   startServer,
   type Tools,
@@ -38,89 +38,134 @@ export async function benchDns(tools: Tools): Promise<void> {
     .filter(({ record }) => record.type === 1 && !/[*\\]|sub\./.test(record.name))
     .map(({ record }) => ({ name: record.name.slice(0, -1), address: printData(1, record.data) }));
   const zone = `${folder}/big.zone`;
-  await writeLargeZone(zone);
+  await writeZone(zone, RECORDS);
   const queries = { few: `${folder}/few.txt`, many: `${folder}/many.txt` };
   await Deno.writeTextFile(queries.few, hosts.map(({ name }) => `${name} A\n`).join(""));
-  await writeRandomQueries(queries.many);
+  await writeRandomQueries(queries.many, RECORDS);
 
-  const contenders: Contender[] = [];
-  const startTimes = new Map<string, number>();
-  const start = async (name: string, line: RegExp, command: Start) => {
-    const times: number[] = [];
-    for (let round = 1; round <= tools.rounds; round++) {
-      const before = performance.now();
-      const contender = await startServer(tools, name, command, { line });
-      times.push(performance.now() - before);
-      if (round < tools.rounds) await contender.program.stop();
-      else contenders.push(contender);
-    }
-    startTimes.set(name, median(times));
-  };
-  const ours = ["run", "-N=127.0.0.1", `-R=dns,${folder}`, "dns/server.ts", "--rate", "0"];
-  await start("socketlab server", /listening/, (port) => [Deno.execPath(), ...ours, "--port", `${port}`, sample, zone]);
-  const fast = [...ours.toSpliced(1, 0, "--allow-ffi"), "--fast"];
-  await start("the same, --fast", /listening/, (port) => [Deno.execPath(), ...fast, "--port", `${port}`, sample, zone]);
-  if (await has("sh", "-c", "command -v nsd")) {
-    const zones = { "example.com": sample, "big.example": zone };
-    await start("NSD", /nsd started/, (port) => nsdCommand(folder, port, zones));
-  }
+  const candidates = zoneServers(tools, { "example.com": sample, "big.example": zone });
+  const withZones = await startInstalled(tools, candidates);
+  const others: Contender[] = [];
   if (await has("dnsmasq", "--version")) {
     const records = hosts.map(({ name, address }) => `--host-record=${name},${address}`);
     const options = ["--bind-interfaces", "--no-resolv", "--no-hosts", "--log-facility=-", "--user=root", ...records];
-    await start("dnsmasq", /started/, (port) => [
+    const start = (port: number) => [
       ...["dnsmasq", "--no-daemon", `--port=${port}`, "--listen-address=127.0.0.1"],
       ...options,
-    ]);
+    ];
+    others.push(await startServer(tools, "dnsmasq", start, { line: /started/ }));
   }
   const echo = ["run", "--unstable-net", "-N=127.0.0.1", "tests/bench/udp_echo.ts"];
-  await start("Deno, plain echo", /listening/, (port) => [Deno.execPath(), ...echo, `${port}`]);
+  const start = (port: number) => [Deno.execPath(), ...echo, `${port}`];
+  others.push(await startServer(tools, "Deno, plain echo", start, { line: /listening/ }));
 
   const title = `DNS, ${RECORDS} records in random order`;
-  const withZones = contenders.filter(({ name }) => name !== "dnsmasq" && name !== "Deno, plain echo");
-  await measure("DNS, the addresses of the sample zone", queries.few, contenders, startTimes, tools);
-  await measure(title, queries.many, withZones, startTimes, tools);
+  await measure("DNS, the addresses of the sample zone", queries.few, [...withZones, ...others], tools);
+  await measure(title, queries.many, withZones, tools);
+  for (const { program } of [...withZones, ...others]) await program.stop();
 }
 
-async function measure(
-  title: string,
-  file: string,
-  contenders: Contender[],
-  startTimes: Map<string, number>,
-  tools: Tools,
-): Promise<void> {
-  const results = await measureInTurns(tools.rounds, contenders, async ({ name, port }) => {
-    const dnsperf = async (...more: string[]) => {
-      const options = ["-s", "127.0.0.1", "-p", `${port}`, "-d", file, "-l", `${tools.time}`, "-q", "100", ...more];
-      const load = new Program(tools.pin(1, ["dnsperf", ...options]));
-      await load.end(tools.time + 30);
-      return load;
-    };
-    const full = await dnsperf();
-    const rate = /Queries per second:\s+([\d.]+)/.exec(full.stdout)?.[1];
-    if (rate === undefined) throw new Failure(`${name}: ${full.tail()}`);
-    const calm = await dnsperf("-v", "-Q", `${CALM_RATE}`);
-    return [Number(rate), percentile99(calm.stdout)];
-  });
-  const rows: string[][] = [];
-  for (const [i, { name, program }] of contenders.entries()) {
-    const [rate = NaN, p99 = NaN] = results[i] ?? [];
-    const size = (await memory(program.pid)).toFixed(0);
-    const started = (startTimes.get(name) ?? NaN).toFixed(0);
-    rows.push([name, Math.round(rate).toString(), ratio(results, i), p99.toFixed(2), size, started]);
+/** A server that reads zone files, and the line that it prints when it has. */
+interface ZoneServer {
+  readonly name: string;
+  readonly needs: string;
+  readonly line: RegExp;
+  readonly start: Start;
+}
+
+/** Our server, plain and with `--fast`, and NSD, on these zones. The fast one comes first. */
+export function zoneServers({ folder }: Tools, zones: Record<string, string>): ZoneServer[] {
+  const files = Object.values(zones);
+  const ours = ["run", "-N=127.0.0.1", `-R=dns,${folder}`, "dns/server.ts", "--rate", "0"];
+  const fast = [...ours.toSpliced(1, 0, "--allow-ffi"), "--fast"];
+  const command = (args: string[]) => (port: number) => [Deno.execPath(), ...args, "--port", `${port}`, ...files];
+  return [
+    { name: "socketlab server --fast", needs: "", line: /listening/, start: command(fast) },
+    { name: "socketlab server", needs: "", line: /listening/, start: command(ours) },
+    { name: "NSD", needs: "nsd", line: /nsd started/, start: (port) => nsdCommand(folder, port, zones) },
+  ];
+}
+
+async function startInstalled(tools: Tools, servers: readonly ZoneServer[]): Promise<Contender[]> {
+  const contenders: Contender[] = [];
+  for (const { name, needs, line, start } of servers) {
+    if (needs !== "" && !await has("sh", "-c", `command -v ${needs}`)) continue;
+    contenders.push(await startServer(tools, name, start, { line }));
   }
-  const latency = `p99 ms at ${CALM_RATE / 1000}k/s`;
-  printTable(title, ["", "queries/s", "ours / it", latency, "MiB", "ms to start"], rows);
+  return contenders;
 }
 
-async function writeLargeZone(path: string): Promise<void> {
-  const line = (i: number) => `h${i} A 10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}`;
+async function measure(title: string, file: string, contenders: Contender[], tools: Tools): Promise<void> {
+  const measured = await measureInTurns(tools.rounds, contenders, async (server) => {
+    const [perSecond, each] = await queryAll(tools, server, file);
+    const calm = await dnsperf(tools, server, file, "-v", "-Q", `${CALM_RATE}`);
+    return [perSecond, each, percentile99(calm)];
+  });
+  report(tools, title, [rate("queries/s"), cpu, { name: `p99 ms at ${CALM_RATE / 1000}k/s`, digits: 2 }], measured);
+}
+
+/** Sends as many queries as it answers. Returns how many a second, and the server's CPU time for each in microseconds. */
+export async function queryAll(tools: Tools, server: Contender, file: string): Promise<[number, number]> {
+  let perSecond = NaN;
+  const each = await cpuPerMessage(server, async () => {
+    const text = await dnsperf(tools, server, file);
+    perSecond = Number(/Queries per second:\s+([\d.]+)/.exec(text)?.[1]);
+    return Number(/Queries completed:\s+(\d+)/.exec(text)?.[1]);
+  });
+  if (Number.isNaN(perSecond)) throw new Failure(`${server.name} has answered nothing: ${server.program.tail()}`);
+  return [perSecond, each];
+}
+
+async function dnsperf(tools: Tools, { port }: Contender, file: string, ...more: string[]): Promise<string> {
+  const options = ["-s", "127.0.0.1", "-p", `${port}`, "-d", file, "-l", `${tools.time}`, "-q", "100", ...more];
+  const load = new Program(tools.pin(1, ["dnsperf", ...options]));
+  await load.end(tools.time + 30);
+  return load.stdout;
+}
+
+/**
+ * Starts each server with these zones, several times. Returns for each: the milliseconds and the CPU milliseconds until it
+ * answers, its memory in MiB then, and what it answers to `file`: queries a second, and the CPU time for each.
+ */
+export async function measureStarts(tools: Tools, servers: readonly ZoneServer[], file: string): Promise<Measured[]> {
+  const present = [];
+  for (const server of servers) {
+    if (server.needs === "" || await has("sh", "-c", `command -v ${server.needs}`)) present.push(server);
+  }
+  return await measureInTurns(tools.rounds, present, async ({ name, start, line }) => {
+    const before = performance.now();
+    const contender = await startServer(tools, name, start, { line });
+    const [time, used] = [performance.now() - before, await cpuSeconds(contender) * 1000];
+    const size = await groupMemory(contender);
+    const [perSecond, each] = await queryAll(tools, contender, file);
+    await contender.program.stop();
+    return [time, used, size, perSecond, each];
+  });
+}
+
+/** The memory of a server and its children in MiB, what they share counted once: the sum of their proportional sizes. */
+async function groupMemory({ program }: Contender): Promise<number> {
+  const script = `for f in /proc/[0-9]*/stat; do read -r line < $f 2>/dev/null || continue; set -- \${line##*) }; ` +
+    `if [ "$3" = ${program.pid} ]; then cat \${f%stat}smaps_rollup; fi; done`;
+  const sizes = (await output("sh", "-c", script)).matchAll(/^Pss:\s+(\d+)/gm);
+  return [...sizes].reduce((sum, [, kib]) => sum + Number(kib), 0) / 1024;
+}
+
+/** Writes a zone with so many addresses. */
+export async function writeZone(path: string, records: number): Promise<void> {
+  const line = (i: number) => `h${i} A 10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}\n`;
   const head = "$ORIGIN big.example.\n$TTL 1h\n@ SOA ns host 1 4h 30m 2w 5m\n@ NS ns\nns A 192.0.2.1\n";
-  await Deno.writeTextFile(path, head + Array.from({ length: RECORDS }, (_, i) => line(i)).join("\n") + "\n");
+  await Deno.writeTextFile(path, head);
+  for (let from = 0; from < records; from += 10_000) {
+    const lines = Array.from({ length: Math.min(10_000, records - from) }, (_, i) => line(from + i));
+    await Deno.writeTextFile(path, lines.join(""), { append: true });
+  }
 }
 
-async function writeRandomQueries(path: string): Promise<void> {
+/** Writes queries for the names of such a zone, in random order. */
+export async function writeRandomQueries(path: string, records: number): Promise<void> {
   let seed = 1;
-  const random = () => (seed = seed * 48271 % 0x7fffffff) % RECORDS;
+  const random = () => (seed = seed * 48271 % 0x7fffffff) % records;
   await Deno.writeTextFile(path, Array.from({ length: 200_000 }, () => `h${random()}.big.example A\n`).join(""));
 }
 

@@ -6,8 +6,9 @@
 import { Failure } from "../../cli.ts";
 import { memory } from "../support/helpers.ts";
 import { command as task, root } from "../support/tasks.ts";
-import { type Candidate, compile, installed, measureEcho, other } from "./_load.ts";
-import { deno, measureInTurns, printTable, ratio, startServer, type Tools } from "./_tools.ts";
+import { benchLoad, type Candidate, compile, installed, other } from "./_load.ts";
+import { type Measured, report } from "./_report.ts";
+import { deno, measureInTurns, startServer, type Tools } from "./_tools.ts";
 
 const ours: Candidate = {
   name: "socketlab echo_server",
@@ -19,25 +20,32 @@ const systemCalls: Candidate = {
   needs: "",
   start: (port) => deno(task("tcp/syscall_server.ts", port)),
 };
+const plainLoop: Candidate = {
+  name: "Deno, a plain loop",
+  needs: "",
+  start: (port) => deno(["deno", "run", "-N=127.0.0.1", "tests/bench/tcp_echo.ts", `${port}`]),
+};
 const node = other("node", "Node net", "node", "tests/bench/peers.mjs", "tcp");
 const asyncio = other("python3", "Python asyncio protocol", "python3", "tests/bench/peers.py", "protocol");
 
+/** The echo servers that take any number of connections. */
+export async function echoServers(tools: Tools): Promise<Candidate[]> {
+  return [ours, systemCalls, plainLoop, node, asyncio, other("", "C epoll", await compile("echo_epoll", tools))];
+}
+
 export async function benchTcp(tools: Tools): Promise<void> {
-  const load = [await compile("load", tools), "tcp"];
+  const program = await compile("load", tools);
   const candidates = [
-    ours,
-    systemCalls,
-    node,
-    asyncio,
+    ...await echoServers(tools),
     other("python3", "Python asyncio streams", "python3", "tests/bench/peers.py", "streams"),
     other("python3", "Python threads", "python3", "tests/peers/echo_threads.py"),
-    other("", "C epoll", await compile("echo_epoll", tools)),
   ];
   for (const count of [1, 50, 500]) {
     const title = `TCP echo, ${count} connection${count > 1 ? "s" : ""} × 64 bytes`;
-    await measureEcho(title, candidates, load, { count, size: 64 }, tools);
+    await benchLoad(tools, title, candidates, { program, mode: "tcp", count, message: ["64"] });
   }
-  await measureEcho("TCP echo, 50 connections × 64 KiB", candidates, load, { count: 50, size: 65536 }, tools);
+  const title = "TCP echo, 50 connections × 64 KiB";
+  await benchLoad(tools, title, candidates, { program, mode: "tcp", count: 50, message: ["65536"] });
 }
 
 /** Client processes from start to end, against one server: connect, send a message, receive its echo, exit. */
@@ -55,7 +63,7 @@ export async function benchClients(tools: Tools): Promise<void> {
     other("node", "Node net", "node", "tests/bench/peers.mjs", "client"),
     other("python3", "Python socket", "python3", "tests/peers/echo_client.py", "correct"),
   ]);
-  const results = await measureInTurns(tools.rounds * 4, clients, async ({ name, start }) => {
+  const measured = await measureInTurns(tools.rounds * 4, clients, async ({ name, start }) => {
     const [program = "", ...args] = await start(port);
     const before = performance.now();
     const env = { HOST: "127.0.0.1", PORT: `${port}` };
@@ -63,33 +71,33 @@ export async function benchClients(tools: Tools): Promise<void> {
     if (!success) throw new Failure(`the client of ${name} failed`);
     return [performance.now() - before];
   }, true); // the first round fills the caches
-  printTable(
-    "a TCP client, process start to finish",
-    ["", "ms", "ours / it"],
-    clients.map(({ name }, i) => [name, (results[i]?.[0] ?? NaN).toFixed(1), ratio(results, i)]),
-  );
+  report(tools, "a TCP client, process start to finish", [{ name: "ms", digits: 1, ratio: "it / ours" }], measured);
 }
 
-/** A server's resident memory, before and with a thousand connections that have sent one message and are idle. */
+/** How many connections are open while memory is measured. */
+const IDLE = 1000;
+
+/** A server's resident memory, before and with connections that have sent one message each and are idle. */
 export async function benchMemory(tools: Tools): Promise<void> {
-  const rows: [name: string, before: number, after: number][] = [];
-  for (const { name, start } of await installed([ours, node, asyncio])) {
+  const measured: Measured[] = [];
+  for (const { name, start } of await installed(await echoServers(tools))) {
     const { program, port } = await startServer(tools, name, start, { line: /listening/ });
     const before = await memory(program.pid);
-    const conns = await Promise.all(Array.from({ length: 1000 }, async () => {
+    const conns = await Promise.all(Array.from({ length: IDLE }, async () => {
       const conn = await Deno.connect({ hostname: "127.0.0.1", port });
       await conn.write(new Uint8Array(64));
       await conn.read(new Uint8Array(64));
       return conn;
     }));
-    rows.push([name, before, await memory(program.pid)]);
+    const after = await memory(program.pid);
+    measured.push({ name, rounds: [[before, after, (after - before) / IDLE * 1024]] });
     for (const conn of conns) conn.close();
     await program.stop();
   }
-  const [, , first = NaN] = rows[0] ?? [];
-  printTable(
-    "memory with 1,000 idle connections",
-    ["", "MiB before", "MiB with them", "ours / it"],
-    rows.map(([name, before, after]) => [name, before.toFixed(0), after.toFixed(0), (first / after).toFixed(2)]),
-  );
+  const columns = [
+    { name: "MiB before" },
+    { name: "MiB with them", ratio: "it / ours" } as const,
+    { name: "KiB a connection", digits: 1 },
+  ];
+  report(tools, `memory with ${IDLE} idle TCP connections`, columns, measured);
 }

@@ -4,30 +4,32 @@
  * @module
  */
 import { command as task } from "../support/tasks.ts";
-import { compile, measureEcho, other } from "./_load.ts";
+import { benchLoad, type Candidate, compile, other } from "./_load.ts";
 import { deno, type Tools } from "./_tools.ts";
 
 export async function benchUdp(tools: Tools): Promise<void> {
-  const load = [await compile("load", tools), "udp"];
-  const candidates = [
+  const program = await compile("load", tools);
+  const ours = (name: string, start: Candidate["start"]): Candidate => ({
+    name: `socketlab ${name}`,
+    needs: "",
+    start,
+  });
+  const chats = [
+    ours("chat_server", (port) => deno(task("udp/chat_server.ts", port, "--quiet"))),
+    other("node", "Node dgram, the same chat", "node", "tests/bench/peers.mjs", "chat"),
+  ];
+  const echoes = [
+    ours("syscall_server", (port) => deno(task("udp/syscall_server.ts", port))),
     {
-      name: "socketlab chat_server",
-      needs: "",
-      start: (port: number) => deno(task("udp/chat_server.ts", port, "--quiet")),
-    },
-    {
-      name: "socketlab syscall_server",
-      needs: "",
-      start: (port: number) => deno(task("udp/syscall_server.ts", port)),
-    },
-    {
-      name: "Deno, plain echo",
+      name: "Deno, a plain loop",
       needs: "",
       start: (port: number) => deno(["deno", "run", "-N=127.0.0.1", "tests/bench/udp_echo.ts", `${port}`]),
     },
-    other("node", "Node dgram, the same chat", "node", "tests/bench/peers.mjs", "chat"),
-    other("node", "Node dgram, plain echo", "node", "tests/bench/peers.mjs", "udp"),
-    other("python3", "Python blocking, plain echo", "python3", "tests/bench/peers.py", "udp"),
+    other("node", "Node dgram", "node", "tests/bench/peers.mjs", "udp"),
+    other("python3", "Python, a blocking loop", "python3", "tests/bench/peers.py", "udp"),
+    other("", "C recvmmsg", await compile("echo_datagrams", tools)),
   ];
-  await measureEcho("UDP, 32 datagrams × 64 bytes at a time", candidates, load, { count: 32, size: 64 }, tools);
+  const load = { program, mode: "udp", count: 32, message: ["64"] } as const;
+  await benchLoad(tools, "UDP echo, 32 datagrams × 64 bytes at a time", echoes, load);
+  await benchLoad(tools, "UDP chat with one member, 32 datagrams × 64 bytes at a time", chats, load);
 }

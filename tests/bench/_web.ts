@@ -9,38 +9,34 @@
 import { Failure } from "../../cli.ts";
 import { memory } from "../support/helpers.ts";
 import { has, Program } from "../support/program.ts";
-import { type Contender, measureInTurns, need, printTable, ratio, startServer, type Tools } from "./_tools.ts";
+import { cpu, type Measured, rate, report } from "./_report.ts";
+import { type Contender, cpuPerMessage, install, measureInTurns, need, startServer, type Tools } from "./_tools.ts";
 
 const CONNECTIONS = 50;
 
 /** Measures requests per second with wrk, and prints them with each server's memory. */
 async function load(tools: Tools, title: string, all: Contender[], path: string, script?: string): Promise<void> {
-  const results = await measureInTurns(tools.rounds, all, async ({ name, port }) => {
+  const measured = await measureInTurns(tools.rounds, all, async (server) => {
     const options = ["-t1", `-c${CONNECTIONS}`, `-d${Math.max(1, Math.round(tools.time))}`];
-    const url = `http://127.0.0.1:${port}${path}`;
-    const program = new Program(tools.pin(1, ["wrk", ...options, ...script ? ["-s", script] : [], url]));
-    await program.end(tools.time + 30);
-    const rate = /Requests\/sec:\s+([\d.]+)/.exec(program.stdout)?.[1];
-    if (rate === undefined || /Non-2xx/.test(program.stdout)) throw new Failure(`${name}: ${program.tail()}`);
-    return [Number(rate)];
+    const url = `http://127.0.0.1:${server.port}${path}`;
+    let perSecond = NaN;
+    const each = await cpuPerMessage(server, async () => {
+      const program = new Program(tools.pin(1, ["wrk", ...options, ...script ? ["-s", script] : [], url]));
+      await program.end(tools.time + 30);
+      perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(program.stdout)?.[1]);
+      const total = /(\d+) requests in/.exec(program.stdout)?.[1];
+      if (total === undefined || /Non-2xx/.test(program.stdout)) throw new Failure(`${server.name}: ${program.tail()}`);
+      return Number(total);
+    });
+    return [perSecond, each];
   });
-  await print(title, "requests/s", all, results);
+  report(tools, title, [rate("requests/s"), cpu, { name: "MiB" }], await withMemory(measured, all));
 }
 
-async function print(title: string, unit: string, all: Contender[], results: number[][]): Promise<void> {
-  const rows: string[][] = [];
-  for (const [i, { name, program }] of all.entries()) {
-    const [rate = NaN] = results[i] ?? [];
-    rows.push([name, `${Math.round(rate)}`, ratio(results, i), (await memory(program.pid)).toFixed(0)]);
-  }
-  printTable(title, ["", unit, "ours / it", "MiB"], rows);
-}
-
-/** Installs npm packages for a server in Node; returns whether that worked. */
-async function install(folder: string, ...names: string[]): Promise<boolean> {
-  if (!await has("npm", "--version")) return false;
-  const npm = new Program(["npm", "install", "--prefix", folder, "--no-audit", "--no-fund", ...names], { cwd: folder });
-  return (await npm.end(300)).success;
+/** Adds a column: each server's memory now. */
+async function withMemory(measured: Measured[], all: Contender[]): Promise<Measured[]> {
+  const sizes = await Promise.all(all.map(({ program }) => memory(program.pid)));
+  return measured.map(({ name, rounds }, i) => ({ name, rounds: rounds.map((each) => [...each, sizes[i] ?? NaN]) }));
 }
 
 export async function benchHttp(tools: Tools): Promise<void> {
@@ -55,7 +51,7 @@ export async function benchHttp(tools: Tools): Promise<void> {
     await startServer(tools, "socketlab file_server", (port) => [Deno.execPath(), ...files, "--port", `${port}`]),
   ];
   if (await has("sh", "-c", "command -v nginx")) {
-    all.push(await startServer(tools, "nginx, one worker", (port) => nginx(folder, www, port)));
+    all.push(await startServer(tools, "nginx, one worker", (port) => nginxCommand(folder, www, port)));
   }
   if (await install(folder, "serve-handler")) {
     const node = ["node", "tests/bench/peers_web.mjs", "files", www];
@@ -67,31 +63,37 @@ export async function benchHttp(tools: Tools): Promise<void> {
   }
   await load(tools, "HTTP, a file of 4 KiB, 50 connections", all, "/small.txt");
 
-  const results = await measureInTurns(tools.rounds, all, async ({ name, port }) => {
+  const measured = await measureInTurns(tools.rounds, all, async (server) => {
     const format = "%{speed_download} %{size_download}";
-    const url = `http://127.0.0.1:${port}/large.bin`;
-    const curl = new Program(tools.pin(1, ["curl", "-s", "-o", "/dev/null", "-w", format, url]));
-    await curl.end(60);
-    const [speed = NaN, size] = curl.stdout.split(" ").map(Number);
-    if (size !== 100 << 20) throw new Failure(`${name} sent ${size} bytes`);
-    return [speed / 1e6];
+    const url = `http://127.0.0.1:${server.port}/large.bin`;
+    let rate = NaN;
+    const each = await cpuPerMessage(server, async () => {
+      const curl = new Program(tools.pin(1, ["curl", "-s", "-o", "/dev/null", "-w", format, url]));
+      await curl.end(60);
+      const [speed = NaN, size] = curl.stdout.split(" ").map(Number);
+      if (size !== 100 << 20) throw new Failure(`${server.name} sent ${size} bytes`);
+      rate = speed / 1e6;
+      return 1000; // so that it comes out in milliseconds
+    });
+    return [rate, each];
   });
-  await print("HTTP, a file of 100 MiB", "MB/s", all, results);
+  const columns = [rate("MB/s"), { ...cpu, name: "CPU ms each", digits: 0 }, { name: "MiB" }];
+  report(tools, "HTTP, a file of 100 MiB", columns, await withMemory(measured, all));
   for (const { program } of all) await program.stop();
 }
 
 /** Writes nginx's configuration; returns its command. */
-async function nginx(folder: string, www: string, port: number): Promise<string[]> {
+export async function nginxCommand(folder: string, www: string, port: number): Promise<string[]> {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
     `${name}_temp_path ${folder}/${name};`
   );
   await Deno.writeTextFile(
     `${folder}/nginx.conf`,
     `worker_processes 1; daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
-     events { worker_connections 1024; }
+     events { worker_connections 8192; }
      http {
        access_log off; sendfile on; keepalive_requests 1000000000; types { text/plain txt; } ${temporary.join(" ")}
-       server { listen 127.0.0.1:${port}; root ${www}; }
+       server { listen 127.0.0.1:${port} backlog=1024; root ${www}; }
      }`,
   );
   return ["nginx", "-c", `${folder}/nginx.conf`];

@@ -1,19 +1,25 @@
 /**
  * Measures the project's servers and comparable ones in one run, and prints ratios: `deno task bench`.
  *
- * A load program runs on one core and the servers on another. For TCP and UDP the load is `load.c`, and the tables show how
- * busy its core was: below 100 %, it waited for the server, so the server was measured. `≥` marks a rate at which the load was
- * at its own limit; the epoll loop in C shows that limit. The servers take turns for several rounds, and the median counts.
+ * A load program runs on one core and the servers on another. Two numbers stand in each table: messages per second, and the CPU
+ * time that a message costs the server, which depends much less on what else the machine does. The servers take turns for
+ * several rounds; the tables show the medians, the ratios of ours to the others, and the lowest and highest ratio of a round.
+ *
+ * For TCP and UDP the load is `load.c`, and the tables show how busy its core was: near 100 %, the load was at its own limit, and
+ * the server could do more.
  *
  * It needs Linux and `cc`. The other programs (`README.md` lists them) are optional: a server that is not installed is left out.
  *
  * @module
  */
-import { Failure, integer, onStop, run, seconds } from "../../cli.ts";
+import { Failure, flag, integer, onStop, run, seconds, text } from "../../cli.ts";
 import { has, stopAll } from "../support/program.ts";
+import { benchRpc, benchWebSocket } from "./_calls.ts";
 import { benchDns } from "./_dns.ts";
+import { benchGrowth } from "./_growth.ts";
 import { benchSmtp } from "./_smtp.ts";
 import { benchClients, benchMemory, benchTcp } from "./_tcp.ts";
+import { benchTftp } from "./_tftp.ts";
 import type { Tools } from "./_tools.ts";
 import { benchUdp } from "./_udp.ts";
 import { benchHttp, benchRest } from "./_web.ts";
@@ -21,12 +27,16 @@ import { benchHttp, benchRest } from "./_web.ts";
 const parts: Record<string, (tools: Tools) => Promise<void>> = {
   tcp: benchTcp,
   udp: benchUdp,
+  rpc: benchRpc,
+  tftp: benchTftp,
   client: benchClients,
   dns: benchDns,
   http: benchHttp,
+  websocket: benchWebSocket,
   smtp: benchSmtp,
   rest: benchRest,
   memory: benchMemory,
+  growth: benchGrowth,
 };
 
 const command = {
@@ -34,9 +44,16 @@ const command = {
   about: `Measures the servers and comparable ones. Arguments choose some parts: ${Object.keys(parts).join(", ")}.`,
   run: "deno task bench",
   args: "[PART ...]",
+  examples: [
+    "deno task bench tcp udp --rounds 3",
+    "deno task bench --json > bench.jsonl",
+    "deno task bench growth --plots tests/bench",
+  ],
   options: {
     "rounds": integer(5, "rounds, of which the median counts", 1, 100),
     "time": seconds(1, "how long the load for each server lasts in each round"),
+    "json": flag("print one line of JSON for each table"),
+    "plots": text("", "draw the tables of growth as SVG files in this folder", "DIR"),
   },
 };
 
