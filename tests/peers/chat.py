@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import sys
+import time
 
 way = sys.argv[1]
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -16,6 +17,8 @@ def relay(line, skip=None):
     for addr in list(names):
         if addr != skip:
             sock.sendto(line.encode(errors="replace"), addr)
+            if way == "keeps-who-left-slowly":
+                time.sleep(0.1)
 
 
 while True:
@@ -45,7 +48,7 @@ while True:
         if way != "no-farewell":
             sock.sendto(b"* bye", addr)
         relay(f"* {names[addr]} left", addr)
-        if way != "keeps-who-left":
+        if not way.startswith("keeps-who-left"):
             del names[addr]
     elif word == "/say" and way != "no-say":
         number, _, rest = rest.partition(" ")

@@ -96,6 +96,7 @@ export const wrong: [suite: string, command: string, caught: string[]][] = [
   ["udp:chat", "python3 chat.py raw-controls", ["no forged line", "no terminal controls"]],
   ["udp:chat", "python3 chat.py shares-names", ["a name that is taken"]],
   ["udp:chat", "python3 chat.py keeps-who-left", ["/quit"]],
+  ["udp:chat", "python3 chat.py keeps-who-left-slowly", ["/quit"]],
   ["udp:chat", "python3 chat.py no-echo", ["an echo to the sender"]],
   ["udp:chat", "python3 chat.py no-say", ["/say"]],
   ["udp:chat", "python3 chat.py says-twice", ["/say"]],
