@@ -161,8 +161,8 @@ async function checkOnce(
       folder: wanted.content ? path(wanted.content) : undefined,
     });
     for await (const result of running) {
+      if (!wanted.tap) { for (const line of lines(result, results.at(-1))) console.log(line); }
       results.push(result);
-      if (!wanted.tap) { for (const line of lines(result)) console.log(line); }
       if (wanted.evidence) await keep(path(wanted.evidence), results.length, name, suite, result);
       if (wanted.json || wanted.junit) await write();
       if (wanted.next && result.state === "failed") {

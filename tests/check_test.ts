@@ -164,6 +164,24 @@ testWith(
 );
 
 testWith(
+  python,
+  "python3",
+  "check: what ended a program is said in words, and what to change",
+  async () => {
+    const hint = async (source: string) => (await checkPython(source, "tcp:echo")).program.stdout;
+    const [killed, input, missing] = await Promise.all([
+      hint("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"),
+      hint("port = int(input('Which port? '))\n"),
+      check("tcp:echo", "--", "python3", "no_such_file.py").then(({ stdout }) => stdout),
+    ]);
+    if (linux) assertStringIncludes(killed, "was ended by SIGSEGV (exit code 139): it used memory that is not its own");
+    assertMatch(input, /EOFError[^]*\n {4}hint: nobody types while a program is checked: take the port from \{port\}/);
+    assertMatch(missing, /\n {4}hint: the command is started in the folder where you are/);
+    assertEquals(missing.match(/^ {4}not run: /gm)?.length, 1, missing); // for ten checks
+  },
+);
+
+testWith(
   linux && python,
   "python3 on Linux",
   "check: the port on which a server listens instead is named",
@@ -175,6 +193,12 @@ testWith(
     const [, port] = /\| (\d+)$/m.exec(program.stdout) ?? [];
     assertStringIncludes(program.stdout, `your program listens on 127.0.0.1:${port}, not on 127.0.0.1:`);
     assertStringIncludes(program.stdout, "hint: take the port from {port}");
+    const six = await checkPython(
+      "import os, socket\ns = socket.socket(socket.AF_INET6)\ns.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)\n" +
+        's.bind(("::1", int(os.environ["PORT"])))\ns.listen()\ns.accept()\n',
+      "tcp:echo",
+    );
+    assertMatch(six.program.stdout, /your program listens on \[::1\]:(\d+), and refuses 127\.0\.0\.1:\1$/m);
   },
 );
 

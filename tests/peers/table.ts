@@ -52,6 +52,7 @@ export const wrong: [suite: string, command: string, caught: string[]][] = [
   ["tcp:echo", "python3 echo_wrong.py reads-once", ["one byte at a time"]],
   ["tcp:echo", "python3 echo_wrong.py keeps-open", ["half-close"]],
   ["tcp:echo", "python3 echo_wrong.py one-at-a-time", ["fifty at once, one of them silent"]],
+  ["tcp:echo", "python3 echo_wrong.py serves-one-client", ["ten clients in turn"]],
   ["tcp:echo", "python3 echo_wrong.py dies-on-reset", ["a client that resets"]],
   ["tcp:echo", "python3 echo_wrong.py waits-for-lines", ["one byte at a time"]],
   ["tcp:echo", "python3 echo_wrong.py drops-last-byte", ["exact bytes"]],

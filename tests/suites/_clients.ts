@@ -8,7 +8,7 @@ import { freePort } from "../support/free_port.ts";
 import type { Program } from "../support/program.ts";
 import { Peer } from "./_peer.ts";
 import { step } from "./_record.ts";
-import { type Check, type Client, fail, inTime, limits, quote, type Values } from "./_suite.ts";
+import { type Check, type Client, fail, inSeconds, inTime, limits, quote, type Values } from "./_suite.ts";
 
 /**
  * Plays a TCP server for one run of the client: `serve` talks to it. The connection stays open on this side until the client
@@ -29,7 +29,7 @@ export async function playServer<T>(
     if (!conn) {
       const got = program.status
         ? `none before the program ended with exit code ${program.status.code}`
-        : `none in ${limits.patience * 2 / 1000} s`;
+        : `none in ${inSeconds(limits.patience * 2)}`;
       fail(`a connection to 127.0.0.1:${listener.addr.port}`, got, "connect to the given {host} and {port}");
     }
     using peer = new Peer(conn);
@@ -44,9 +44,9 @@ export async function playServer<T>(
 
 /** Waits until the client ends by itself, at most so many times `patience`. */
 export async function clientEnd(program: Program, hint: string, times = 2): Promise<void> {
-  const seconds = limits.patience * times / 1000;
-  if (await inTime(program.ended, seconds * 1000)) return step(`the program ended with ${program.status?.code}`);
-  fail("the client to end", `a client that still runs after ${seconds} s`, hint);
+  const limit = limits.patience * times;
+  if (await inTime(program.ended, limit)) return step(`the program ended with ${program.status?.code}`);
+  fail("the client to end", `a client that still runs after ${inSeconds(limit)}`, hint);
 }
 
 /** Fails unless the exit code is 0. */

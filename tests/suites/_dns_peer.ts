@@ -10,7 +10,7 @@ import { typeName, typeNumber } from "../../dns/_record_types.ts";
 import { localAddress } from "../../udp/_local_address.ts";
 import { Peer } from "./_peer.ts";
 import { byHand, received, sent, step } from "./_record.ts";
-import { fail, inTime, limits, type Server } from "./_suite.ts";
+import { fail, inSeconds, inTime, limits, type Server } from "./_suite.ts";
 
 const noFlags = { qr: false, opcode: 0, aa: false, tc: false, rd: false, ra: false, ad: false, cd: false, rcode: 0 };
 
@@ -95,7 +95,7 @@ export function parseResponse(bytes: Uint8Array | undefined, what: string): Mess
   if (!bytes) {
     fail(
       `a response to ${what}`,
-      `nothing in ${limits.patience / 1000} s`,
+      `nothing in ${inSeconds(limits.patience)}`,
       "receive in a loop, and answer every query, if necessary with an error code only",
     );
   }

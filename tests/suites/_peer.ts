@@ -6,7 +6,7 @@
 import { connect } from "node:net";
 import { isClosedLocally } from "../../tcp/_clients.ts";
 import { received, sent, step } from "./_record.ts";
-import { fail, Gone, inTime, limits, Refused, type Server } from "./_suite.ts";
+import { fail, Gone, inSeconds, inTime, limits, Refused, type Server } from "./_suite.ts";
 
 /** One end of a TCP connection to the program under check. */
 export class Peer {
@@ -40,7 +40,7 @@ export class Peer {
           );
         }
         const what = error instanceof DOMException && error.name === "TimeoutError"
-          ? `none in ${limits.patience / 1000} s`
+          ? `none in ${inSeconds(limits.patience)}`
           : error instanceof Error
           ? error.message
           : String(error);
@@ -64,7 +64,7 @@ export class Peer {
   async some(hint: string): Promise<Uint8Array> {
     const buffer = new Uint8Array(65536);
     const n = await inTime(this.#try(this.conn.read(buffer), "while waiting for a reply"));
-    if (n === undefined) fail("a reply", `nothing in ${limits.patience / 1000} s`, hint);
+    if (n === undefined) fail("a reply", `nothing in ${inSeconds(limits.patience)}`, hint);
     this.#note(buffer, n);
     return buffer.subarray(0, n ?? 0);
   }
@@ -80,7 +80,7 @@ export class Peer {
     let got = 0;
     while (got < size) {
       const n = await inTime(this.conn.read(buffer.subarray(got)).catch(() => null));
-      if (n === undefined) step(`waited ${limits.patience / 1000} s for more`, this.#name);
+      if (n === undefined) step(`waited ${inSeconds(limits.patience)} for more`, this.#name);
       else this.#note(buffer.subarray(got), n);
       if (!n) break;
       got += n;

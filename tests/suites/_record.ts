@@ -102,6 +102,9 @@ export const recordIn = <T>(recording: Recording, body: () => Promise<T>): Promi
 /** The patience of the running check, in milliseconds; 0 if it has none of its own. */
 export const ownPatience = (): number => current.getStore()?.patience ?? 0;
 
+/** Whether the program has sent anything in the running check. */
+export const hasHeard = (): boolean => (current.getStore()?.received ?? 0) > 0;
+
 /** Says what the check does next, in a few words: "ends its side (FIN)". */
 export const step = (text: string, who = ""): void => current.getStore()?.add("step", text, who);
 /** Bytes that go to the program. */

@@ -170,6 +170,9 @@ export function quote(data: Uint8Array): string {
   return `${count(data.length, "byte")} "${text}${data.length > 40 ? "…" : ""}"`;
 }
 
+/** Formats milliseconds: `3.6 s`. */
+export const inSeconds = (milliseconds: number): string => `${+(milliseconds / 1000).toFixed(1)} s`;
+
 /** Waits for `promise`, at most `limit` milliseconds; returns `undefined` if it took longer. */
 export async function inTime<T>(promise: Promise<T>, limit = limits.patience): Promise<T | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -19,6 +19,9 @@ async function client(server: Server, message: string | Uint8Array, hint: string
   await ask(peer, message, hint);
 }
 
+const atOnce =
+  "reply after the first recv: a message has no line end, and the client does not close before it has its reply";
+
 const suite: Suite = {
   role: "server",
   about: "a TCP server that replies to messages",
@@ -26,15 +29,17 @@ const suite: Suite = {
     "{host} and {port} in its command, or HOST and PORT in its environment: where it listens. It needs nothing else.",
   prints: "what you like",
   exits: "it runs until the checker stops it",
-  limits: "a reply is any text, at least one byte; one client at a time, except in the last check",
+  limits:
+    "a message is text without a line end, and the client waits for its reply before it sends another or closes; a reply is " +
+    "any text, at least one byte; one client at a time, except in the last check",
   sheet: "tcp/README.md#reply",
   checks: [
     {
       name: "answers a message",
       why: "The first lab: the client sends a message, the server replies.",
       points: 4,
-      byHand: "echo hello | nc -N {host} {port}",
-      run: (server) => client(server, `Hello from ${words(randomOf(server), 2)}!`, "after recv, send a reply"),
+      byHand: "(printf hello; sleep 1) | nc {host} {port}",
+      run: (server) => client(server, `Hello from ${words(randomOf(server), 2)}!`, atOnce),
     },
     {
       name: "answers a client that ends its side",

@@ -6,7 +6,7 @@
 import { AssertionError } from "jsr:@std/assert@1";
 import { type Address, count, Failure, formatAddress, printableLine } from "../../cli.ts";
 import { Random } from "../suites/_random.ts";
-import { recordIn, Recording } from "../suites/_record.ts";
+import { hasHeard, recordIn, Recording, step } from "../suites/_record.ts";
 import {
   type Check,
   type Client,
@@ -72,7 +72,10 @@ export async function* runSuite(run: Run): AsyncGenerator<Result> {
     await using started = new Started(run, mark, prepared);
     if (suite.role === "client") await started.shakeClient();
     const attempt: Attempt = suite.role === "server"
-      ? async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(await started.server())
+      ? async ({ name }) => {
+        const check = suite.checks.find((check) => check.name === name);
+        await started.withServer(async (server) => await check?.run(server));
+      }
       : async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(started.client());
     yield* runChecks(run, started, attempt);
   } finally {
@@ -88,9 +91,9 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
   let cause = ""; // why no further check can be run
   for (const check of run.checks) {
     const recording = new Recording();
-    recording.byHand = started.fill(check.byHand ?? "");
     const result = (state: Result["state"], problem = "", counts = true): Result => {
       if (state !== "passed") failed.add(check.name);
+      recording.byHand ||= started.fill(check.byHand ?? "");
       return { check, state, problem, counts, seconds: recording.seconds, recording, port: started.port };
     };
     const missing = check.needs?.find((name) => failed.has(name));
@@ -188,6 +191,23 @@ class Started {
         ? Date.now() < since + 10_000
         : program.status.code === 0 && Date.now() < since + 3000);
     return { ...await this.#shaken(this.#address), starting, content, random, program: () => program };
+  }
+
+  /**
+   * Runs a check on a server that runs. A server that has served its only client may end just when the check begins: then the
+   * check, which has heard nothing, runs once more on a new start. Other checks are made for such a server.
+   */
+  async withServer(check: (server: Server) => Promise<void>): Promise<void> {
+    const before = this.#program;
+    const server = await this.server();
+    try {
+      await check(server);
+    } catch (error) {
+      if (!before || before !== this.#program || hasHeard()) throw error;
+      if (!await inTime(before.ended, 200) || before.stopped) throw error;
+      step("the program has ended after the check before this one: it is started again");
+      await check(await this.server());
+    }
   }
 
   /** The address of a server, or with `--network` that of the relay before it. */
@@ -289,13 +309,8 @@ class Started {
       if (suite.role === "client" && program.status.code === 0) return "";
       if ((await marked(this.#mark)).length > 0) return "";
       const what = suite.role === "server" ? `nothing listens on ${address}: your` : "your";
-      const taken = /EADDRINUSE|[Aa]ddress already in use|AddrInUse|WinError 10048/.test(
-        program.stderr + program.stdout,
-      );
-      const hint = taken
-        ? "\nhint: the port is taken: set SO_REUSEADDR before bind, and take the port from {port} or the environment variable PORT"
-        : "";
-      return `${what} program ended with exit code ${program.status.code}${output(program, 60)}${hint}`;
+      const hint = startHint(program.stderr + program.stdout);
+      return `${what} program ${ending(program.status)}${output(program, 60)}${hint && `\nhint: ${hint}`}`;
     }
     if (suite.role === "client") return "";
     const over = suite.over === "udp" ? "udp" : "tcp";
@@ -326,10 +341,40 @@ class Started {
       ? `\nthe checker stopped your program ${
         count(Math.round((Date.now() - this.#since) / 1000), "second")
       } after its start`
-      : `\nyour program ended with exit code ${program.status.code}`;
+      : `\nyour program ${ending(program.status)}`;
     const crashed = /Traceback|^\s+at |Exception in thread|panicked|goroutine/m.test(program.stderr);
     return ended + output(program, crashed ? 40 : 5);
   }
+}
+
+/** What to change, by what a program has printed before it ended at its start; "" if that is not known. */
+function startHint(printed: string): string {
+  if (/EADDRINUSE|[Aa]ddress already in use|AddrInUse|WinError 10048/.test(printed)) {
+    return "the port is taken: set SO_REUSEADDR before bind, and take the port from {port} or the environment variable PORT";
+  }
+  if (/EOFError|NoSuchElementException|No line found/.test(printed)) {
+    return "nobody types while a program is checked: take the port from {port} in your command or from the environment variable PORT";
+  }
+  if (/can't open file|Cannot find module|Could not find or load main class|Module not found/.test(printed)) {
+    return "the command is started in the folder where you are: look at the name of the file, and at the folder";
+  }
+  return "";
+}
+
+/** How a program ended, for one who does not know signals by their numbers. */
+function ending({ code }: Deno.CommandStatus): string {
+  const [name, why] = {
+    134: ["SIGABRT", "it called abort: often a broken heap, such as memory that is freed twice"],
+    135: ["SIGBUS", "it used memory that is not there"],
+    136: ["SIGFPE", "it divided by zero"],
+    137: ["SIGKILL", "something stopped it: often the limit of memory"],
+    139: ["SIGSEGV", "it used memory that is not its own: look for a wrong pointer or index"],
+    141: [
+      "SIGPIPE",
+      "it wrote to a connection that the other side had closed: ignore SIGPIPE, and look at what send returns",
+    ],
+  }[code] ?? []; // 128 and the number of the signal, also when a shell reports it of its child
+  return name ? `was ended by ${name} (exit code ${code}): ${why}` : `ended with exit code ${code}`;
 }
 
 const replace = (text: string, values: Values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { formatAddress } from "../../cli.ts";
+import { printAddress } from "../../tcp/_address.ts";
 import { output } from "./program.ts";
 
 /** What a shell prints. Windows has none, and nothing is found there. */
@@ -53,10 +55,16 @@ export async function listeningAddresses(mark: string, over: "tcp" | "udp"): Pro
     const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
     const [address = "", port = ""] = local.split(":");
     if (!inodes.has(inode) || state !== (over === "tcp" ? "0A" : "07")) return [];
-    const bytes = address.match(/../g)?.map((hex) => parseInt(hex, 16)).reverse() ?? [];
-    const name = bytes.length === 4 ? bytes.join(".") : /^0+$/.test(address) ? "[::]" : "[an IPv6 address]";
-    return [`${name}:${parseInt(port, 16)}`];
+    return [formatAddress({ hostname: addressOf(address), port: parseInt(port, 16) })];
   });
+}
+
+/** An address as Linux writes it in /proc/net: words of four bytes, each with its lowest byte first. */
+function addressOf(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) =>
+    (word.match(/../g) ?? []).map((byte) => parseInt(byte, 16)).reverse()
+  );
+  return printAddress(Uint8Array.from(bytes));
 }
 
 /** Whether another program already uses a port of 127.0.0.1, or the system keeps it, as Windows does with some. */

@@ -30,12 +30,15 @@ export function score(results: readonly Result[]): { passed: number; all: number
   return { passed: passed.length, all: counted.length, points: sum(passed), of: sum(counted) };
 }
 
-/** One check for a terminal: a line, and for one that failed what happened, what was expected, and how to do it by hand. */
-export function lines({ check, state, problem, recording }: Result): string[] {
+/**
+ * One check for a terminal: a line, and for one that failed what happened, what was expected, and how to do it by hand. Why
+ * it was not run is said once for all that follow each other.
+ */
+export function lines({ check, state, problem, recording }: Result, before?: Result): string[] {
   const mark = { passed: "✓", failed: "✗", "not run": "–" }[state];
   const head = `${mark} ${check.name} (${state === "passed" ? check.points : 0}/${check.points})`;
   if (state === "passed") return [head];
-  if (state === "not run") return [head, `    ${problem}`];
+  if (state === "not run") return problem === before?.problem ? [head] : [head, `    ${problem}`];
   return [head, ...[check.why, ...evidence(problem, recording)].map((line) => `    ${line}`)];
 }
 
