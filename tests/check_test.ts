@@ -182,6 +182,19 @@ testWith(
 );
 
 testWith(
+  python,
+  "python3",
+  "check: a program that starts slowly keeps its time also after a check that failed",
+  async () => {
+    const source = `import sys, time\ntime.sleep(2.5)\nsys.argv[1:] = ["spins-at-end"]\n` +
+      await Deno.readTextFile(`${root}tests/peers/echo_client.py`);
+    const only = ["sends", "closes early", "no server"].flatMap((name) => ["--only", name]);
+    const { program } = await checkPython(source, "tcp:echo-client", "--timeout", "2", "--limit", "20", ...only);
+    assertEquals(failed(program), ["the server closes early"], program.stdout);
+  },
+);
+
+testWith(
   linux && python,
   "python3 on Linux",
   "check: the port on which a server listens instead is named",

@@ -25,11 +25,11 @@ export async function playServer<T>(
   try {
     const ended = program.ended.then(() => undefined); // it will not connect any more
     const accepting = listener.accept().catch(() => undefined);
-    const conn = await inTime(Promise.race([accepting, ended.then(() => inTime(accepting, 100))]), limits.patience * 2);
+    const conn = await inTime(Promise.race([accepting, ended.then(() => inTime(accepting, 100))]), limits.start);
     if (!conn) {
       const got = program.status
         ? `none before the program ended with exit code ${program.status.code}`
-        : `none in ${inSeconds(limits.patience * 2)}`;
+        : `none in ${inSeconds(limits.start)}`;
       fail(`a connection to 127.0.0.1:${listener.addr.port}`, got, "connect to the given {host} and {port}");
     }
     using peer = new Peer(conn);
@@ -42,9 +42,9 @@ export async function playServer<T>(
   }
 }
 
-/** Waits until the client ends by itself, at most so many times `patience`. */
-export async function clientEnd(program: Program, hint: string, times = 2): Promise<void> {
-  const limit = limits.patience * times;
+/** Waits until the client ends by itself, at most so many times `patience`, or `least` milliseconds. */
+export async function clientEnd(program: Program, hint: string, times = 2, least = 0): Promise<void> {
+  const limit = Math.max(limits.patience * times, least);
   if (await inTime(program.ended, limit)) return step(`the program ended with ${program.status?.code}`);
   fail("the client to end", `a client that still runs after ${inSeconds(limit)}`, hint);
 }
@@ -89,7 +89,7 @@ export const noServer: Check<Client> = {
     step(`nothing listens on 127.0.0.1:${port}`);
     const program = client.start(port);
     try {
-      await clientEnd(program, "stop trying after a few seconds");
+      await clientEnd(program, "stop trying after a few seconds", 2, limits.start);
       complained(program, "a refused connection");
     } finally {
       await program.stop();

@@ -27,6 +27,8 @@ export class Recording {
   byHand = "";
   /** How long the program may take for one step of this check, in milliseconds; 0: the usual time. */
   patience = 0;
+  /** How long a client may take to connect, in milliseconds; 0: the usual time. */
+  start = 0;
   received = 0;
   sent = 0;
   #kept = 0;
@@ -104,6 +106,9 @@ export const ownPatience = (): number => current.getStore()?.patience ?? 0;
 
 /** Whether the program has sent anything in the running check. */
 export const hasHeard = (): boolean => (current.getStore()?.received ?? 0) > 0;
+
+/** How long a client may take to connect in the running check, in milliseconds; 0 if it has no limit of its own. */
+export const ownStart = (): number => current.getStore()?.start ?? 0;
 
 /** Says what the check does next, in a few words: "ends its side (FIN)". */
 export const step = (text: string, who = ""): void => current.getStore()?.add("step", text, who);

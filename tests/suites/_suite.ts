@@ -7,7 +7,7 @@ import { AssertionError } from "jsr:@std/assert@1";
 import { count, printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { Random, randomSeed } from "./_random.ts";
-import { ownPatience } from "./_record.ts";
+import { ownPatience, ownStart } from "./_record.ts";
 
 /** A server under check. */
 export interface Server {
@@ -138,6 +138,10 @@ export const limits = {
   usual: 5000,
   get patience(): number {
     return ownPatience() || this.usual;
+  },
+  /** How long a client may take from its start until it connects: some languages compile a program first. */
+  get start(): number {
+    return ownStart() || Math.max(10_000, this.usual * 2);
   },
   set patience(milliseconds: number) {
     this.usual = milliseconds;

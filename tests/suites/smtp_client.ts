@@ -6,7 +6,7 @@
  */
 import { DataDecoder } from "../../smtp/_data.ts";
 import { parseMail } from "../../smtp/_inbox_mail.ts";
-import { printable } from "../../cli.ts";
+import { count, printable } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { complained, noServer, playServer, succeeded } from "./_clients.ts";
 import type { Peer } from "./_peer.ts";
@@ -144,7 +144,16 @@ class Conversation {
   async #reply(text: string | undefined): Promise<boolean> {
     if (text === undefined) return false;
     for (let at = 0; at < text.length; at += this.pieces) {
-      await this.peer.send(text.slice(at, at + this.pieces));
+      try {
+        await this.peer.send(text.slice(at, at + this.pieces));
+      } catch (error) {
+        if (!(error instanceof Gone) || this.pieces >= text.length) throw error;
+        fail(
+          "the client to wait for the rest of the reply",
+          `a client that has left after ${count(at, "byte")} of it`,
+          "a reply is a whole line: call recv again until its \\r\\n has arrived",
+        );
+      }
       if (this.pieces < 1000) await new Promise((go) => setTimeout(go, 2));
     }
     return true;
@@ -316,7 +325,11 @@ const suite: Suite = {
         const { commands } = await play(client, {});
         const mail = commands.find((line) => /^MAIL/i.test(line)) ?? "no MAIL";
         if (!/^MAIL FROM:<[^\s<>]+@[^\s<>]+>( |$)/i.test(mail)) {
-          fail("MAIL FROM:<you@example.com>", printable(mail), "put the address in angle brackets");
+          fail(
+            "MAIL FROM:<you@example.com>",
+            printable(mail),
+            "put the address in angle brackets, without a space after the colon",
+          );
         }
       },
     },

@@ -88,6 +88,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
   const [patience, limit] = [limits.patience, run.limit * 1000];
   const failed = new Set<string>();
   let lost = 0; // milliseconds in checks that failed
+  let startup = 0; // the longest time, in milliseconds, until the program was heard of
   let cause = ""; // why no further check can be run
   for (const check of run.checks) {
     const recording = new Recording();
@@ -102,7 +103,11 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       continue;
     }
     // The more time was lost, the less there is for a next step: the whole ends in `limit`.
-    if (lost > 0) recording.patience = Math.max(Math.min(patience, 1000), Math.min(patience, limit / 6 - lost / 3));
+    if (lost > 0) {
+      const least = Math.min(patience, Math.max(1000, 2 * startup)); // what starts slowly, or on a busy machine, is not hurried
+      recording.patience = Math.max(least, Math.min(patience, limit / 6 - lost / 3));
+      recording.start = Math.max(2 * recording.patience, 4 * startup);
+    }
     const deadline = Promise.withResolvers<"late">();
     const timer = setTimeout(() => deadline.resolve("late"), limit - lost);
     try {
@@ -132,6 +137,8 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       lost += recording.seconds * 1000;
     } finally {
       clearTimeout(timer);
+      const first = recording.entries.find(({ kind, text }) => kind !== "step" || text.startsWith("connected"));
+      startup = Math.max(startup, first?.time ?? 0);
     }
   }
 }
@@ -188,7 +195,7 @@ class Started {
     const starting = () =>
       !this.#elsewhere &&
       (program?.status === undefined
-        ? Date.now() < since + 10_000
+        ? Date.now() < since + limits.start
         : program.status.code === 0 && Date.now() < since + 3000);
     return { ...await this.#shaken(this.#address), starting, content, random, program: () => program };
   }
@@ -327,7 +334,9 @@ class Started {
     return `your program runs, but after ${
       Math.round((Date.now() - this.#since) / 1000)
     } s it does not listen on ${address}` +
-      `${output(program, 10)}\nhint: call ${over === "tcp" ? "bind and listen" : "bind"} before anything that waits`;
+      `${output(program, 10)}\nhint: call ${
+        over === "tcp" ? "bind and listen" : "bind"
+      } before anything that waits; --timeout gives a slow start more time`;
   }
 
   /** What has become of the program, for a check that failed. */
