@@ -101,12 +101,14 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
       "dns:client",
       "smtp:server",
       "smtp:client",
+      "udp:tftp",
+      "udp:tftp-client",
     ]
   ) {
     const sheet = await Deno.readTextFile(`${root}${suite.split(":")[0]}/README.md`);
     const rows = sheet.split("\n").filter((line) => line.startsWith("|"))
       .map((line) => line.slice(1, -1).split("|").map((cell) => cell.trim().replaceAll("\\", "")).join(" | "));
-    for (const { name, points, level, why } of suites[suite]?.checks ?? []) {
+    for (const { name, points, level = "basic", why } of suites[suite]?.checks ?? []) {
       const row = [name, points, level, why.replaceAll("\\", "")].join(" | ");
       assert(rows.includes(row), `${suite}: the sheet has no row: ${row}`);
     }

@@ -19,7 +19,7 @@ const chosen = ([suite, command]: readonly [string, string, ...unknown[]]) =>
 
 Deno.test("check: a mistake is caught by its check, and by no other", async (t) => {
   const rows = wrong.filter(chosen).filter((_, i) => all || i % 6 === 0);
-  await patiently(2000, async () => {
+  await patiently(4000, async () => {
     const jobs = pool(6, rows.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command, caught]] of rows.entries()) {
       await t.step(`${suite} on ${command}`, async () => assertEquals(failures(await jobs[i] ?? []), caught));

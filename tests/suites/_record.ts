@@ -18,7 +18,7 @@ export interface Entry {
 }
 
 /** How many bytes of one message, and of a check, are kept; of the others only the number is. */
-const most = { message: 1 << 18, check: 1 << 23 };
+const most = { message: 1 << 18, check: 1 << 23, entries: 20_000 };
 
 /** What happened in one check. */
 export class Recording {
@@ -29,6 +29,8 @@ export class Recording {
   patience = 0;
   /** How long a client may take to connect, in milliseconds; 0: the usual time. */
   start = 0;
+  /** Whether each message stands for itself, as a datagram does. */
+  apart = false;
   received = 0;
   sent = 0;
   #kept = 0;
@@ -43,7 +45,11 @@ export class Recording {
     if (kind !== "step") {
       this[kind] += bytes.length;
       // A suite reads a line byte by byte, because a mail may follow: that is one message, not many.
-      if (last?.kind === kind && last.who === who && time - this.#last < 1 && bytes.length < 100 && last.size < 4096) {
+      if (this.entries.length >= most.entries) return;
+      if (
+        !this.apart && last?.kind === kind && last.who === who && time - this.#last < 1 && bytes.length < 100 &&
+        last.size < 4096
+      ) {
         const joined = new Uint8Array([...last.data, ...data]);
         this.entries[this.entries.length - 1] = { ...last, data: joined, size: last.size + bytes.length };
         this.#last = time;

@@ -18,6 +18,8 @@ import rest from "./rest.ts";
 import smtp from "./smtp.ts";
 import smtpClient from "./smtp_client.ts";
 import type { Suite } from "./_suite.ts";
+import tftp from "./tftp.ts";
+import tftpClient from "./tftp_client.ts";
 import threaded from "./threaded.ts";
 import websocket from "./websocket.ts";
 
@@ -38,4 +40,6 @@ export const suites: Readonly<Record<string, Suite>> = {
   "udp:chat": chat,
   "udp:chat-client": chatClient,
   "udp:pinger": pinger,
+  "udp:tftp": tftp,
+  "udp:tftp-client": tftpClient,
 };

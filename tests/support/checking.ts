@@ -92,6 +92,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
   let cause = ""; // why no further check can be run
   for (const check of run.checks) {
     const recording = new Recording();
+    recording.apart = (run.suite.over ?? "tcp") !== "tcp";
     const result = (state: Result["state"], problem = "", counts = true): Result => {
       if (state !== "passed") failed.add(check.name);
       recording.byHand ||= started.fill(check.byHand ?? "");
@@ -210,7 +211,9 @@ class Started {
     try {
       await check(server);
     } catch (error) {
-      if (!before || before !== this.#program || hasHeard()) throw error;
+      // What is sent to a port on which nobody listens yet is lost with UDP: only TCP's checks wait for the start.
+      const isTcp = (this.#run.suite.over ?? "tcp") === "tcp";
+      if (!isTcp || !before || before !== this.#program || hasHeard()) throw error;
       if (!await inTime(before.ended, 200) || before.stopped) throw error;
       step("the program has ended after the check before this one: it is started again");
       await check(await this.server());
