@@ -32,9 +32,12 @@ const firstOf = (suite: string) => suites[suite]?.checks[0]?.name ?? "";
 
 /** Whether this machine has the program of a command. */
 const runs = (command: string) => command.startsWith("deno") || (command.startsWith("node") ? node : python);
+/** `SUITE=tcp:` runs the programs of the suites that begin with it. */
+const chosen = ([suite, command]: readonly [string, string, ...unknown[]]) =>
+  suite.startsWith(Deno.env.get("SUITE") ?? "") && runs(command);
 
 Deno.test("check: right programs, in several styles, pass every check", async (t) => {
-  const rows = right.filter(([, command]) => runs(command));
+  const rows = right.filter(chosen);
   await patiently(15_000, async () => {
     const jobs = pool(6, rows.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command]] of rows.entries()) {
@@ -48,7 +51,7 @@ Deno.test("check: right programs, in several styles, pass every check", async (t
 
 // tests/campaign/check_test.ts runs the whole suites on them, and so shows that no other check fails.
 Deno.test("check: each mistake is caught by the check that is made for it, with a hint", async (t) => {
-  const rows = wrong.filter(([, command]) => runs(command));
+  const rows = wrong.filter(chosen);
   await patiently(1200, async () => {
     const jobs = pool(
       6,

@@ -31,11 +31,12 @@ while True:
         packet, sender = sock.recvfrom(65536)
     except TimeoutError:
         tries += 1
-        if tries == 6 or (WAY == "asks-once" and not peer):
+        if tries == 9 or (WAY == "asks-once" and not peer):
             if WAY == "shrugs" and peer:
                 sys.exit(0)
             give_up("no answer")
-        sock.sendto(answer, target)
+        if WAY != "acknowledges-once" or not peer:
+            sock.sendto(answer, target)
         continue
     if peer is None:
         peer = sender

@@ -103,7 +103,8 @@ def receive_file(transfer, path, first):
             tries += 1
             if tries == 8:
                 return
-            transfer.send(answer)
+            if WAY != "acknowledges-once":
+                transfer.send(answer)
             continue
         if packet[:2] != b"\0\3":
             continue

@@ -266,7 +266,7 @@ const checks: Check<Client>[] = [
     why: "UDP does not say whether a server is there. After a few requests the client gives up, and says so.",
     points: 2,
     level: "robust",
-    needs: ["a lost request"],
+    needs: ["a lost request", "no such file"],
     async run(client) {
       const { program, requests } = await play(client, () => Promise.resolve(), Infinity);
       complained(program, "a server that does not answer");
