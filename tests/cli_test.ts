@@ -12,8 +12,9 @@ import {
   seconds,
   text,
 } from "../cli.ts";
-import { clientOptions, count, within } from "../cli.ts";
+import { clientOptions, connect, count, within } from "../cli.ts";
 import { explain } from "../tcp/_socket_errors.ts";
+import { stub } from "./support/stub.ts";
 
 const options = {
   ...clientOptions(7007),
@@ -189,4 +190,36 @@ Deno.test("--host: names and addresses, and none with a port or whatever else", 
       /^--host needs a name or an address, without a port, not /,
     );
   }
+});
+
+Deno.test("connect: again while it is refused, until the wait is over; with a time limit, or none", async () => {
+  let now = 1000;
+  const waits: number[] = [];
+  using _clock = stub(Date, "now", () => now);
+  using _timer = stub(globalThis, "setTimeout", (run: () => void, ms: number) => {
+    waits.push(ms);
+    now += ms;
+    queueMicrotask(run);
+  });
+  const limits: number[] = [];
+  using _limit = stub(AbortSignal, "timeout", (ms: number) => (limits.push(ms), new AbortController().signal));
+  const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
+  const tried = async (wait: number, timeout: number, ...outcomes: (Error | string)[]) => {
+    waits.length = limits.length = 0;
+    const addresses: unknown[] = [];
+    const dial = ({ signal, ...addr }: { hostname: string; port: number; signal?: AbortSignal }) => {
+      addresses.push({ ...addr, limited: signal !== undefined });
+      const outcome = outcomes.shift() ?? refused;
+      return outcome instanceof Error ? Promise.reject(outcome) : Promise.resolve(outcome);
+    };
+    const result = await connect({ host: "h", port: 7, wait, timeout }, dial).catch((error: Error) => error.message);
+    assertEquals(addresses, Array(addresses.length).fill({ hostname: "h", port: 7, limited: timeout > 0 }));
+    return [result, addresses.length, waits.length, ...limits.slice(0, 1)];
+  };
+  assertEquals(await tried(0, 2, "in"), ["in", 1, 0, 2000]);
+  assertEquals(await tried(1, 0, refused, refused, "in"), ["in", 3, 2]);
+  assertEquals(waits, [50, 50]);
+  assertEquals(await tried(0, 0), ["refused", 1, 0]);
+  assertEquals(await tried(0.1, 0), ["refused", 3, 2], "at 0, 50 and 100 ms");
+  assertEquals(await tried(9, 0, new Error("a bug")), ["a bug", 1, 0]);
 });

@@ -368,6 +368,9 @@ Deno.test("packets: headers of IP, UDP and TCP, byte by byte (RFC 791, 8200, 768
   // A checksum of 0 is sent as ffff: this datagram adds up to it.
   const sum = udpPacket(a, b, hex("0000")).subarray(26, 28);
   same(udpPacket(a, b, sum).subarray(20), `1234 0035 000a ffff ${sum.toHex()}`);
+  // Words that add up to exactly 0x10000: the carry counts.
+  const [one, two] = [{ address: hex("00000001"), port: 1 }, { address: hex("00000002"), port: 2 }];
+  same(udpPacket(one, two, hex("ffd5")).subarray(20), "0001 0002 000a fffe ffd5");
   same(
     tcpPacket(a, b, { flags: SYN, sequence: 0xffff_fffe, acknowledgement: 0, data: hex("") }),
     `${ip("0030", "06", "b6c4")} 1234 0035 fffffffe 00000000 7002 ffff f381 0000 0204ffd7 0103030e`,

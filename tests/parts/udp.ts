@@ -853,6 +853,7 @@ Deno.test({
     assert(kernel.calls.includes("poll 9,1 1 0"), "after five milliseconds others have their turn");
     for (let i = 0; i < 65; i++) open.send(bytes(`${i}`));
     assertEquals(kernel.sent.length, 64, "a full batch is sent");
+    assertEquals(kernel.calls.filter((call) => call.startsWith("sendmmsg")), ["sendmmsg 9 64 64"], "at once");
     open.flush();
     assertEquals([kernel.sent.length, kernel.sent[64]], [65, "64 to "]);
     assertEquals(JSON.parse(console.error.at(-1) ?? "").to, "[::6]:7");
