@@ -67,7 +67,7 @@ export function icmpPacket(from: Endpoint, to: Endpoint, message: Uint8Array, tt
   const isIpv4 = from.address.length === 4;
   data.fill(0, 2, 4);
   const sum = isIpv4 ? checksum(data) : transportChecksum(from, to, protocols.icmpv6, new Uint8Array(), data);
-  data.set([sum >> 8, sum & 255].slice(0, Math.max(0, data.length - 2)), 2);
+  [data[2], data[3]] = [sum >> 8, sum & 255]; // a message that is too short for it has none: nothing is written behind its end
   return ipPacket(from, to, isIpv4 ? protocols.icmp : protocols.icmpv6, new Uint8Array(), data, ttl);
 }
 

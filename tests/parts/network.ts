@@ -12,7 +12,7 @@ import { Capture } from "../../tcp/_capture.ts";
 import { CaptureFile } from "../../tcp/_capture_file.ts";
 import { Fates, Line } from "../../tcp/_fate.ts";
 import { type Network, parseNetwork, parseScript, perfect, type Transport } from "../../tcp/_network.ts";
-import { ACK, FIN, maxSegment, PSH, RST, SYN, tcpPacket, udpPacket } from "../../tcp/_packet.ts";
+import { ACK, FIN, icmpPacket, maxSegment, PSH, RST, SYN, tcpPacket, udpPacket } from "../../tcp/_packet.ts";
 import { change } from "../../tcp/_relay_control.ts";
 import { announceSeed, checkPermission, fatesOf, isPlain, planOf, relayOptions } from "../../tcp/_relay_options.ts";
 import { type Cut, passShaken } from "../../tcp/_shaken_stream.ts";
@@ -368,6 +368,15 @@ Deno.test("packets: headers of IP, UDP and TCP, byte by byte (RFC 791, 8200, 768
   // A checksum of 0 is sent as ffff: this datagram adds up to it.
   const sum = udpPacket(a, b, hex("0000")).subarray(26, 28);
   same(udpPacket(a, b, sum).subarray(20), `1234 0035 000a ffff ${sum.toHex()}`);
+  // The kernel computes the checksum of some sockets: whatever stands there is replaced (RFC 792, RFC 4443 §2.3).
+  same(
+    icmpPacket(a, b, hex("0800ffff8001ff02a1a2a3"), 9),
+    `4500001f 0000 4000 0901 edda c0000201 c0000202 08003458 8001ff02 a1a2a3`,
+  );
+  same(icmpPacket(a6, b6, hex("8000ffff8001ff02a1a2a3")), `${ip6("000b", "3a")} 80008e57 8001ff02 a1a2a3`);
+  for (const [text, expected] of [["0800ff", "0800f7"], ["08", "08"], ["", ""]] as const) {
+    same(icmpPacket(a, b, hex(text)).subarray(20), expected);
+  }
   // Words that add up to exactly 0x10000: the carry counts.
   const [one, two] = [{ address: hex("00000001"), port: 1 }, { address: hex("00000002"), port: 2 }];
   same(udpPacket(one, two, hex("ffd5")).subarray(20), "0001 0002 000a fffe ffd5");
@@ -494,7 +503,7 @@ Deno.test("capture: datagrams, notes of a relay, names, two families, the oldest
     { ...udp, from: "localhost:9", to: "[fe80::1%eth0]:8", data: bytes("c") },
     { ...udp, from: "one", to: "two:80", data: bytes("d") },
     { ...udp, from: "one", to: "192.0.2.9:1", data: bytes("e") },
-    { transport: "icmp", data: bytes("f") },
+    { transport: "icmp", data: bytes("f") }, // its ends are addresses alone
   );
   assertEquals(packets.map(({ from, to, comment, data }) => `${from} ${to} ${comment} ${data.length}`), [
     "192.0.2.1:5 192.0.2.2:7  1",
@@ -506,6 +515,21 @@ Deno.test("capture: datagrams, notes of a relay, names, two families, the oldest
     "192.0.2.1:49153 192.0.2.9:1  1",
   ]);
   const path = await Deno.makeTempFile();
+  {
+    const packets: string[] = [];
+    using _ = stub(
+      CaptureFile.prototype,
+      "add",
+      (t: number, packet: Uint8Array) => packets.push(`${t} ${packet.toHex()}`),
+    );
+    const capture = new Capture(path);
+    for (const [from, to] of [["one", "192.0.2.1"], ["192.0.2.1", "one"], ["192.0.2.1", "192.0.2.2"]]) {
+      capture.add(event({ transport: "icmp", from, to, data: hex("0800000000000000"), ttl: 7 }));
+    }
+    const [source, target] = [a, b].map(({ address }) => ({ address, port: 0 }));
+    const packet = source && target && icmpPacket(source, target, hex("0800000000000000"), 7).toHex();
+    assertEquals(packets, [`1800000000000000 ${packet}`]);
+  }
   using _ = stub(CaptureFile.prototype, "add", () => added++);
   let added = 0;
   const capture = new Capture(path);

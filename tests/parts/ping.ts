@@ -12,8 +12,10 @@ import { elapsed, IcmpSocket, isOver, type Packet } from "../../ping/_icmp_socke
 import { createLineParser } from "../../ping/_ping_output.ts";
 import { hasRecvmsg, parseControl, timespec } from "../../ping/_recvmsg.ts";
 import { resolve } from "../../ping/_resolve.ts";
+import { identifierOf, localAddress } from "../../ping/_socket_name.ts";
 import { plot, statistics, summary } from "../../ping/_statistics.ts";
-import { stub } from "../support/stub.ts";
+import { IcmpTrace } from "../../ping/_trace.ts";
+import { Captured, stub } from "../support/stub.ts";
 
 const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(/\s/g, ""));
 
@@ -209,6 +211,8 @@ class Kernel {
   readonly waiting: { from: Uint8Array; data: Uint8Array; control?: Uint8Array }[] = [];
   /** Calls that fail, by how they begin. */
   readonly refused: string[] = [];
+  /** The struct sockaddr that the kernel gives to a socket. */
+  name = hex("");
   readonly #base = 0x7f00_0000_1000n;
   readonly #stubs = [
     stub(Deno, "dlopen", () => ({ symbols: this.#symbols, close: () => void this.calls.push("dlclose") })),
@@ -270,6 +274,11 @@ class Kernel {
       return Promise.resolve(0);
     },
     close: (fd: number) => this.#call("close", fd) ? -1 : 0,
+    connect: (fd: number, addr: Uint8Array, size: number) => this.#call("connect", fd, addr.toHex(), size) ? -1 : 0,
+    getsockname: (fd: number, name: Uint8Array, size: Uint32Array) => {
+      name.set(this.name.subarray(0, name.length));
+      return this.#call("getsockname", fd, size) ? -1 : 0;
+    },
   };
 
   [Symbol.dispose](): void {
@@ -427,6 +436,62 @@ Deno.test({
       throw new Error("no such library");
     });
     assertEquals(failure(() => new IcmpSocket(4)), "3: the C library cannot be opened: no such library");
+  },
+});
+
+Deno.test({
+  ...simulated,
+  name: "trace: the address and the identifier that the kernel has chosen, and which messages are shown",
+  fn: () => {
+    {
+      using kernel = new Kernel();
+      kernel.name = hex("0200 1234 c0000209 0000000000000000");
+      assertEquals([localAddress(hex("c0000207")), identifierOf(5)], ["192.0.2.9", 0x1234]);
+      assertEquals(kernel.calls.splice(0), [
+        ...["socket 2 2 0", "connect 7 02000009c00002070000000000000000 16", "getsockname 7 16", "close 7", "dlclose"],
+        ...["getsockname 5 28", "dlclose"],
+      ]);
+      kernel.name = hex(`0a00 0000 00000000 ${"00".repeat(15)}09 00000000`);
+      assertEquals(localAddress(hex(`${"00".repeat(15)}07`)), "::9");
+      assertEquals(kernel.calls[1], `connect 7 0a00000900000000${"00".repeat(15)}0700000000 28`);
+      kernel.refused.push("getsockname");
+      assertEquals([localAddress(hex("c0000207")), localAddress(new Uint8Array(16)), identifierOf(5)], [
+        "0.0.0.0",
+        "::",
+        0,
+      ]);
+      kernel.refused.push("connect");
+      kernel.calls.length = 0;
+      assertEquals([localAddress(hex("c0000207")), kernel.calls.includes("close 7")], ["0.0.0.0", true]);
+    }
+    using kernel = new Kernel();
+    using console = new Captured();
+    kernel.name = hex("0200 1234 c0000209 0000000000000000");
+    const shown = (raw: boolean, trace: "" | "json", act: (trace: IcmpTrace) => void) => {
+      const tracing = new IcmpTrace({ trace, pcap: "" }, new IcmpSocket(4, raw), "192.0.2.7", hex("c0000207"));
+      act(tracing);
+      return console.error.splice(0).map((line) => JSON.parse(line));
+    };
+    const at = { kernel: 1_800_000_000_000_001_999n, steady: 0 };
+    const [sent] = shown(false, "json", (trace) => trace.sent(request[4], at, 9));
+    assertEquals([sent.t, sent.from, sent.to, sent.note], [
+      ...[1_800_000_000_000_001, "192.0.2.9", "192.0.2.7", "echo request 65282, ttl 9"],
+    ]);
+    assertEquals(Uint8Array.fromBase64(sent.data).subarray(4, 6).toHex(), "1234", "the kernel's identifier");
+    const [own] = shown(true, "json", (trace) => trace.sent(request[4], at, 9));
+    assertEquals(Uint8Array.fromBase64(own.data).subarray(4, 6).toHex(), "8001", "a raw socket's own");
+    const reply = summed(4, request[4].with(0, 0));
+    const exceeded = summed(4, Uint8Array.of(11, 0, 0, 0, 0, 0, 0, 0, ...header[4](), ...request[4]));
+    const answers = shown(true, "json", (trace) => {
+      for (const message of [reply, exceeded, hex("00")]) trace.received({ from: "192.0.2.1", message, received: at });
+      trace.received({ from: "192.0.2.1", ttl: 61, message: reply, received: at });
+    });
+    assertEquals(answers.map(({ from, to, note }) => `${from} ${to} ${note}`), [
+      "192.0.2.1 192.0.2.9 echo reply 65282",
+      "192.0.2.1 192.0.2.9 time to live exceeded: request 65282",
+      "192.0.2.1 192.0.2.9 echo reply 65282, ttl 61",
+    ]);
+    assertEquals(shown(true, "", (trace) => trace.sent(request[4], at, 9)), []);
   },
 });
 
