@@ -835,7 +835,16 @@ Deno.test("a web server: its line, refused names, --once, and what it calls when
     let [ended, calls] = [0, 0];
     const handler = () => Promise.resolve(new Response(`hello ${++calls}`));
     const flags = {
-      ...{ host: "127.0.0.1", port: 0, once: true, trace: "", pcap: "", quiet, timeout: 5, "max-clients": 10 } as const,
+      ...{
+        host: "127.0.0.1",
+        port: 0,
+        once: true,
+        trace: "",
+        pcap: "",
+        quiet,
+        timeout: 0.2,
+        "max-clients": 10,
+      } as const,
     };
     const serving = serveWeb(flags, "Web", handler, () => void ended++);
     while (console.log.length === 0) await new Promise((again) => setTimeout(again, 5));
@@ -846,6 +855,17 @@ Deno.test("a web server: its line, refused names, --once, and what it calls when
       return await new Response(conn.readable).text();
     };
     assertMatch(await ask("evil.example"), /^HTTP\/1\.1 421 [^]*application\/problem\+json[^]*"status":421/);
+    // Half a request is answered when its time is up; a connection that says nothing is closed.
+    const silent = async (sent: string) => {
+      using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+      await conn.write(bytes(sent));
+      return await new Response(conn.readable).text();
+    };
+    const [half, nothing] = await Promise.all([silent("GET / HTTP/1.1\r\n"), silent("")]);
+    assertMatch(half, /^HTTP\/1\.1 408 [^]*the request was not complete after 0\.2 s/);
+    assertEquals([nothing, console.log.splice(quiet ? 1 : 2, 1)], [
+      ...["", quiet ? [] : ["127.0.0.1 - 408: the request was not complete after 0.2 s"]],
+    ]);
     assertMatch(await ask(`localhost:${port}`), /^HTTP\/1\.1 200 [^]*hello 1$/);
     await serving;
     assertEquals([calls, ended], [1, 1]);

@@ -232,6 +232,11 @@ Deno.test("ranges, weights, dates and conditions at their limits", () => {
     ...[undefined, undefined, "0-0", undefined],
   ]);
   assertEquals(parseRanges(new Fields(), 100, validators), undefined);
+  const onlyIf = (condition: string) =>
+    parseRanges(new Fields([["Range", "bytes=0-0"], ["If-Range", condition]]), 100, validators)?.length;
+  assertEquals([onlyIf('"a"'), onlyIf("Sat, 01 Jan 2000 00:00:00 GMT")], [1, 1]);
+  const none = ['"b"', 'W/"a"', "Fri, 31 Dec 1999 23:59:59 GMT", "Sat, 01 Jan 2000 00:00:01 GMT", "no date"];
+  assertEquals(none.map(onlyIf), Array(5).fill(undefined));
 
   const year = new Date().getUTCFullYear();
   for (const ahead of [-49, 0, 50]) {
