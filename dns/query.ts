@@ -3,11 +3,12 @@
  *
  * Anyone can forge the source address of a datagram. So a response counts only if it comes from the server's address and
  * port and repeats our id and our question, in the same random upper and lower case: look at `receiveResponse` here and
- * `mismatch` in `_query_message.ts`. With `--trace` you see every packet field by field.
+ * `mismatch` in `_query_message.ts`. With `--trace` you see every packet field by field. `--iterate` asks server after
+ * server, from the root to the answer (`_walk.ts`); for AXFR, `receiveZone` takes a whole zone.
  *
  * First terminal: `deno run -N=127.0.0.1 -R=dns --unstable-net dns/server.ts`. This one:
  * `deno run -N=127.0.0.1 --unstable-net dns/query.ts www.example.com`. Both: `deno task dns:lookup`.
- * RFC 1035 §4, RFC 5452 (forgery). API: Deno.listenDatagram, Deno.connect.
+ * RFC 1035 §4, RFC 5452 (forgery), RFC 5936 (AXFR). API: Deno.listenDatagram, Deno.connect.
  *
  * @module
  */
@@ -101,7 +102,7 @@ async function readMessage(reader: BufferedReader): Promise<Uint8Array> {
  * Asks for a whole zone (AXFR), and returns its records message after message, until the SOA record has come a second time.
  * Nothing is kept: a zone may be larger than the memory.
  */
-async function* receiveZone(transfer: ZoneTransfer, server: Deno.NetAddr, flags: QueryOptions & Tracing) {
+async function* receiveZone(transfer: ZoneTransfer, server: Deno.NetAddr, flags: Tracing & { timeout: number }) {
   const { hostname: host, port } = await resolveServer(server);
   const dialed = connect({ host, port, wait: 0, timeout: flags.timeout }, Deno.connect).catch((error) => {
     throw explain(error, server);
@@ -190,7 +191,7 @@ if (import.meta.main) {
     let rcode: number = rcodes.NOERROR;
     if (question.type === types.AXFR) {
       const transfer = new ZoneTransfer(buildQuery(question, false));
-      await printZone(transfer, receiveZone(transfer, server, { ...flags, tracing: flags }), flags);
+      await printZone(transfer, receiveZone(transfer, server, flags), flags);
     } else if (flags.iterate) {
       // Every server has an address of its own, and here the same port: an address record has no place for one.
       const walk = new Walk(server.hostname, (hostname, question) => {

@@ -231,8 +231,12 @@ function parseSecondary(address: string): string {
   return printAddress(bytes);
 }
 
-/** Logs an error of one query, and the server goes on. Errors of system calls are expected; a bug keeps its stack trace. */
+/**
+ * Logs an error of one query, and the server goes on. Errors of system calls and a missing permission are expected; a bug
+ * keeps its stack trace.
+ */
 function logError(error: unknown): void {
-  const isExpected = error instanceof Failure || (error instanceof Error && Reflect.has(error, "code"));
+  const isExpected = error instanceof Failure || error instanceof Deno.errors.NotCapable ||
+    (error instanceof Error && Reflect.has(error, "code"));
   console.error(isExpected ? error.message : error);
 }

@@ -10,6 +10,7 @@ import { judge } from "../dns/_walk_outcome.ts";
 import { answer } from "../dns/_answer.ts";
 import { parseMasterFile } from "../dns/_master_file.ts";
 import { parseZone, type Zones } from "../dns/_zone.ts";
+import { ask } from "../dns/query.ts";
 import { explain } from "../tcp/_socket_errors.ts";
 import { freePort } from "./support/free_port.ts";
 import { failedWith, portsFree, testWith } from "./support/helpers.ts";
@@ -494,6 +495,38 @@ testWith(
     const program = new Program([...command, "www.library.test"], { cwd: root });
     await program.end();
     failedWith(program, 2, /^query: no permission to use 127\.0\.0\.2:\d+: add -N=127\.0\.0\.2:\d+: deno run /m);
+  },
+);
+
+testWith(
+  hasLoopbacks,
+  noLoopbacks,
+  "server: without permission to answer a client it prints one line, and goes on",
+  async () => {
+    const port = freePort();
+    await using program = new Program(
+      [
+        "deno",
+        "run",
+        "-q",
+        "--no-prompt",
+        "-N=127.0.0.2",
+        "-R=dns",
+        "dns/server.ts",
+        "--host=127.0.0.2",
+        `--port=${port}`,
+      ],
+      { cwd: root },
+    );
+    await program.line(/listening on /);
+    const server = { transport: "udp" as const, hostname: "127.0.0.2", port };
+    await assertRejects(
+      () => ask(server, question("www.example.com."), { timeout: 1 }),
+      Failure,
+      "no answer from 127.0.0.2",
+    );
+    await program.line(/Requires net access to "127\.0\.0\.1:\d+"/);
+    assert(program.stderr.split("\n").every((line) => /^Requires net access|^$/.test(line)), program.stderr);
   },
 );
 
