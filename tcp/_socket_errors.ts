@@ -5,10 +5,13 @@
  */
 import { type Address, Failure, formatAddress, printable } from "../cli.ts";
 
+// TIME_WAIT (RFC 9293 §3.6.1) keeps the port of a program that has just ended.
+const inUse = "stop the other program, or wait a minute if it has just ended, or choose another --port";
+
 /** What can go wrong with a socket: its code, the error's class, its number on Linux, macOS and Windows, and what to say. */
 const socketErrors: [code: string, name: string, numbers: number[], sentence: string][] = [
   ["ECONNREFUSED", "ConnectionRefused", [111, 61, 10061], "AT refused the connection: is the server running?"],
-  ["EADDRINUSE", "AddrInUse", [98, 48, 10048], "AT is in use: stop the other program, or choose another --port"],
+  ["EADDRINUSE", "AddrInUse", [98, 48, 10048], `AT is in use: ${inUse}`],
   ["EADDRNOTAVAIL", "AddrNotAvailable", [99, 49, 10049], "HOST is not an address of this machine: check --host"],
   ["EACCES", "PermissionDenied", [13, 13, 10013], "this user is not allowed to use AT: choose a --port from 1024"],
   ["ECONNRESET", "ConnectionReset", [104, 54, 10054], "AT reset the connection in the middle of the exchange"],
@@ -28,6 +31,8 @@ const socketErrors: [code: string, name: string, numbers: number[], sentence: st
 export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return "";
   const code: unknown = Reflect.get(error, "code");
+  // The resolver of Node's API: ENOTFOUND for a name that does not exist, EAI_AGAIN where no DNS server answers, and others.
+  if (typeof code === "string" && /^(ENOTFOUND|EAI_)/.test(code)) return "ENOTFOUND";
   const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
   const number = Number(/\(os error (\d+)\)/.exec(words)?.[1]);
   const system = ["linux", "darwin", "windows"].indexOf(Deno.build.os);
@@ -49,6 +54,10 @@ export function explain(error: unknown, addr: Address): unknown {
   if (code === "EADDRNOTAVAIL" && Deno.build.os === "darwin" && addr.hostname.startsWith("127.")) {
     const command = `sudo ifconfig lo0 alias ${printable(addr.hostname)}`;
     return new Failure(`${printable(addr.hostname)} is not an address of this machine: add it with: ${command}`, 3);
+  }
+  // Windows keeps ranges of ports, such as those of Hyper-V.
+  if (code === "EACCES" && addr.port >= 1024) {
+    return new Failure(`the system does not allow ${at}: choose another --port`);
   }
   return sentence ? new Failure(sentence.replace("AT", at).replace("HOST", printable(addr.hostname))) : error;
 }

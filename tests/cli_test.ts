@@ -141,6 +141,15 @@ Deno.test("explain: an expected error becomes one line, a bug stays what it is",
   assertMatch(String(explain(new Deno.errors.AddrInUse("x"), at)), /127\.0\.0\.1:7007 is in use/);
   assertMatch(String(explain(new Deno.errors.BrokenPipe("x"), at)), /reset the connection/);
   assertMatch(String(explain(new Error("failed to lookup address information"), at)), /no address found for 127/);
+  for (const code of ["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL"]) { // those of node:dns; EAI_AGAIN is that of a machine offline
+    const error = Object.assign(new Error(`getaddrinfo ${code} example.com`), { code });
+    assertMatch(String(explain(error, at)), /no address found for 127/);
+  }
+  assertMatch(String(explain(new Deno.errors.PermissionDenied("x"), { ...at, port: 80 })), /a --port from 1024/);
+  assertMatch(
+    String(explain(new Deno.errors.PermissionDenied("x"), at)),
+    /does not allow .*7007: choose another --port/,
+  );
   assertMatch(String(explain(new DOMException("Signal timed out.", "TimeoutError"), at)), /did not answer in time/);
   assertMatch(String(explain(new Deno.errors.NotCapable("x"), at)), /add -N=127\.0\.0\.1:7007/);
   const bug = new TypeError("x is not a function");
