@@ -143,8 +143,11 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const root = flags.root || (import.meta.dirname === undefined ? "." : `${import.meta.dirname}/site`);
-  const site: Site = { root: await realFolder(root), dotfiles: flags.dotfiles, followSymlinks: false };
+  const site: Site = {
+    root: await realFolder(flags.root || sampleSite()),
+    dotfiles: flags.dotfiles,
+    followSymlinks: false,
+  };
   const clients = new Clients({ ...flags, "max-clients": 1 });
   onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
@@ -156,3 +159,12 @@ await run(command, async (flags) => {
   }
   await clients.finished();
 });
+
+/** The path of the sample site, which is beside this file. */
+function sampleSite(): string {
+  const { dirname } = import.meta;
+  if (dirname === undefined) {
+    throw new Failure("give a folder with --root: a script that is started by URL has no sample site beside it", 2);
+  }
+  return `${dirname}/site`;
+}

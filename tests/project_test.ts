@@ -1,8 +1,12 @@
-/** What is true of the project as a whole: the types that `deno check` knows, and what a first run fetches. */
+/**
+ * What is true of the project as a whole: the types that `deno check` knows, what a first run fetches, and
+ * scripts that are started by URL.
+ */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { refusedWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
-import { parseJsonc, root } from "./support/tasks.ts";
+import { parseJsonc, root, scriptTasks } from "./support/tasks.ts";
 
 /** A part of a JSON file, by the keys that lead to it. */
 function part(path: string, ...keys: string[]): Record<string, unknown> {
@@ -65,4 +69,45 @@ Deno.test("a first run fetches what scripts and tests import, and nothing that o
   }
   assertEquals(Object.keys(specifiers).toSorted(), [...imported].toSorted());
   assertEquals(Object.keys(npm).filter((name) => /^(playwright|axe)/.test(name)), []);
+});
+
+Deno.test("by URL: every script is found with all its parts, and one that wants a file says which", async () => {
+  await using files = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const path = join(root, new URL(request.url).pathname);
+    const headers = { "content-type": "text/plain" };
+    return new Response(await Deno.readTextFile(path).catch(() => "404"), { headers });
+  });
+  // A cache of its own for the scripts; the packages are those that are here.
+  await using cleanup = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir();
+  cleanup.defer(() => Deno.remove(folder, { recursive: true }));
+  const info = new Program(["deno", "info", "--json"], { cwd: root });
+  await info.end();
+  const { npmCache }: { npmCache: string } = JSON.parse(info.stdout);
+  await Deno.symlink(npmCache, join(folder, "npm"), { type: "junction" });
+  await Deno.mkdir(join(folder, "empty"));
+  const at = (script: string) => `http://127.0.0.1:${files.addr.port}/${script}`;
+  const packages = ["--no-lock", "--config", join(root, "deno.json")];
+  const start = (verb: string, ...args: string[]) =>
+    new Program(["deno", verb, ...packages, ...args], { cwd: join(folder, "empty"), env: { DENO_DIR: folder } });
+
+  const scripts = scriptTasks().map(([, command]) => command.split(" ").at(-1) ?? "");
+  const all = start("cache", ...scripts.map(at));
+  await all.end(120);
+  assertEquals(all.status?.code, 0, all.stderr);
+  const rights = ["-q", "--no-prompt", "-N=127.0.0.1", `-R=${folder}`];
+  for (
+    const [script, line] of [
+      ["dns/server.ts", /^server: give a zone file: /m],
+      ["http/one_request_server.ts", /^one_request_server: give a folder with --root: /m],
+    ] as const
+  ) {
+    const program = start("run", ...rights, at(script));
+    await program.end();
+    refusedWith(program, line);
+  }
+  for (const script of ["tcp/threaded_server.ts", "http/file_server.ts"]) {
+    await using program = start("run", ...rights, at(script), "--port", "0");
+    await program.line(/listening on 127/);
+  }
 });
