@@ -386,7 +386,7 @@ testWith(python, "python3", "check --watch: checks again when a file changes", a
 testWith(
   linux && await has("pgrep", "-V"),
   "pgrep of Linux",
-  "check: the programs it started are stopped, and their children, even after Ctrl-C",
+  "check: the programs it started are stopped, and their children and files, even after Ctrl-C",
   async () => {
     // A shell that starts the server as its child, and a child that ignores SIGTERM.
     const mark = `mark${crypto.randomUUID()}`;
@@ -400,11 +400,13 @@ testWith(
 
     const flags = ["-N", "--allow-run", "-E", "-R", "-W"];
     const client = ["tests/check.ts", "tcp:echo-client", "--", "sh", "-c", shell];
-    const waiting = new Program(["deno", "run", ...flags, ...client], { cwd: root });
+    const temporary = await Deno.makeTempDir();
+    const waiting = new Program(["deno", "run", ...flags, ...client], { cwd: root, env: { TMPDIR: temporary } });
     await until(async () => (await alive()).length > 0, "the program has started");
     waiting.signal("SIGINT");
     assertEquals((await waiting.end()).code, 1, waiting.stderr);
     await until(async () => (await alive()).length === 0, "no program is left after Ctrl-C");
+    await Deno.remove(temporary); // which it can only if nothing is in it
   },
 );
 

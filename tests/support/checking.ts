@@ -22,7 +22,7 @@ import {
 import { freePort } from "./free_port.ts";
 import { type Relay, relayTo } from "./network.ts";
 import { endMarked, listeningAddresses, marked, portInUse } from "./processes.ts";
-import { Program } from "./program.ts";
+import { Program, removeTemporary, temporaryFolder } from "./program.ts";
 
 /** The result of one check. */
 export interface Result {
@@ -66,7 +66,7 @@ type Attempt = (check: Check<never>) => Promise<void>;
 export async function* runSuite(run: Run): AsyncGenerator<Result> {
   const { suite } = run;
   const mark = `SOCKETLAB_CHECK=${crypto.randomUUID()}`;
-  const folder = run.folder ?? await Deno.makeTempDir({ prefix: "check-" });
+  const folder = run.folder ?? await temporaryFolder("check-");
   try {
     const prepared = run.at && !run.folder ? undefined : await suite.prepare?.(new Random(run.seed), folder);
     await using started = new Started(run, mark, prepared);
@@ -80,7 +80,7 @@ export async function* runSuite(run: Run): AsyncGenerator<Result> {
     yield* runChecks(run, started, attempt);
   } finally {
     await endMarked(mark);
-    if (!run.folder) await Deno.remove(folder, { recursive: true });
+    await removeTemporary(folder);
   }
 }
 

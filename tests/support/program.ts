@@ -217,9 +217,24 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Stops every program that was started here. */
+const folders = new Set<string>();
+
+/** Makes a temporary folder. It does not stay when this program is stopped, either. */
+export async function temporaryFolder(prefix: string): Promise<string> {
+  const path = await Deno.makeTempDir({ prefix });
+  folders.add(path);
+  return path;
+}
+
+/** Removes a temporary folder, once. */
+export async function removeTemporary(path: string): Promise<void> {
+  if (folders.delete(path)) await Deno.remove(path, { recursive: true });
+}
+
+/** Stops every program that was started here, and removes the temporary folders. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((program) => program.stop()));
+  await Promise.all([...folders].map(removeTemporary));
 }
 
 /** Whether a program of this name can be started, and exits with 0. */
