@@ -120,6 +120,7 @@ Deno.test("printable: controls, line separators, bidi overrides and broken UTF-8
   assertEquals(printable("plain Grüße 世界 👩‍👩‍👧"), "plain Grüße 世界 👩‍👩‍👧");
   assertEquals(printable("a\r\n\tb"), "a\\r\\n\\tb");
   assertEquals(printable("\x1b[31m\x07\x7f\x9b2J"), "\\x1b[31m\\x07\\x7f\\x9b2J");
+  assertEquals(printable("\u061c\xad"), "\\u{61c}\\xad");
   assertEquals(printable("\u2028\u2029\u202e\u2066\ufeff"), "\\u{2028}\\u{2029}\\u{202e}\\u{2066}\\u{feff}");
   assertEquals(printable("\u{e0041}\ud800"), "\\u{e0041}\\u{d800}");
   assertEquals(printable(Uint8Array.of(0x41, 0xff, 0x42)), "A\ufffdB");

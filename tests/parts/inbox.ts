@@ -579,6 +579,32 @@ Deno.test("Maildir: the time in a name", async () => {
   ]);
 });
 
+Deno.test("Maildir: a mail that goes while it is looked at, and one that is too large to be read", async () => {
+  await using maildir = await newMaildir();
+  await put(maildir.path, "no time", mail(fields("Here")));
+  {
+    using _ = stub(Deno, "lstatSync", () => {
+      throw new Deno.errors.NotFound("x");
+    });
+    assertEquals(new MaildirReader(maildir.path).find("no time")?.received, 0);
+  }
+  {
+    using _ = stub(Deno, "lstatSync", () => {
+      throw new Deno.errors.PermissionDenied("x");
+    });
+    assertThrows(() => new MaildirReader(maildir.path).find("no time"), Deno.errors.PermissionDenied);
+  }
+  const reader = new MaildirReader(maildir.path);
+  const entry = reader.find("no time");
+  if (!entry) throw new Error("not found");
+  const subject = async (size: number) => {
+    using _ = stub(Deno, "stat", () => Promise.resolve({ size }));
+    return (await reader.read(entry))?.subject;
+  };
+  assertEquals(await subject(64 << 20), "Here");
+  assert(await subject((64 << 20) + 1) !== "Here");
+});
+
 Deno.test("mails: what a summary keeps of each", async () => {
   const summary = async (text: string) => await parseSummary(bytes(text), 7);
   const one = await summary(mail({ ...fields("Hi"), Cc: "c@c", "Delivered-To": "d@d" }, " One \n two\n"));

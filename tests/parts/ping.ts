@@ -249,14 +249,13 @@ class Kernel {
       const view = new DataView(header.buffer, header.byteOffset, 56);
       const at = (offset: number) => Number(view.getBigUint64(offset, true) - this.#base);
       const memory = new Uint8Array(header.buffer);
-      assert(view.getUint32(8, true) >= next.from.length && view.getBigUint64(24, true) === 1n);
+      assertEquals([view.getUint32(8, true), view.getBigUint64(24, true), view.getBigUint64(40, true)], [32, 1n, 256n]);
       memory.set(next.from, at(0));
       view.setUint32(8, next.from.length, true);
       const vector = new DataView(header.buffer, at(16), 16);
       const room = Number(vector.getBigUint64(8, true));
       memory.set(next.data.subarray(0, room), Number(vector.getBigUint64(0, true) - this.#base));
       const control = next.control ?? hex("");
-      assert(view.getBigUint64(40, true) >= BigInt(control.length));
       memory.set(control, at(32));
       view.setBigUint64(40, BigInt(control.length), true);
       return BigInt(Math.min(next.data.length, room));

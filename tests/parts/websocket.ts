@@ -392,13 +392,24 @@ async function web() {
 }
 
 Deno.test("web connection: whose turn it is, and whether it may be used again", async () => {
-  const { client, connection, ask, rest } = await web();
+  const { own, client, connection, ask, rest } = await web();
   assertEquals(connection.state, "idle");
   const first = await ask("GET /a HTTP/1.1", "Host: h");
   assertEquals([connection.state, client.idleTicks, first.url.href], ["responding", -Infinity, "http://h/a"]);
   const send = (request: RequestHead | undefined, init: ResponseInit = {}, body: string | null = "x", last = false) =>
     connection.send(new Response(body, init), request, last);
-  assertEquals([await send(first), client.idleTicks], [true, 0]);
+  {
+    // Each write that is taken counts as a sign of life: a slow reader is not silent.
+    const ticks: number[] = [];
+    const { write } = own;
+    using _ = stub(own, "write", (data: Uint8Array) => {
+      ticks.push(client.idleTicks);
+      client.idleTicks = 4;
+      return write.call(own, data.subarray(0, 100));
+    });
+    assertEquals([await send(first), client.idleTicks], [true, 0]);
+    assertEquals(ticks, [0, 0]);
+  }
   assertEquals(await send(first, {}, "x", true), false);
   assertEquals(await send(undefined), false);
   assertEquals(await send(first, { headers: { connection: "close" } }), false);
