@@ -89,7 +89,9 @@ Deno.test("fields: numbers and their ranges, texts and their lengths, data as by
     "21060207062815",
     "19700101000000",
   ]);
-  assertEquals([time("19991231235959"), time("946684799")], ["19991231235959", "19991231235959"]);
+  assertEquals([time("19991231235959"), time("946684799"), time("19700101000000")], [
+    ...["19991231235959", "19991231235959", "19700101000000"],
+  ]);
   for (const wrong of ["21060207062816", "19691231235959", "20230229000000", "20231301000000", "20230100000000"]) {
     assertEquals(time(wrong), `:2: expected a time as YYYYMMDDHHmmSS, not ${wrong}`);
   }
