@@ -357,9 +357,9 @@ Deno.test("screen: keys", () => {
 Deno.test("game: two clients that play by themselves see the same scores; the third one is refused", async () => {
   const { program, port } = await serve("udp/game_server.ts", "--seed", "5");
   await using _ = program;
-  const anna = client("udp/game_client.ts", port, "--play", "5", "--name", "anna");
+  const anna = client("udp/game_client.ts", port, "--play", "4", "--name", "anna");
   await program.line(/^anna joined from 127\.0\.0\.1:\d+$/);
-  const ben = client("udp/game_client.ts", port, "--play", "5", "--name", "ben");
+  const ben = client("udp/game_client.ts", port, "--play", "4", "--name", "ben");
   await program.line(/^ben joined/);
   failedWith(
     await runClient("udp/game_client.ts", port, "--play", "1"),
@@ -390,14 +390,14 @@ Deno.test("game: under the relay with 200 ms and 20 % lost it is playable", asyn
     { cwd: root },
   );
   await relay.line(/listening on/);
-  const played = await runClient("udp/game_client.ts", at, "--play", "8", "--wait", "10", "--name", "anna");
+  const played = await runClient("udp/game_client.ts", at, "--play", "6", "--wait", "10", "--name", "anna");
   assertEquals([played.status?.code, played.stderr], [0, ""]);
   const [, lost] = /(\d+) lost or late$/m.exec(played.stdout) ?? [];
   assert(Number(lost) > 5, played.stdout);
   // The server agrees with what the client has done: its last line of scores.
   const [, dots] = played.stdout.split("\n").filter((line) => /^anna \d/.test(line)).at(-1)?.match(/^anna (\d+)/) ?? [];
-  assert(Number(dots) >= 2, played.stdout);
-  assertMatch(played.stdout, /^[2-9]\d\d\.\d ms to the server and back/m);
+  assert(Number(dots) >= 1, played.stdout);
+  assertMatch(played.stdout, /^[2-9]\d{2,}\.\d ms to the server and back|^\d{4,}\.\d ms/m);
 });
 
 /** A client by hand. */
@@ -544,9 +544,11 @@ const python = Deno.build.os === "linux" && await has("python3", "--version");
 
 // Plays in a pseudo-terminal: sends keys, a signal, or ends the server; then compares the terminal's settings.
 const inTerminal = `
-import os, pty, select, signal, subprocess, sys, termios, time
+import fcntl, os, pty, re, select, signal, struct, subprocess, sys, termios, time
 how, command = sys.argv[1], sys.argv[2:]
 master, slave = pty.openpty()
+rows, columns = (8, 30) if how == "small" else (24, 80)
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 before = termios.tcgetattr(slave)
 child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
 shown, done, end = b"", False, time.time() + 20
@@ -555,18 +557,21 @@ while child.poll() is None and time.time() < end:
         shown += os.read(master, 65536)
     if not done and b"@@ anna" in shown:
         done = True
-        if how == "key": os.write(master, b"\\x1b[Cq")
+        if how in ("key", "small"): os.write(master, b"\\x1b[Cq")
         if how == "ctrl-c": os.write(master, b"\\x03")
         if how == "term": child.send_signal(signal.SIGTERM)
         if how == "server": print("now", flush=True)
 while select.select([master], [], [], 0.2)[0]:
     shown += os.read(master, 65536)
+for frame in shown.split(b"\\x1b[H")[1:]:
+    lines = re.sub(b"\\x1b[^A-Za-z]*[A-Za-z]", b"", frame.split(b"\\x1b[?25h")[0]).replace(b"\\r", b"").split(b"\\n")
+    if len(lines) > rows or max(map(len, lines)) > columns: print("too large", frame)
 print(child.poll(), b"\\x1b[?1049h" in shown, shown.rfind(b"\\x1b[?1049l") > shown.rfind(b"@@ anna"), shown.rfind(b"\\x1b[?25h") > 0,
       termios.tcgetattr(slave) == before, b"has ended the game" in shown)
 `;
 
 testWith(python, "python3", "game client in a terminal: each way out gives the terminal back as it was", async () => {
-  for (const how of ["key", "ctrl-c", "term", "server"]) {
+  for (const how of ["key", "ctrl-c", "term", "server", "small"]) {
     const { program, port } = await serve("udp/game_server.ts");
     await using _ = program;
     const play = ["deno", "run", "-N=127.0.0.1", "udp/game_client.ts", "--port", `${port}`, "--name", "anna"];
@@ -578,6 +583,6 @@ testWith(python, "python3", "game client in a terminal: each way out gives the t
     await terminal.end(40);
     const isServer = how === "server";
     const expected = [isServer ? "1" : "0", "True", "True", "True", "True", isServer ? "True" : "False"].join(" ");
-    assertEquals(terminal.stdout.trimEnd().split("\n").at(-1), expected, `${how}: ${terminal.stderr}`);
+    assertEquals(terminal.stdout.replace("now\n", "").trimEnd(), expected, `${how}: ${terminal.stderr}`);
   }
 });

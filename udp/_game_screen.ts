@@ -75,7 +75,11 @@ export class Screen {
 
   /** Shows lines. Each is written over the one that was there: clearing first would flicker. */
   show(lines: readonly string[]): void {
-    if (this.#isOpen) write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`);
+    if (!this.#isOpen) return;
+    const { columns, rows } = Deno.consoleSize(); // 0 where the terminal does not say
+    // A longer line would go on below.
+    const visible = lines.slice(0, rows || 24).map((line) => `${line.slice(0, columns || 80)}\x1b[K`);
+    write(`\x1b[H${visible.join("\r\n")}\x1b[J`);
   }
 
   /** Calls `take` for each key, until there are no more. */

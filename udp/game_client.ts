@@ -143,7 +143,8 @@ await run(command, async (flags) => {
   };
   const over = Promise.withResolvers<void>();
   onStop(over.resolve);
-  screen?.read((key) => key === "quit" ? over.resolve() : heading = key);
+  // The end of the input, such as a terminal that was closed, is the end of the game.
+  screen?.read((key) => key === "quit" ? over.resolve() : heading = key).then(over.resolve, over.resolve);
   const ticker = new Ticker(async () => {
     const silence = (performance.now() - session.lastHeard) / 1000;
     const patience = session.prediction ? timeout : timeout && Math.max(flags.wait, timeout);
