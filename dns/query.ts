@@ -188,6 +188,7 @@ if (import.meta.main) {
     const question = parseQuestion(flags.args);
     const server = parseServer("--server", flags.server);
     if (flags.short && flags.json) throw new Failure("--short and --json exclude each other", 2);
+    if (flags.iterate && question.type === types.AXFR) throw new Failure("--iterate and AXFR exclude each other", 2);
     let rcode: number = rcodes.NOERROR;
     if (question.type === types.AXFR) {
       const transfer = new ZoneTransfer(buildQuery(question, false));

@@ -274,6 +274,8 @@ Deno.test("query AXFR: hostile servers: exit code 1 and one line", async () => {
     failedWith(program, 1, /^query: no transfer of example\.com\./);
     assertMatch(program.stderr, line);
   }
+  const both = await query(freePort(), "--iterate", "example.com", "AXFR");
+  assertEquals([both.status?.code, both.stderr], [2, "query: --iterate and AXFR exclude each other\n"]);
   const refused = await query(freePort(), "example.com", "AXFR");
   failedWith(refused, 1, /127\.0\.0\.1:\d+ refused the connection/);
 });
