@@ -202,6 +202,16 @@ Deno.test("world: who sends too fast gains nothing; who was late does what it ow
   // Silent for five seconds, and then ten inputs at once: they are done at once.
   assertEquals(ran(10, 101, 100).acknowledged, 10);
   assertEquals(ran(40, 101, 100).acknowledged, 40, "and of forty the last ten");
+  // Five seconds of silence are not saved up: after the first ten, it is one input a tick again.
+  const world = worldOf(11, "anna");
+  const heading: Heading = own(world).x < 190 ? 2 : 4;
+  const before = own(world).x;
+  for (let tick = 0; tick < 100; tick++) world.step();
+  for (let tick = 1; tick <= 3; tick++) {
+    world.input(1, tick * 10, Array<Heading>(10).fill(heading));
+    world.step();
+  }
+  assertEquals(Math.abs(own(world).x - before), 4 * (10 + 1 + 1));
 });
 
 // --- Prediction
