@@ -154,6 +154,7 @@ async function askPatiently(server: Deno.NetAddr, question: Question, wait: numb
       return await ask(server, question, isEarly ? { ...options, timeout: 0.6 } : options);
     } catch (error) {
       if (!isEarly || !(error instanceof Failure) || error.code !== 1) throw error;
+      await new Promise((again) => setTimeout(again, 50)); // over TCP, and on Windows, a refusal comes at once
     }
   }
 }
