@@ -107,8 +107,9 @@ export class Clients {
   async *accept(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
     this.#listeners.add(listener);
     if (this.stopping) listener.close();
-    // Its connections are among those that are accepted afterwards.
-    if (this.#listeners.size === 1 && !this.#hooks.sharedPort) await this.#reserve.open(listener);
+    // Its connections are among those that are accepted afterwards: with --once, one must not be taken for the client.
+    const isForMany = this.#listeners.size === 1 && !this.#hooks.sharedPort && !this.#limits.once;
+    if (isForMany) await this.#reserve.open(listener);
     while (!this.stopping) {
       if (this.size >= this.#capacity) await this.#changed.promise;
       else {

@@ -13,8 +13,11 @@ import { formatAddress } from "../cli.ts";
 /** Connections of a server to itself: each takes two descriptors. */
 const CONNECTIONS = 8;
 
-/** Milliseconds for them: with a full queue of connections they could wait for the others to be accepted. */
-const PATIENCE = 200;
+/**
+ * Milliseconds for them: with a full queue of connections they could wait for the others to be accepted. One that is given up
+ * may be established nevertheless, and is then accepted as a client: on a busy machine 200 ms are too few.
+ */
+const PATIENCE = 2000;
 
 /** Some descriptors in use for nothing, until they are released. */
 export class DescriptorReserve {

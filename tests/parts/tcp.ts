@@ -255,6 +255,24 @@ Deno.test("clients: Ctrl-C gives those inside five seconds", async () => {
   assertEquals([log.length, timers.started.length], [2, 1], "nobody to wait for");
 });
 
+Deno.test("clients: with --once, a connection of the server to itself is never the client", async () => {
+  // As on a busy machine: the connections of the reserve are given up, but the kernel has established them.
+  const { connect } = Deno;
+  const lost: Deno.TcpConn[] = [];
+  using _ = stub(Deno, "connect", async (options: Deno.ConnectOptions) => {
+    lost.push(await connect(options));
+    throw new DOMException("Signal timed out.", "TimeoutError");
+  });
+  using listener = Deno.listen(local);
+  const clients = new Clients({ ...flags, once: true });
+  const accepted = clients.accept(listener).next();
+  for (let i = 0; i < 3; i++) await Deno.permissions.query({ name: "net" }); // the reserve asks, too, and then connects
+  const client = await connect({ ...local, port: listener.addr.port });
+  const { value } = await accepted;
+  assertEquals(value?.remoteAddr.port, client.localAddr.port);
+  for (const conn of [client, value, ...lost]) conn?.close();
+});
+
 Deno.test("clients: the reserve is opened once, and not on a port that others share", async () => {
   for (const [shared, expected] of [[false, 1], [true, 0]] as const) {
     let opened = 0;
