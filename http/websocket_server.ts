@@ -56,6 +56,8 @@ interface Member {
   readonly socket: WebSocketConnection;
   /** Closes the connection of a member that does not read. */
   readonly drop: () => void;
+  /** Settles when its connection is over. */
+  readonly left: PromiseWithResolvers<void>;
 }
 
 /** Serves one connection: a page of the chat, or a WebSocket. */
@@ -65,7 +67,11 @@ async function serve(client: Client, room: Set<Member>, flags: Settings, hostnam
   const reader = new BufferedReader(conn, Math.max(65_536, flags["max-frame"] + 2 * MAX_HEADER), 4096);
   let line = "";
   try {
-    const request = await within(flags.timeout, receive(reader), "did not send a whole request in time");
+    client.idleTicks = -Infinity; // the limit is for the whole request, however slowly it comes
+    const request = await within(flags.timeout, receive(reader), () => {
+      throw new Answer(408, `the request was not complete after ${flags.timeout} s`);
+    });
+    client.idleTicks = 0;
     if (request === undefined) return console.log(`${name} closed the connection without a request`);
     line = `${request.method} ${request.target}`;
     const fields = respond(request, flags, hostname);
@@ -79,7 +85,7 @@ async function serve(client: Client, room: Set<Member>, flags: Settings, hostnam
   }
   const limits = { ...flags, maxFrame: flags["max-frame"], maxMessage: flags["max-message"] };
   const socket = new WebSocketConnection(conn, reader, "server", limits, () => client.idleTicks = 0);
-  const member = { client, socket, drop };
+  const member = { client, socket, drop, left: Promise.withResolvers<void>() };
   console.log(`${name} has opened a WebSocket`);
   room.add(member);
   try {
@@ -88,6 +94,7 @@ async function serve(client: Client, room: Set<Member>, flags: Settings, hostnam
     await drainAndClose(conn); // the server ends the TCP connection first (RFC 6455 §7.1.1)
   } finally {
     room.delete(member);
+    member.left.resolve();
   }
 }
 
@@ -198,7 +205,11 @@ await run(command, async (flags) => {
   const room = new Set<Member>();
   const clients = new Clients(flags, {
     onIdle: async (client) => {
-      await memberOf(client)?.socket.close(closeCodes.policy, "no answer to a ping");
+      const member = memberOf(client);
+      await member?.socket.close(closeCodes.policy, "no answer to a ping");
+      // If the server ended the connection before the client has, what the client still sends would be answered with a reset,
+      // and a reset can overtake the close frame.
+      await member?.left.promise;
     },
     onInterrupt: () => {
       for (const { socket } of room) socket.close(closeCodes.goingAway, "the server stops").catch(() => {});

@@ -23,7 +23,7 @@ export async function answerApi(request: WebRequest, inbox: Inbox): Promise<Resp
     });
   }
   if (url.pathname === "/api/wait") {
-    return await dispatch(request, { GET: () => waitForMail(url.searchParams, inbox) });
+    return await dispatch(request, { GET: () => waitForMail(request, inbox) });
   }
   const [, encoded, part] = /^\/api\/mails\/([^/]+)(\/read)?$/.exec(url.pathname) ?? [];
   if (encoded === undefined) throw new Problem(404, "no such path: /openapi.json lists the paths of this API");
@@ -84,18 +84,19 @@ async function describe(id: string, inbox: Inbox) {
   });
 }
 
-/** Requests that may wait at the same time. One whose client has left waits on until its time is up. */
+/** Requests that may wait at the same time. */
 const MAX_WAITING = 100;
 
 /** Answers with the next mail that matches, as soon as it is there. @throws {Problem} 404 if none comes in time. */
-async function waitForMail(params: URLSearchParams, inbox: Inbox): Promise<Response> {
+async function waitForMail(request: WebRequest, inbox: Inbox): Promise<Response> {
+  const params = request.url.searchParams;
   const match = parseMatch(params, ["since", "timeout"]);
   const since = parseSince(params);
   const timeout = parseInteger(params, "timeout", 10, 0, 300);
   if (inbox.waiting >= MAX_WAITING) throw new Problem(503, "too many requests are waiting", { "retry-after": "1" });
   inbox.waiting++;
   try {
-    const found = await nextMail(match, since, timeout, inbox);
+    const found = await nextMail(match, since, timeout, inbox, request.left());
     if (!found) throw new Problem(404, `no mail that matches arrived within ${timeout} s`);
     return json(await describe(found.id, inbox));
   } finally {
@@ -103,8 +104,16 @@ async function waitForMail(params: URLSearchParams, inbox: Inbox): Promise<Respo
   }
 }
 
-async function nextMail(match: Match, since: number | undefined, timeout: number, inbox: Inbox) {
+async function nextMail(
+  match: Match,
+  since: number | undefined,
+  timeout: number,
+  inbox: Inbox,
+  left: Promise<void>,
+) {
   const { maildir, arrivals } = inbox;
+  let hasLeft = false;
+  left.then(() => hasLeft = true);
   const isMeant = matches(match);
   const checked = new Set(since === undefined ? maildir.entries().map(({ id }) => id) : []);
   const end = performance.now() + timeout * 1000;
@@ -124,8 +133,9 @@ async function nextMail(match: Match, since: number | undefined, timeout: number
     const rest = end - performance.now();
     if (rest <= 0) return undefined;
     if (arrivals.closed) throw new Problem(503, "the inbox is stopping");
+    if (hasLeft) throw new Problem(400, "the client has closed its side of the connection: its place is free");
     // A file system may report nothing, a network's for example: so look again after a second anyway.
-    await within(Math.min(rest, 1000) / 1000, news, () => {});
+    await within(Math.min(rest, 1000) / 1000, Promise.race([news, left]), () => {});
   }
 }
 

@@ -123,7 +123,7 @@ export class Clients {
   async #acceptOne(listener: Deno.TcpListener): Promise<Deno.TcpConn | undefined> {
     try {
       const conn = await listener.accept();
-      return this.#reserve.takes(conn) ? undefined : conn;
+      return await this.#reserve.takes(conn) ? undefined : conn;
     } catch (error) {
       if (this.stopping) return undefined;
       const code = codeOf(error);

@@ -8,16 +8,14 @@
  *
  * @module
  */
-import { formatAddress } from "../cli.ts";
+import { formatAddress, within } from "../cli.ts";
+import { codeOf } from "./_socket_errors.ts";
 
 /** Connections of a server to itself: each takes two descriptors. */
 const CONNECTIONS = 8;
 
-/**
- * Milliseconds for them: with a full queue of connections they could wait for the others to be accepted. One that is given up
- * may be established nevertheless, and is then accepted as a client: on a busy machine 200 ms are too few.
- */
-const PATIENCE = 2000;
+/** Seconds for them: with a full queue of connections they could wait for the others to be accepted. */
+const PATIENCE = 0.2;
 
 /** Some descriptors in use for nothing, until they are released. */
 export class DescriptorReserve {
@@ -25,6 +23,7 @@ export class DescriptorReserve {
   #connections: Deno.TcpConn[] | undefined = [];
   /** The ports of those that are not accepted yet. */
   readonly #ports = new Set<number>();
+  #connecting = 0;
 
   constructor() {
     // When Deno 2.9 formats its first stack trace it opens files, and without a descriptor for them it panics. So that happens
@@ -40,21 +39,29 @@ export class DescriptorReserve {
     const { hostname, port } = listener.addr;
     const { state } = await Deno.permissions.query({ name: "net", host: formatAddress({ hostname, port }) });
     if (state !== "granted") return;
-    const signal = AbortSignal.timeout(PATIENCE);
-    await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+    const connect = async () => {
+      this.#connecting++;
       try {
-        const conn = await Deno.connect({ hostname, port, signal });
+        const conn = await Deno.connect({ hostname, port });
         this.#ports.add(conn.localAddr.port);
         this.#keep(conn);
       } catch {
         // The server stops, or is out of descriptors already: `accept` will say so.
+      } finally {
+        this.#connecting--;
       }
-    }));
+    };
+    await within(PATIENCE, Promise.all(Array.from({ length: CONNECTIONS }, connect)), () => {});
   }
 
   /** Whether an accepted connection is one of the server to itself; then it is kept here. */
-  takes(conn: Deno.TcpConn): boolean {
-    if (this.#ports.size === 0 || !this.#ports.delete(conn.remoteAddr.port)) return false;
+  async takes(conn: Deno.TcpConn): Promise<boolean> {
+    const { port } = conn.remoteAddr;
+    // On a busy machine a connection may be accepted before this process learns that it is connected: it does so now.
+    for (let turns = 0; this.#connecting > 0 && turns < 5 && !this.#ports.has(port); turns++) {
+      await new Promise((next) => setTimeout(next, 5));
+    }
+    if (this.#ports.size === 0 || !this.#ports.delete(port)) return false;
     this.#keep(conn);
     return true;
   }
@@ -70,5 +77,24 @@ export class DescriptorReserve {
     this.#connections = undefined;
     for (const conn of connections) conn.close();
     return connections.length;
+  }
+}
+
+/**
+ * How many sockets this process can open at most, up to `most`: tried out, for the runtime does not tell. For a server whose
+ * `accept` must never fail. Without the permission to listen on a port of the system's choice it is `most`.
+ */
+export async function roomForSockets(hostname: string, most: number): Promise<number> {
+  const addr = { hostname, port: 0 };
+  const { state } = await Deno.permissions.query({ name: "net", host: formatAddress(addr) });
+  const sockets: Deno.TcpListener[] = [];
+  try {
+    while (state === "granted" && sockets.length < most) sockets.push(Deno.listen(addr));
+    return most;
+  } catch (error) {
+    if (codeOf(error) !== "EMFILE" && codeOf(error) !== "ENFILE") throw error;
+    return sockets.length;
+  } finally {
+    for (const socket of sockets) socket.close();
   }
 }

@@ -34,8 +34,14 @@ export const codes = {
   cancelled: -32800,
 } as const;
 
-/** What a text of JSON holds; a batch is several. An invalid one stands as an error, which is answered with the id null. */
-export function parseMessages(text: string): { batch: boolean; messages: (Call | Response | RpcError)[] } {
+/**
+ * What a text of JSON holds; a batch is several, at most `most`: each member costs an answer, and it may have two bytes. An
+ * invalid message stands as an error, which is answered with the id null.
+ */
+export function parseMessages(
+  text: string,
+  most: number,
+): { batch: boolean; messages: (Call | Response | RpcError)[] } {
   let value: Json;
   try {
     value = JSON.parse(text);
@@ -45,6 +51,9 @@ export function parseMessages(text: string): { batch: boolean; messages: (Call |
   if (!Array.isArray(value)) return { batch: false, messages: [parseMessage(value)] };
   // An empty batch is answered with one error, not with a batch (§6).
   if (value.length === 0) return { batch: false, messages: [new RpcError(codes.invalidRequest, "Invalid Request")] };
+  if (value.length > most) {
+    return { batch: false, messages: [new RpcError(codes.tooMany, `More than ${most} calls in a batch`)] };
+  }
   return { batch: true, messages: value.map(parseMessage) };
 }
 

@@ -12,8 +12,9 @@
  * @module
  */
 import { connect, createServer, type Socket } from "node:net";
-import { type Address, bind, count, Failure, formatAddress, onStop, run, type Tracing } from "../cli.ts";
+import { type Address, bind, count, Failure, formatAddress, onStop, run, type Tracing, within } from "../cli.ts";
 import { announce } from "./_announce.ts";
+import { roomForSockets } from "./_descriptor_reserve.ts";
 import type { Side } from "./_network.ts";
 import { obeyStdin } from "./_relay_control.ts";
 import { announceSeed, checkPermission, fatesOf, isPlain, type Plan, planOf, relayOptions } from "./_relay_options.ts";
@@ -119,6 +120,9 @@ class Link {
 
 const nothing = new Uint8Array();
 
+/** Descriptors for those that are refused. */
+const SPARE = 16;
+
 const command = {
   name: "relay",
   about: `Passes TCP connections on to a server, shows what passes, and shakes it.
@@ -142,42 +146,53 @@ await run(command, async (flags) => {
   bind(flags, Deno.listen).close(); // its errors are the same on every system, those of node:net are not
   const links = new Set<Link>();
   const over = Promise.withResolvers<void>();
-  let clients = 0;
+  let [clients, isStopping] = [0, false];
+  // Each client takes two descriptors.
+  const room = Math.floor((await roomForSockets(flags.host, 2 * flags["max-clients"] + SPARE) - SPARE) / 2);
+  const most = Math.max(1, room);
 
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
     socket.on("error", () => {}); // the loop that reads it throws the same error
-    if (flags.once) server.close();
-    const name = formatAddress({ hostname: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 });
-    if (links.size >= flags["max-clients"]) {
-      console.log(`${name} was refused: ${count(links.size, "client")} are connected (--max-clients)`);
-      return socket.resetAndDestroy();
-    }
     const outgoing = connect({ ...nodeAddress(plan.to), allowHalfOpen: true, noDelay: true });
     outgoing.on("error", () => {});
     const link = new Link(socket, outgoing, plan, ++clients, flags);
     links.add(link);
+    isStopping ||= flags.once;
+    // Without a descriptor for the next client node:net would never accept again. So nobody listens while there is no room.
+    if (isStopping || links.size >= most) server.close();
+    if (!isStopping && links.size >= most) {
+      const why = most === flags["max-clients"] ? "--max-clients" : "raise ulimit -n for more";
+      console.log(`${count(links.size, "client")} are connected: others are refused until one leaves (${why})`);
+    }
     serveLink(link, flags.timeout).then((isWhole) => {
       links.delete(link);
       if (flags.once && !isWhole) Deno.exitCode = 1;
-      if (!server.listening && links.size === 0) over.resolve();
+      if (isStopping && links.size === 0) over.resolve();
+      else setTimeout(listen, 50); // its descriptors are free by then
     });
   });
   const stop = () => {
+    isStopping = true;
     server.close();
     if (links.size === 0) return over.resolve();
     console.log(`stopping: waiting up to 5 s for ${count(links.size, "client")} to finish (Ctrl-C again stops now)`);
     setTimeout(over.resolve, 5000);
   };
   onStop(stop);
-  const listening = Promise.withResolvers<void>();
-  server.on("error", (error) => listening.reject(error));
-  server.listen(nodeAddress({ hostname: flags.host, port: flags.port }), listening.resolve);
-  await listening.promise;
-  const own = server.address();
-  if (own === null || typeof own === "string") throw new Error("a TCP server has an address and a port");
-  announce(`TCP relay to ${formatAddress(plan.to)}`, { hostname: own.address, port: own.port });
-  announceSeed(plan);
-  if (flags.control) obeyStdin(plan, "tcp", flags);
+  let addr = { hostname: flags.host, port: flags.port };
+  const listen = () => {
+    if (!server.listening && !isStopping && links.size < most) server.listen(nodeAddress(addr));
+  };
+  server.on("error", over.reject);
+  server.once("listening", () => {
+    const own = server.address();
+    if (own === null || typeof own === "string") throw new Error("a TCP server has an address and a port");
+    addr = { hostname: own.address, port: own.port };
+    announce(`TCP relay to ${formatAddress(plan.to)}`, addr);
+    announceSeed(plan);
+    if (flags.control) obeyStdin(plan, "tcp", flags);
+  });
+  listen();
   await over.promise;
 });
 
@@ -187,12 +202,13 @@ async function serveLink(link: Link, timeout: number): Promise<boolean> {
   try {
     const connected = Promise.withResolvers<void>();
     server.once("connect", connected.resolve).once("error", connected.reject);
-    await connected.promise;
+    await within(timeout, connected.promise, `${formatAddress(plan.to)} did not answer in ${timeout} s`);
   } catch (error) {
     const known = explain(error, plan.to);
-    if (!(known instanceof Failure)) throw error;
+    if (!(known instanceof Error && (known instanceof Failure || "code" in known))) throw error;
     console.error(`${name} cannot be served: ${known.message}`);
     client.resetAndDestroy();
+    server.destroy();
     return false;
   }
   link.show("client", nothing, "connected");

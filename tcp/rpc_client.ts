@@ -14,6 +14,7 @@ import { clientOptions, connect, Failure, flag, printable, run } from "../cli.ts
 import { BufferedReader } from "./_buffered_reader.ts";
 import { encodeFrame, type FrameForm, frameRoom, readFrame } from "./_rpc_frames.ts";
 import { type Call, formatCall, type Json, parseMessages, type Response, RpcError } from "./_rpc_message.ts";
+import { codeOf } from "./_socket_errors.ts";
 import { traced } from "./_trace.ts";
 import { writeAll } from "./_write_all.ts";
 
@@ -24,13 +25,14 @@ async function* exchange(conn: Deno.TcpConn, calls: Call[], options: Options): A
   // A batch is one message that holds all calls; the server answers it with one, too (§6).
   const texts = options.batch ? [JSON.stringify(messages)] : messages.map((message) => JSON.stringify(message));
   for (const text of texts) await writeAll(conn, encodeFrame(form, text));
+  options.onSent();
 
   const reader = new BufferedReader(conn, frameRoom(MAX_MESSAGE));
   const open = new Set(calls.flatMap(({ id }) => id ?? []));
   while (open.size > 0) {
     const text = await readFrame(reader, form, MAX_MESSAGE);
     if (text === undefined) throw new Failure(`the server closed before it had answered ${open.size} of the calls`);
-    for (const message of parseMessages(text).messages) {
+    for (const message of parseMessages(text, MAX_BATCH).messages) {
       if (message instanceof RpcError) throw new Failure(`the server sent what is no message: ${message.message}`);
       yield message;
       if ("method" in message) continue;
@@ -43,6 +45,9 @@ async function* exchange(conn: Deno.TcpConn, calls: Call[], options: Options): A
 
 /** The longest message that the client takes, in bytes. */
 const MAX_MESSAGE = 16 << 20;
+
+/** The most responses in one message. */
+const MAX_BATCH = 10_000;
 
 /** `add(1, 2)` or `add({"a": 1, "b": 2})`: a method, and its parameters in JSON, by position or by name. */
 function parseCall(text: string, id: number | undefined): Call {
@@ -62,6 +67,8 @@ function parseCall(text: string, id: number | undefined): Call {
 interface Options {
   readonly lines: boolean;
   readonly batch: boolean;
+  /** Called when all calls are on their way. */
+  readonly onSent: () => void;
 }
 
 const command = {
@@ -88,14 +95,16 @@ await run(command, async (flags) => {
   conn.setNoDelay(true);
   const start = performance.now();
   const open = new Set(calls.keys());
-  // A connection that breaks meanwhile is told by the exchange.
-  const onLate = () => void giveUp(conn, calls, open, flags).catch(() => {});
+  let [isSent, isLate] = [false, false];
+  const onLate = () => {
+    isLate = true;
+    giveUp(conn, isSent ? calls.filter((_, i) => open.has(i)) : [], flags);
+  };
   const late = flags.timeout > 0 ? setTimeout(onLate, flags.timeout * 1000) : undefined;
-  for await (const message of exchange(conn, calls, flags)) {
+  const show = (message: Response | Call) => {
     const ms = (performance.now() - start).toFixed(0).padStart(5);
     if ("method" in message) {
-      console.log(`${ms} ms  ${printable(message.method)} ${printable(JSON.stringify(message.params ?? null))}`);
-      continue;
+      return console.log(`${ms} ms  ${printable(message.method)} ${printable(JSON.stringify(message.params ?? null))}`);
     }
     const index = Number(message.id) - 1;
     const { error, result } = message;
@@ -104,25 +113,27 @@ await run(command, async (flags) => {
     console.log(`${ms} ms  ${printable(words[index] ?? `id ${message.id}`)} → ${printable(outcome + data)}`);
     open.delete(index);
     if (error) Deno.exitCode = 1;
+  };
+  try {
+    for await (const message of exchange(conn, calls, { ...flags, onSent: () => isSent = true })) show(message);
+  } catch (error) {
+    // That it took too long is said already.
+    if (!isLate || !(error instanceof Failure || codeOf(error))) throw error;
   }
   clearTimeout(late);
-  await conn.closeWrite();
+  if (!isLate) await conn.closeWrite();
   conn.close();
 });
 
 /** Tells the server to stop the calls that have no answer yet; each then gets an error, at once. */
-async function giveUp(
-  conn: Deno.TcpConn,
-  calls: Call[],
-  open: Set<number>,
-  { lines, timeout }: { lines: boolean; timeout: number },
-) {
+function giveUp(conn: Deno.TcpConn, calls: Call[], { lines, timeout }: { lines: boolean; timeout: number }): void {
   console.error(`rpc_client: no answer in ${timeout} s: cancelled`);
-  for (const index of open) {
-    const id = calls[index]?.id ?? null;
-    const cancel = formatCall({ method: "$/cancelRequest", params: { id } });
-    await writeAll(conn, encodeFrame(lines ? "lines" : "headers", JSON.stringify(cancel)));
-  }
-  // A server that does not know this notification goes on: do not wait for it.
+  Deno.exitCode = 1;
+  const messages = calls.map(({ id = null }) => formatCall({ method: "$/cancelRequest", params: { id } }));
+  const frames = messages.map((message) => encodeFrame(lines ? "lines" : "headers", JSON.stringify(message)));
+  (async () => {
+    for (const frame of frames) await writeAll(conn, frame);
+  })().catch(() => {}); // the connection is broken: what happened is said above
+  // A server that does not know this notification goes on, and another one reads nothing: wait for neither.
   setTimeout(() => Deno.exit(1), 1000);
 }

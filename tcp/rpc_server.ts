@@ -29,7 +29,7 @@ async function answerCalls(client: Client, flags: Settings): Promise<number> {
   try {
     for (let text = await session.read(reader); text !== undefined; text = await session.read(reader)) {
       client.idleTicks = 0;
-      const { batch, messages } = parseMessages(text);
+      const { batch, messages } = parseMessages(text, flags["max-calls"]);
       calls += messages.length;
       // Not awaited: the next message may be answered before this one.
       const answer = Promise.all(messages.map((message) => session.answer(message))).then(async (responses) => {
@@ -49,8 +49,8 @@ async function answerCalls(client: Client, flags: Settings): Promise<number> {
 
 /** One client's calls that are not answered yet, and what is being sent to it. */
 class Session {
-  readonly #running = new Map<Id, AbortController>();
-  #calls = 0;
+  readonly #running = new Set<AbortController>();
+  readonly #cancellable = new Map<Id, AbortController>();
   #sending: Promise<void> = Promise.resolve();
   #unsent = 0;
 
@@ -78,20 +78,22 @@ class Session {
     if (method === "$/cancelRequest") {
       const target = params !== undefined && !Array.isArray(params) ? params.id : undefined;
       if (typeof target === "string" || typeof target === "number") {
-        this.#running.get(target)?.abort(new RpcError(codes.cancelled, "Request cancelled"));
+        this.#cancellable.get(target)?.abort(new RpcError(codes.cancelled, "Request cancelled"));
       }
       return null;
     }
     const run = methods.get(method);
     if (!run) return new RpcError(codes.methodNotFound, "Method not found");
-    if (this.#calls >= this.flags["max-calls"]) return new RpcError(codes.tooMany, "Too many calls at the same time");
+    if (this.#running.size >= this.flags["max-calls"]) {
+      return new RpcError(codes.tooMany, "Too many calls at the same time");
+    }
     const controller = new AbortController();
     const limit = this.flags["call-timeout"];
     const timer = limit > 0
       ? setTimeout(() => controller.abort(new RpcError(codes.tooLate, `No result in ${limit} s`)), limit * 1000)
       : undefined;
-    this.#calls++;
-    if (id !== undefined) this.#running.set(id, controller);
+    this.#running.add(controller);
+    if (id !== undefined) this.#cancellable.set(id, controller);
     try {
       const progress = (percent: number) => {
         const told = { method: "$/progress", params: { token: id ?? null, value: percent } };
@@ -104,8 +106,8 @@ class Session {
       return new RpcError(codes.internalError, "Internal error");
     } finally {
       clearTimeout(timer);
-      this.#calls--;
-      if (id !== undefined && this.#running.get(id) === controller) this.#running.delete(id);
+      this.#running.delete(controller);
+      if (id !== undefined && this.#cancellable.get(id) === controller) this.#cancellable.delete(id);
     }
   }
 
@@ -128,7 +130,7 @@ class Session {
 
   /** Ends the calls of a client that has left. */
   cancelAll(): void {
-    for (const controller of this.#running.values()) {
+    for (const controller of this.#running) {
       controller.abort(new RpcError(codes.cancelled, "Request cancelled"));
     }
   }
@@ -148,7 +150,7 @@ const command = {
     ...serverOptions(4000, "close a client that is silent for this long; 0: never"),
     "lines": flag("one message a line, in place of Content-Length"),
     "call-timeout": seconds(30, "how long a call may take; 0: no limit"),
-    "max-calls": integer(100, "calls of one client at the same time; more are refused", 1, 100_000),
+    "max-calls": integer(100, "calls of one client at the same time, or in one batch", 1, 100_000),
     "max-message": integer(1 << 20, "the longest message, in bytes", 64, 1 << 28),
     "max-clients": maxClients(1000),
   },

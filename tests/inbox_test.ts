@@ -204,6 +204,37 @@ Deno.test("inbox API: wait answers with the next mail that matches, or one that 
   assertEquals(inbox.program.stderr, "");
 });
 
+Deno.test("inbox API: a client that leaves while it waits, or sends without end, gives its place to another", async () => {
+  await using maildir = await newMaildir();
+  await using inbox = await startInbox(maildir.path);
+  const { port } = new URL(inbox.at);
+  const head = "GET /api/wait?timeout=300 HTTP/1.1\r\nHost: localhost\r\n";
+  const waiting = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    await conn.write(bytes(i % 2 ? `${head}\r\n` : `${head}Content-Length: 5\r\n\r\n`));
+    return conn;
+  }));
+  const status = async () => (await inbox.request("/api/wait?timeout=0")).status;
+  await until(async () => await status() === 503, "all places are taken");
+  for (const [i, conn] of waiting.entries()) {
+    if (i % 3 === 1) await conn.closeWrite();
+    else if (i % 3 === 2) await conn.write(new Uint8Array(20_000));
+    else conn.close();
+  }
+  await until(async () => await status() === 404, "their places are free");
+  const texts = waiting.filter((_, i) => i % 3 > 0).map((conn) => new Response(conn.readable).text().catch(() => ""));
+  for (const text of await Promise.all(texts)) assertMatch(text, /^(HTTP\/1\.1 400 |$)/);
+
+  // A request that came while the client waited is answered afterwards, on the same connection.
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+  const last = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  await conn.write(bytes(`${head.replace("300", "1")}\r\n${last.slice(0, 9)}`));
+  await conn.write(bytes(last.slice(9)));
+  const text = await new Response(conn.readable).text();
+  assertEquals(text.match(/(?<=HTTP\/1\.1 )\d+/g), ["404", "200"]);
+  assertEquals(inbox.program.stderr, "");
+});
+
 Deno.test("inbox: another site can neither change nor read mails, and no response is kept without asking", async () => {
   await using maildir = await newMaildir();
   await put(maildir.path, "1700000001.a", mail(fields("One")));

@@ -1,12 +1,12 @@
 /**
  * The relays: what they pass on, what they do to it, and what they survive.
  */
-import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@1";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "jsr:@std/assert@1";
 import { connect } from "node:net";
 import { Failure, within } from "../cli.ts";
 import { Fates } from "../tcp/_fate.ts";
 import { parseNetwork, parseNetworks, parseScript, perfect } from "../tcp/_network.ts";
-import { client, memory, runClient, serve, testWith } from "./support/helpers.ts";
+import { client, listening, memory, runClient, serve, testWith, until } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
@@ -20,6 +20,17 @@ const encode = (text: string) => new TextEncoder().encode(text);
 /** A relay in front of a server. */
 const relayTo = (port: number, transport: "tcp" | "udp", ...args: string[]) =>
   serve(`${transport}/relay.ts`, "--to", `127.0.0.1:${port}`, ...args);
+
+const linux = Deno.build.os === "linux";
+const python = await has("python3", "--version");
+
+/** Starts a script with few file descriptors. */
+const few = (script: string, ...args: string[]) =>
+  listening((port) => {
+    const [, ...rest] = command(script, port, ...args);
+    // With this variable the runtime would read a file now and then, and complain that it cannot.
+    return ["sh", "-c", 'unset NODE_EXTRA_CA_CERTS; ulimit -n 64; exec "$@"', "sh", Deno.execPath(), ...rest];
+  });
 
 Deno.test("relay: settings with their units", () => {
   assertEquals(parseNetwork("network", "loss=20% delay=50ms,jitter=1.5s", "udp"), {
@@ -180,6 +191,83 @@ Deno.test("tcp/relay.ts: a reset of one side resets the other; no server is one 
   );
   assertEquals(program.status, undefined, "it goes on");
 });
+
+testWith(
+  linux,
+  "ulimit",
+  "tcp/relay.ts at ulimit -n 64: as many clients as it has room for, again and again",
+  async () => {
+    const echo = await serve("tcp/echo_server.ts");
+    await using _ = echo.program;
+    const { program, port } = await few("tcp/relay.ts", "--to", `127.0.0.1:${echo.port}`);
+    await using __ = program;
+    const exchange = async () => {
+      try {
+        using conn = await Deno.connect(at(port));
+        await conn.write(encode("hello"));
+        const buffer = new Uint8Array(9);
+        return await conn.read(buffer) === 5;
+      } catch (error) {
+        if (
+          !(error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset)
+        ) throw error;
+        return false;
+      }
+    };
+    for (let round = 0; round < 3; round++) {
+      const all = await Promise.all(Array.from({ length: 150 }, exchange));
+      assert(all.filter((worked) => worked).length >= 5, `round ${round}: ${all}`);
+      await until(exchange, "a client is served afterwards");
+    }
+    await program.line(/^\d+ clients are connected: others are refused until one leaves \(raise ulimit -n for more\)$/);
+    assertEquals([program.status, program.stderr], [undefined, ""]);
+  },
+);
+
+testWith(
+  python,
+  "python3",
+  "tcp/relay.ts --timeout: a server whose queue of connections is full is no server",
+  async () => {
+    // In Python, because a queue of length 0 needs one to say so. Two connections fill it.
+    const script = "import socket,time;s=socket.socket();s.bind(('127.0.0.1',0));s.listen(0);" +
+      "print('listening on',s.getsockname()[1],flush=True);c=[socket.socket() for _ in 'abc'];" +
+      "[x.setblocking(False) or x.connect_ex(s.getsockname()) for x in c];print('full',flush=True);time.sleep(60)";
+    await using full = new Program(["python3", "-c", script]);
+    const [, silent = ""] = await full.line(/listening on (\d+)/);
+    await full.line(/full/);
+    const { program, port } = await relayTo(Number(silent), "tcp", "--timeout", "0.5");
+    await using _ = program;
+    using conn = await Deno.connect(at(port));
+    await assertRejects(() => conn.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+    await program.line(/ cannot be served: 127\.0\.0\.1:\d+ did not answer in 0\.5 s$/);
+  },
+);
+
+testWith(
+  linux,
+  "ulimit",
+  "udp/relay.ts at ulimit -n 64: clients over it are ignored, the others are served",
+  async () => {
+    const responder = await serve("udp/pinger_server.ts", "--loss", "0");
+    await using _ = responder.program;
+    const { program, port } = await few("udp/relay.ts", "--to", `127.0.0.1:${responder.port}`);
+    await using __ = program;
+    const sockets = Array.from({ length: 150 }, () => Deno.listenDatagram({ transport: "udp", ...at(0) }));
+    for (const socket of sockets) await socket.send(encode("hi"), { transport: "udp", ...at(port) });
+    const [first] = sockets;
+    const answer = async () => {
+      const [datagram] = await within(20, first?.receive() ?? Promise.reject(), "the first client is not served");
+      return new TextDecoder().decode(datagram);
+    };
+    assertEquals(await answer(), "HI");
+    await program.line(/ is ignored: no file descriptors left for more than \d+ clients$/);
+    await first?.send(encode("again"), { transport: "udp", ...at(port) });
+    assertEquals(await answer(), "AGAIN");
+    for (const socket of sockets) socket.close();
+    assertEquals([program.status, program.stderr], [undefined, ""]);
+  },
+);
 
 Deno.test("tcp/relay.ts: cuts a connection off after some bytes, or at a message", async () => {
   const echo = await serve("tcp/echo_server.ts");

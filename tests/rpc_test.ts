@@ -241,6 +241,49 @@ Deno.test("rpc_client: hostile servers, each run ends with 1 and one line", asyn
   }
 });
 
+Deno.test("rpc_client --timeout: servers that read nothing, send progress without end, or reset after it: one line", async () => {
+  const late = /^rpc_client: no answer in 0\.5 s: cancelled\n$/;
+  const ways: [what: string, serve: (conn: Deno.TcpConn) => Promise<unknown>, call: string][] = [
+    ["reads nothing", () => new Promise(() => {}), `echo("${"x".repeat(120_000)}")`],
+    ["answers nothing", (conn) => conn.read(new Uint8Array(4096)), "now()"],
+    ["sends progress without end", async (conn) => {
+      const frame = encodeFrame("headers", JSON.stringify({ ...v, method: "$/progress", params: { token: 1 } }));
+      while (true) await writeAll(conn, frame);
+    }, "now()"],
+    ["closes when it gets the cancellation", async (conn) => {
+      await conn.read(new Uint8Array(4096));
+      await conn.read(new Uint8Array(4096));
+      conn.close();
+    }, "now()"],
+  ];
+  for (const [what, serve, call] of ways) {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const calls = call.length > 1000 ? Array<string>(10).fill(call) : [call];
+    const program = client("tcp/rpc_client.ts", listener.addr.port, "--timeout", "0.5", ...calls);
+    const conn = await listener.accept();
+    serve(conn).catch(() => {}); // the client has ended
+    await program.end();
+    try {
+      conn.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+    assertEquals(program.status?.code, 1, what);
+    assertMatch(program.stderr, late, what);
+  }
+});
+
+Deno.test("rpc_server: a batch has a limit, and what a client that has left called is cancelled", async () => {
+  const { program, port } = await serve("tcp/rpc_server.ts", "--max-calls", "3");
+  await using _ = program;
+  using peer = await Peer.connect(port);
+  const now = { ...v, id: 1, method: "now" };
+  assertEquals(await peer.ask(Array(4).fill(now)), error(-32001, "More than 3 calls in a batch"));
+  // A megabyte of the shortest members, each of which would be answered with an error.
+  assertEquals(await peer.ask(`[${"1,".repeat(400_000)}1]`), error(-32001, "More than 3 calls in a batch"));
+  assertEquals(await peer.ask([1, 1, 1]), Array(3).fill(error(-32600, "Invalid Request")));
+});
+
 testWith(
   linux,
   "Linux",

@@ -1,5 +1,6 @@
 /** TFTP: its packets, files over a bad network, other programs as peers, and hostile ones. */
 import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@1";
+import { within } from "../cli.ts";
 import { decode, encode, negotiate, type Packet, PacketError } from "../udp/_tftp_message.ts";
 import { descriptors, failedWith, listening, testWith, until } from "./support/helpers.ts";
 import { mutate, type Random, seeded } from "./support/fuzz.ts";
@@ -104,8 +105,9 @@ Deno.test("options: accepted as asked or lower, refused ones left out (RFC 2347)
     assertEquals(terms([["blksize", wrong]]), [[512, 1, 1], []]);
   }
   for (const wrong of ["0", "65536"]) assertEquals(terms([["windowsize", wrong]]), [[512, 1, 1], []]);
-  assertEquals(terms([["timeout", "255"]]), [[512, 1, 255], ["timeout=255"]]);
-  for (const wrong of ["0", "256"]) assertEquals(terms([["timeout", wrong]]), [[512, 1, 1], []]);
+  assertEquals(terms([["timeout", "1"]]), [[512, 1, 1], ["timeout=1"]]);
+  // A longer one would keep a transfer longer than --timeout allows.
+  for (const wrong of ["0", "2", "255", "256"]) assertEquals(terms([["timeout", wrong]]), [[512, 1, 1], []]);
   assertEquals(terms([["tsize", "0"]], 77), [[512, 1, 1], ["tsize=77"]]);
   assertEquals(terms([["tsize", "9"]]), [[512, 1, 1], ["tsize=9"]]);
   assertEquals(terms([["unknown", "1"]]), [[512, 1, 1], []]);
@@ -413,6 +415,73 @@ Deno.test("client: hostile servers, each run ends with 0 or 1 and one line (seed
     }
   }));
 });
+
+Deno.test("a sender that repeats its last block without end: client and server end the transfer", async () => {
+  await inFolder(async (folder) => {
+    using server = new Raw();
+    let isOver = false;
+    const sending = (async () => {
+      const [, from] = await server.socket.receive(new Uint8Array(1000));
+      while (!isOver && from.transport === "udp") {
+        await server.send({ kind: "data", block: 1, data: bytes(100) }, from);
+        await new Promise((next) => setTimeout(next, 20));
+      }
+    })();
+    const run = await client(folder, portOf(server.socket), "--timeout", "0.5", "get", "x", `${folder}/got`);
+    assertEquals([run.status?.code, await Deno.readFile(`${folder}/got`)], [0, bytes(100)], run.stderr);
+    isOver = true;
+    await sending;
+
+    const { program, port } = await serveFolder(folder, "--write", "--timeout", "0.5");
+    await using _ = program;
+    using writer = new Raw();
+    await writer.send({ kind: "write", file: "up", mode: "octet", options: new Map() }, udp(port));
+    const { from } = await writer.receive();
+    const before = Date.now();
+    await until(async () => {
+      await writer.send({ kind: "data", block: 1, data: bytes(100) }, from);
+      return /writes up: 100 bytes/.test(program.stdout);
+    }, `the server ends the transfer that began at ${before}`);
+  });
+});
+
+testWith(
+  linux,
+  "ulimit",
+  "server at ulimit -n 64: a transfer for which it has no socket is refused with an error",
+  async () => {
+    await inFolder(async (folder) => {
+      await Deno.writeFile(`${folder}/file`, bytes(600));
+      const { program, port } = await listening((port) => [
+        ...[
+          "sh",
+          "-c",
+          'ulimit -n 64; exec "$@"',
+          "sh",
+          Deno.execPath(),
+          "run",
+          ...rights(folder),
+          "udp/tftp_server.ts",
+        ],
+        ...[folder, "--port", `${port}`, "--timeout", "2", "--max-clients", "1000"],
+      ]);
+      await using _ = program;
+      const raws = Array.from({ length: 120 }, () => new Raw());
+      for (const raw of raws) await raw.send(read("file"), udp(port));
+      const answers = Promise.all(raws.map(async (raw) => (await raw.receive()).packet.kind));
+      const kinds = await within(20, answers, "not all were answered");
+      for (const raw of raws) raw[Symbol.dispose]();
+      assert(kinds.filter((kind) => kind === "data").length > 5, kinds.join());
+      assert(kinds.filter((kind) => kind === "error").length > 5, kinds.join());
+      assertEquals([program.status, program.stderr], [undefined, ""]);
+      // Those that were silent have been given up.
+      await until(
+        async () => (await client(folder, port, "get", "file", `${folder}/got`)).status?.code === 0,
+        "a place",
+      );
+    });
+  },
+);
 
 testWith(linux, "Linux", "server: thousands of damaged requests harm nothing (seed 5)", async () => {
   await inFolder(async (folder) => {

@@ -787,6 +787,19 @@ Deno.test("pinger_server: --loss 0 and 100, capitals, hostile bytes shown escape
   }
 });
 
+Deno.test("pinger_server: an answer that is longer than a datagram is lost, and the next one is not", async () => {
+  const { program, port } = await serve("udp/pinger_server.ts", "--loss", "0");
+  await using _ = program;
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const to: Deno.NetAddr = { transport: "udp", hostname: "127.0.0.1", port };
+  await socket.send(new Uint8Array(60_000).fill(0xff), to); // each byte is no character: U+FFFD, three bytes
+  await socket.send(encode("hi"), to);
+  const [answer] = await within(20, socket.receive(), `no answer: ${program.tail()}`);
+  assertEquals(new TextDecoder().decode(answer), "HI");
+  assertMatch(program.stderr, /^to 127\.0\.0\.1:\d+: not sent: .*\n$/);
+  socket.close();
+});
+
 Deno.test("pinger_client: a late answer is not the next one's, a stranger's counts for nothing, nobody there", async () => {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const stranger = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });

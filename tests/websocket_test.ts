@@ -255,6 +255,40 @@ Deno.test("limits: a frame, a message, and a peer that does not answer a ping", 
   await program.line(/was silent for 1 s: closed/);
 });
 
+Deno.test("limits: a client that is closed for its silence gets the close frame, answers it, and sees the end of the stream", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--timeout", "0.5");
+  await using _ = program;
+  using silent = await connected(port);
+  await silent.closesWith([1008], "no pong");
+  await silent.send(opcodes.close, encodeClose(1008));
+  await silent.send(opcodes.pong, "too late"); // a closed socket answers this with a reset
+  assertEquals(await silent.peer.conn.read(new Uint8Array(10)), null);
+});
+
+Deno.test("limits: a handshake that comes byte by byte, or only half of it, is 408 (RFC 9110 §15.5.9)", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--timeout", "0.6");
+  await using _ = program;
+  const answer = async (drips: boolean) => {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(bytes("GET /chat HTTP/1.1\r\nHost: "));
+    let isOver = false;
+    const dripping = (async () => {
+      while (drips && !isOver) {
+        await conn.write(bytes("a"));
+        await new Promise((next) => setTimeout(next, 50));
+      }
+    })().catch(() => {}); // the server has closed
+    const text = await new Response(conn.readable).text();
+    isOver = true;
+    await dripping;
+    return text;
+  };
+  for (const text of await Promise.all([answer(true), answer(false)])) {
+    assertStringIncludes(text, "HTTP/1.1 408 Request Timeout\r\n");
+  }
+  await program.line(/ 408 Request Timeout: the request was not complete after 0\.6 s$/);
+});
+
 Deno.test("chat: a member that does not read is dropped, and the others get everything", async () => {
   const { program, port } = await serve("http/websocket_server.ts", "--max-unsent", "100000");
   await using _ = program;

@@ -149,7 +149,7 @@ export class Upload implements Sink {
         ? new Refusal(errorCodes.fileExists, "the file exists")
         : refusal(error);
     } finally {
-      await Deno.remove(this.part);
+      await this.#remove();
     }
   }
 
@@ -157,7 +157,15 @@ export class Upload implements Sink {
   async discard(): Promise<void> {
     if (!this.#isOpen) return;
     this.#close();
-    await Deno.remove(this.part);
+    await this.#remove();
+  }
+
+  async #remove(): Promise<void> {
+    try {
+      await Deno.remove(this.part);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw refusal(error); // somebody else has removed it
+    }
   }
 
   #close(): void {
@@ -178,16 +186,18 @@ async function exists(path: string): Promise<boolean> {
 
 /** A text in the form of `netascii`: a line ends in CR LF, and a CR that ends none is followed by NUL (RFC 764, RFC 1350 §1). */
 export async function asNetascii(source: OpenSource): Promise<OpenSource> {
-  const LIMIT = 64 * 1024 * 1024; // the length changes, so all of it has to be in memory
+  const LIMIT = 16 * 1024 * 1024; // the length changes, so all of it has to be in memory
   if (source.size > LIMIT) throw new Refusal(errorCodes.undefined, "too long for netascii: use the mode octet");
   const bytes = await source.read(0, source.size);
-  const out: number[] = [];
+  let length = bytes.length;
+  for (const byte of bytes) if (byte === 10 || byte === 13) length++;
+  const text = new Uint8Array(length);
+  let at = 0;
   for (const byte of bytes) {
-    if (byte === 10) out.push(13, 10);
-    else if (byte === 13) out.push(13, 0);
-    else out.push(byte);
+    if (byte === 10) text[at++] = 13;
+    text[at++] = byte;
+    if (byte === 13) at++; // and a zero byte
   }
-  const text = Uint8Array.from(out);
   return {
     size: text.length,
     read: (offset, length) => Promise.resolve(text.subarray(offset, offset + length)),

@@ -130,8 +130,8 @@ export function negotiate(
   };
   const blockSize = number("blksize", 8, 65_464, limits.blockSize, plainTerms.blockSize);
   const window = number("windowsize", 1, 65_535, limits.window, plainTerms.window);
-  // A time limit may only be taken as it is, or refused.
-  const wanted = wholeNumber(asked.get("timeout"), 1, 255);
+  // A time limit may only be taken as it is, or left out: a longer one would keep the transfer longer than this side allows.
+  const wanted = wholeNumber(asked.get("timeout"), 1, Math.min(255, limits.timeout));
   if (wanted !== undefined) answer.set("timeout", `${wanted}`);
   const announced = wholeNumber(asked.get("tsize"), 0, Number.MAX_SAFE_INTEGER);
   if (announced !== undefined) answer.set("tsize", `${size ?? announced}`);

@@ -140,10 +140,13 @@ export async function receiveFile(
  * for `quiet` seconds, or the sender thinks that the transfer failed (RFC 1350 §6, "dallying").
  */
 export async function dally(link: Link, last: number, quiet: number): Promise<void> {
+  // A sender that never stops must not hold this side for ever: it has as many tries as everywhere.
+  const end = performance.now() + TRIES * quiet * 1000;
   let deadline = performance.now() + quiet * 1000;
   for (let packet = await link.receive(deadline); packet; packet = await link.receive(deadline)) {
+    if (performance.now() >= end) return;
     if (packet.kind === "data" && packet.block === (last & 0xffff)) {
-      deadline = performance.now() + quiet * 1000;
+      deadline = Math.min(end, performance.now() + quiet * 1000);
       await link.send({ kind: "ack", block: packet.block });
     }
   }
@@ -215,7 +218,7 @@ export class Link {
     }
     if (isHost && from.port === this.#peer.port) return true;
     const error = { kind: "error", code: errorCodes.unknownTransferId, text: "unknown transfer id" } as const;
-    await this.#socket.send(encode(error), from);
+    await this.#socket.send(encode(error), from).catch(() => {}); // its address may be forged: nobody can be told
     return false;
   }
 

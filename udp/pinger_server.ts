@@ -27,12 +27,17 @@ async function respond(socket: Deno.DatagramConn, loss: Loss, report: (line: str
       report(`${formatAddress(from)}: ${printable(text)}${isLost ? " (lost)" : ""}`);
       if (isLost) continue;
       if (loss.delay > 0) await new Promise((passed) => setTimeout(passed, loss.delay * 1000));
-      await socket.send(new TextEncoder().encode(text.toUpperCase()), from);
+      const answer = new TextEncoder().encode(text.toUpperCase());
+      // A source may be forged, and capitals can be longer than the text: what cannot be sent is lost, and no more than that.
+      await socket.send(answer, from).catch((error) => console.error(unsent(error, from)));
     } catch (error) {
       if (codeOf(error) !== "ECONNRESET") throw error; // Windows: an answer before this one was refused
     }
   }
 }
+
+const unsent = (error: unknown, to: Deno.NetAddr) =>
+  `to ${formatAddress(to)}: not sent: ${error instanceof Error ? error.message : error}`;
 
 /** A die that comes up the same way for the same seed. */
 class Loss {

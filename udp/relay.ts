@@ -135,7 +135,8 @@ function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
     return undefined;
   }
   const server: Deno.NetAddr = { transport: "udp", ...plan.to };
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(plan.to.hostname), port: 0 });
+  const socket = openSocket(relay, name);
+  if (!socket) return undefined;
   const number = ++relay.clients;
   const way = (side: Side, deliver: Way["deliver"]): Way => ({
     ...{ fates: fatesOf(plan, side, number), line: new Line(plan.networks[side]), deliver },
@@ -149,6 +150,17 @@ function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
   sessions.set(name, session);
   receiveReplies(session, server).catch(logError);
   return session;
+}
+
+/** A socket towards the server; none when the system has no descriptor left. */
+function openSocket({ plan, sessions }: Relay, name: string): Deno.DatagramConn | undefined {
+  try {
+    return Deno.listenDatagram({ transport: "udp", hostname: localAddress(plan.to.hostname), port: 0 });
+  } catch (error) {
+    if (codeOf(error) !== "EMFILE" && codeOf(error) !== "ENFILE") throw error;
+    console.log(`${name} is ignored: no file descriptors left for more than ${count(sessions.size, "client")}`);
+    return undefined;
+  }
 }
 
 async function receiveReplies(session: Session, server: Deno.NetAddr): Promise<void> {

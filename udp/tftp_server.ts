@@ -144,7 +144,9 @@ async function serve(socket: Deno.DatagramConn, server: Server, flags: Settings)
     if (active.has(name)) continue; // the same request again: its answer is on the way, or was lost and will come again
     const request = parseRequest(bytes);
     if (request === undefined) continue;
-    const refuse = (code: number, text: string) => socket.send(encode({ kind: "error", code, text }), from);
+    const refuse = async (code: number, text: string) => {
+      await socket.send(encode({ kind: "error", code, text }), from).catch(() => {}); // its address may be forged
+    };
     if (request.kind !== "read" && request.kind !== "write") {
       await refuse(errorCodes.illegalOperation, "a transfer begins with a request");
       continue;
@@ -155,7 +157,7 @@ async function serve(socket: Deno.DatagramConn, server: Server, flags: Settings)
     }
     active.add(name);
     // Not awaited: other clients are served at the same time.
-    serveOne(server, request, from, flags).then((worked) => {
+    serveOne(server, request, from, flags, refuse).then((worked) => {
       active.delete(name);
       if (flags.once && !worked) Deno.exitCode = 1;
       if (flags.once) first.resolve();
@@ -187,7 +189,13 @@ function parseRequest(bytes: Uint8Array): Packet | undefined {
 }
 
 /** Serves one request on a socket of its own, and logs how it ended. Returns whether it worked. */
-async function serveOne(server: Server, request: Request, from: Deno.NetAddr, flags: Settings): Promise<boolean> {
+async function serveOne(
+  server: Server,
+  request: Request,
+  from: Deno.NetAddr,
+  flags: Settings,
+  refuse: (code: number, text: string) => Promise<void>,
+): Promise<boolean> {
   const what = `${formatAddress(from)} ${request.kind === "read" ? "reads" : "writes"} ${printable(request.file)}`;
   let link: Link | undefined;
   try {
@@ -198,10 +206,12 @@ async function serveOne(server: Server, request: Request, from: Deno.NetAddr, fl
     return true;
   } catch (error) {
     if (error instanceof Refusal) {
-      await link?.send({ kind: "error", code: error.code, text: error.message });
+      await link?.send({ kind: "error", code: error.code, text: error.message }).catch(() => {});
       console.log(`${what}: refused, ${error.message}`);
-    } else if (error instanceof Failure || codeOf(error)) {
-      console.log(`${what}: ${error instanceof Error ? error.message : error}`);
+    } else if (error instanceof Failure || hasCode(error)) {
+      // Without a socket for its transfer, the client is told from this one.
+      if (!link) await refuse(errorCodes.undefined, "too many transfers: try again later");
+      console.log(`${what}: ${error.message}`);
     } else {
       console.error(error); // a bug: show its stack trace, and serve the others
     }
@@ -209,4 +219,9 @@ async function serveOne(server: Server, request: Request, from: Deno.NetAddr, fl
   } finally {
     link?.close();
   }
+}
+
+/** Whether an error is the system's: an address to which nothing can be sent, or no descriptor left. Any other one is a bug. */
+function hasCode(error: unknown): error is Error {
+  return error instanceof Error && "code" in error;
 }

@@ -92,5 +92,6 @@ export function webRequest(request: Request): WebRequest {
     ...{ method: request.method, target: url.pathname + url.search, minor: 1, url },
     fields: new Fields([...request.headers]),
     body: request.body ?? (async function* () {})(),
+    left: () => new Promise(() => {}),
   };
 }
