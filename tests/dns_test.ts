@@ -20,6 +20,7 @@ import { parseZone } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
 import { Peer } from "./suites/_peer.ts";
 import { freePort } from "./support/free_port.ts";
+import { numbers } from "./support/fuzz.ts";
 import {
   failedWith,
   listening,
@@ -278,8 +279,7 @@ Deno.test("message: mutated packets are decoded or refused, and encoding a decod
       edns: { size: 1232, version: 0, dnssecOk: false },
     })
   );
-  let seed = 20260101;
-  const random = (below: number) => (seed = seed * 48271 % 0x7fffffff) % below;
+  const random = numbers(20260101);
   let understood = 0;
   for (let round = 0; round < 30_000; round++) {
     const bytes = Uint8Array.from(packets[random(packets.length)] ?? []);
@@ -390,8 +390,7 @@ for (
 Deno.test("responder: it survives any bytes (fixed seed), and a cached response has the id of its query", () => {
   const zone = parseZone(sample);
   const responder = new Responder(new Map([[zone.origin, zone]]), false);
-  let seed = 99;
-  const random = (below: number) => (seed = seed * 48271 % 0x7fffffff) % below;
+  const random = numbers(99);
   const query = encode({ ...empty, questions: [question("www.example.com.")] });
   for (let round = 0; round < 20_000; round++) {
     const bytes = Uint8Array.from(query);

@@ -16,6 +16,7 @@ import {
 import { Room } from "../udp/_room.ts";
 import { traced } from "../udp/_trace.ts";
 import { freePort } from "./support/free_port.ts";
+import { numbers } from "./support/fuzz.ts";
 import {
   client,
   descriptors,
@@ -498,11 +499,6 @@ testWith(signals, noSignals, "chat_server: it tells the members that it is stopp
   assertEquals((await program.end()).code, 0);
 });
 
-/** A sequence of numbers that is the same in every run: `next(n)` is from 0 to n - 1. */
-function sequence(seed: number): (n: number) => number {
-  return (n) => (seed = seed * 48271 % 0x7fffffff) % n;
-}
-
 /** A real datagram, damaged: cut, with a part repeated, with bits flipped, or with another one behind it. */
 function mutate(datagrams: readonly string[], next: (n: number) => number): Uint8Array<ArrayBuffer> {
   let bytes = [...encode(datagrams[next(datagrams.length)] ?? "")];
@@ -538,7 +534,7 @@ testWith(linux, "Linux", "chat_server: thousands of damaged datagrams harm nothi
     "hi\r\n",
     "größer \u202e",
   ];
-  const next = sequence(20_240_517);
+  const next = numbers(20_240_517);
   const crowd = Array.from({ length: 12 }, () => new Stranger(port));
   using guest = new Stranger(port);
   const send = async (datagrams: number) => {
@@ -587,7 +583,7 @@ const hostile: Record<string, Hostile> = {
 
 Deno.test("chat_client: hostile servers, each run ends with 0 or 1 and at most one line on stderr", async (t) => {
   const attack = async (answer: Hostile, seed: number, wrongPort = false) => {
-    const next = sequence(seed);
+    const next = numbers(seed);
     using server = new Stranger(0);
     using other = new Stranger(0); // sends from another port
     const source = wrongPort ? other.socket : server.socket;

@@ -134,12 +134,17 @@ async function serve(chat: Chat): Promise<void> {
   while (true) {
     try {
       const [datagram, from] = await chat.socket.receive(buffer);
-      if (from.transport === "udp") await answer(chat, datagram, from);
+      if (from.transport === "udp" && !isOwnPort(chat.socket, from)) await answer(chat, datagram, from);
     } catch (error) {
       // On Windows `receive` reports that an earlier datagram was refused (ICMP port unreachable): go on.
       if (codeOf(error) !== "ECONNRESET") throw error;
     }
   }
+}
+
+/** A datagram with this server's own address as its forged source would be answered, and its answer answered, for ever. */
+function isOwnPort({ addr }: Deno.DatagramConn, from: Deno.NetAddr): boolean {
+  return addr.transport === "udp" && addr.port === from.port;
 }
 
 async function removeSilent(chat: Chat): Promise<void> {

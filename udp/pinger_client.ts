@@ -50,7 +50,7 @@ class Replies {
       this.#receiving ??= this.#socket.receive(new Uint8Array(65_535));
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), until - performance.now());
+        timer = setTimeout(() => resolve(undefined), Math.max(0, until - performance.now()));
       });
       try {
         const result = await Promise.race([this.#receiving, late]);

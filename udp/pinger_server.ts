@@ -18,10 +18,12 @@ import { traced } from "./_trace.ts";
 /** Answers datagrams until the socket is closed, except those that the die loses. */
 async function respond(socket: Deno.DatagramConn, loss: Loss, report: (line: string) => void): Promise<void> {
   const buffer = new Uint8Array(65_535);
+  const own = socket.addr.transport === "udp" ? socket.addr.port : 0;
   while (true) {
     try {
       const [datagram, from] = await socket.receive(buffer);
-      if (from.transport !== "udp") continue;
+      // A datagram with this server's own address as its forged source would go round for ever.
+      if (from.transport !== "udp" || from.port === own) continue;
       const text = new TextDecoder().decode(datagram);
       const isLost = loss.next();
       report(`${formatAddress(from)}: ${printable(text)}${isLost ? " (lost)" : ""}`);

@@ -120,7 +120,10 @@ interface Relay {
 /** Receives the clients' datagrams until the socket is closed. */
 async function serve(relay: Relay): Promise<void> {
   const buffer = new Uint8Array(65_535);
+  const { addr } = relay.socket;
   for await (const [data, from] of datagrams(relay.socket, buffer)) {
+    // With this relay's own address as its forged source, the answer would come back as a request, and so on for ever.
+    if (addr.transport === "udp" && from.port === addr.port) continue;
     const session = relay.sessions.get(formatAddress(from)) ?? open(relay, from);
     if (session) send(session, "client", data);
   }
@@ -204,7 +207,9 @@ function show({ name, relay }: Session, side: Side, data: Uint8Array, note: stri
 }
 
 function logError(error: unknown): void {
-  if (!isClosedLocally(error)) console.error(error instanceof Error && codeOf(error) ? error.message : error);
+  // An error of the system has a code: an address to which nothing can be sent, for example.
+  const isExpected = error instanceof Error && "code" in error;
+  if (!isClosedLocally(error)) console.error(isExpected ? `not sent: ${error.message}` : error);
 }
 
 /** Forgets a client, and says how much went each way. */

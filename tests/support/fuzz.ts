@@ -62,3 +62,9 @@ export function mutate(input: Uint8Array, random: Random): Uint8Array<ArrayBuffe
   }
   return Uint8Array.from(bytes);
 }
+
+/** Whole numbers below a limit, the same for the same seed: `next(10)` is from 0 to 9. */
+export function numbers(seed: number): (limit: number) => number {
+  const random = seeded(seed);
+  return (limit) => below(random, limit);
+}
