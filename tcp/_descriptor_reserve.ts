@@ -24,6 +24,8 @@ export class DescriptorReserve {
   /** The ports of those that are not accepted yet. */
   readonly #ports = new Set<number>();
   #connecting = 0;
+  /** Until when an accepted connection waits for the server to learn whether it is its own. */
+  #until = 0;
 
   constructor() {
     // When Deno 2.9 formats its first stack trace it opens files, and without a descriptor for them it panics. So that happens
@@ -39,6 +41,7 @@ export class DescriptorReserve {
     const { hostname, port } = listener.addr;
     const { state } = await Deno.permissions.query({ name: "net", host: formatAddress({ hostname, port }) });
     if (state !== "granted") return;
+    this.#until = performance.now() + 3000;
     const connect = async () => {
       this.#connecting++;
       try {
@@ -57,8 +60,8 @@ export class DescriptorReserve {
   /** Whether an accepted connection is one of the server to itself; then it is kept here. */
   async takes(conn: Deno.TcpConn): Promise<boolean> {
     const { port } = conn.remoteAddr;
-    // On a busy machine a connection may be accepted before this process learns that it is connected: it does so now.
-    for (let turns = 0; this.#connecting > 0 && turns < 5 && !this.#ports.has(port); turns++) {
+    // On a busy machine a connection may be accepted before this process learns that it is connected.
+    while (this.#connecting > 0 && !this.#ports.has(port) && performance.now() < this.#until) {
       await new Promise((next) => setTimeout(next, 5));
     }
     if (this.#ports.size === 0 || !this.#ports.delete(port)) return false;

@@ -40,7 +40,7 @@ export const codes = {
  */
 export function parseMessages(
   text: string,
-  most: number,
+  most = Infinity,
 ): { batch: boolean; messages: (Call | Response | RpcError)[] } {
   let value: Json;
   try {

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { below, type Random, seeded } from "../support/fuzz.ts";
 import { descriptors, failedWith, memory, runClient, serve, testWith, until } from "../support/helpers.ts";
+import { tcpServer } from "../support/hostile.ts";
 import { canned, folderOf, get, raw, serveFolder, serveFolderBy } from "../support/http.ts";
 import { has, Program } from "../support/program.ts";
 import { root } from "../support/tasks.ts";
@@ -155,29 +156,6 @@ Deno.test("raw_client.ts: a line of 40 MB is shown as it comes", async () => { /
   assertMatch(program.stdout.slice(-200), /xxx\nbody: 40000000 bytes, until the connection ended/);
 });
 
-/** A server that does to each connection what `play` says, and may not wait for a request. */
-function hostile(play: (conn: Deno.TcpConn) => Promise<void>): { port: number; [Symbol.dispose](): void } {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const open = new Set<Deno.TcpConn>();
-  (async () => {
-    for await (const conn of listener) {
-      open.add(conn);
-      play(conn).catch(() => {}); // the client has left
-    }
-  })().catch(() => {}); // closed below
-  const close = () => {
-    listener.close();
-    for (const conn of open) {
-      try {
-        conn.close();
-      } catch (error) {
-        if (!(error instanceof Deno.errors.BadResource)) throw error; // `play` has closed it
-      }
-    }
-  };
-  return { port: listener.addr.port, [Symbol.dispose]: close };
-}
-
 const pause = (ms: number) => new Promise((go) => setTimeout(go, ms));
 
 /** Sends a piece of a text every 0.1 s. */
@@ -191,14 +169,14 @@ const dribble = (first: string, piece: string) => async (conn: Deno.TcpConn) => 
 
 for (const [script, name] of [["http/raw_client.ts", "raw"], ["http/fetch_client.ts", "fetch"]] as const) {
   Deno.test(`${name}_client.ts --timeout limits each step: a silent TLS server, a head that never ends`, async () => {
-    using silent = hostile(async () => {});
+    using silent = tcpServer(async () => {});
     const url = `https://127.0.0.1:${silent.port}/`;
     failedWith(
       await runClient(script, silent.port, "--timeout=0.5", url),
       1,
       name === "raw" ? /did not finish the TLS handshake in 0\.5 s$/m : /did not answer in time: .* for 0\.5 s$/m,
     );
-    using slow = hostile(dribble("HTTP/1.1 200 OK\r\n", "X: y\r\n"));
+    using slow = tcpServer(dribble("HTTP/1.1 200 OK\r\n", "X: y\r\n"));
     failedWith(
       await runClient(script, slow.port, "--timeout=0.5"),
       1,
@@ -209,7 +187,7 @@ for (const [script, name] of [["http/raw_client.ts", "raw"], ["http/fetch_client
   Deno.test(`${name}_client.ts: a slow body is no error; --max-time limits all of it; a silent one is an error`, async () => {
     const start = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ";
     let sent = 0;
-    using steady = hostile(async (conn) => {
+    using steady = tcpServer(async (conn) => {
       await conn.read(new Uint8Array(4096));
       await conn.write(encoder.encode(`${start}8\r\n\r\n`));
       for (sent = 0; sent < 8; sent++) { // together they take more than the time of one step
@@ -220,9 +198,9 @@ for (const [script, name] of [["http/raw_client.ts", "raw"], ["http/fetch_client
     const whole = await runClient(script, steady.port, "--timeout=1");
     assertEquals([whole.status?.code, whole.stderr, sent >= 7], [0, "", true]);
     assertMatch(whole.stdout, /^( {2})?aaaaaaaa$/m);
-    using endless = hostile(dribble(`${start}99999\r\n\r\n`, "a"));
+    using endless = tcpServer(dribble(`${start}99999\r\n\r\n`, "a"));
     failedWith(await runClient(script, endless.port, "--max-time=0.6"), 1, /did not finish in 0\.6 s \(--max-time\)$/m);
-    using silent = hostile(async (conn) => {
+    using silent = tcpServer(async (conn) => {
       await conn.read(new Uint8Array(4096));
       await conn.write(encoder.encode(`${start}8\r\n\r\na`));
     });
@@ -238,7 +216,7 @@ Deno.test("both clients: a TLS server that sends an alert, or no TLS, is one lin
       ["HTTP/1.1 400 Bad Request\r\n\r\n", /no TLS with \S+: it does not speak TLS there: try http:\/\/$/m],
     ] as const
   ) {
-    using server = hostile(async (conn) => {
+    using server = tcpServer(async (conn) => {
       await conn.read(new Uint8Array(4096));
       await conn.write(encoder.encode(bytes));
       await conn.read(new Uint8Array(4096)); // until the client closes
@@ -256,7 +234,7 @@ testWith(
   "raw_client.ts: a response to a request that the server has not read to its end",
   async () => {
     const folder = await folderOf({ "large.bin": new Uint8Array(8 << 20) });
-    using server = hostile(async (conn) => {
+    using server = tcpServer(async (conn) => {
       await conn.read(new Uint8Array(1000));
       await conn.write(encoder.encode("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n"));
       conn.close();
@@ -396,12 +374,12 @@ async function misbehave(conn: Deno.TcpConn, random: Random): Promise<void> {
 }
 
 for (const script of clients) {
-  Deno.test(`${script} against 80 hostile servers: in time, exit code 0 or 1, one line at most`, async () => {
+  Deno.test(`${script} against 100 hostile servers: in time, exit code 0 or 1, one line at most`, async () => {
     let seed = 0;
     const lane = async () => {
-      for (let mine = ++seed; mine <= 80; mine = ++seed) {
+      for (let mine = ++seed; mine <= 100; mine = ++seed) {
         const random = seeded(1000 + mine);
-        using server = hostile((conn) => misbehave(conn, random));
+        using server = tcpServer((conn) => misbehave(conn, random));
         const args = ["--timeout=0.5", ...(script.includes("raw") && mine % 2 ? ["--follow"] : [])];
         const program = await runClient(script, server.port, ...args);
         const what = `seed ${mine}: ${program.stderr}`;
@@ -414,6 +392,6 @@ for (const script of clients) {
         assert(!/[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]/.test(program.stdout + program.stderr), what);
       }
     };
-    await Promise.all([lane(), lane(), lane(), lane()]);
+    await Promise.all(Array.from({ length: 8 }, lane));
   });
 }

@@ -3,6 +3,11 @@ import { assert, assertEquals } from "jsr:@std/assert@1";
 import { within } from "../../cli.ts";
 import { withLength } from "../../dns/_framing.ts";
 import { encode } from "../../dns/_message.ts";
+import { concat } from "../../http/_concat.ts";
+import { encodeRequest } from "../../http/_message.ts";
+import { encodeFrame as encodeFrameOf, opcodes } from "../../http/_websocket_frame.ts";
+import { handshakeRequest, newKey } from "../../http/_websocket_handshake.ts";
+import { encodeFrame } from "../../tcp/_rpc_frames.ts";
 import { codeOf } from "../../tcp/_socket_errors.ts";
 import { freePort } from "../support/free_port.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
@@ -43,6 +48,22 @@ const subjects: Record<string, Subject> = {
   "tcp/echo_server.ts": { start: task("tcp/echo_server.ts"), request: bytes("hello"), response: /^hello/ },
   "tcp/reply_server.ts": { start: task("tcp/reply_server.ts"), request: bytes("hello"), response: /^Hello from/ },
   "tcp/threaded_server.ts": { start: task("tcp/threaded_server.ts"), request: bytes("hello"), response: /^hello/ },
+  "tcp/rpc_server.ts": {
+    start: task("tcp/rpc_server.ts"),
+    request: encodeFrame("headers", '{"jsonrpc":"2.0","id":1,"method":"echo","params":["hello"]}'),
+    response: /"result":\["hello"\]/,
+  },
+  ...linux && {
+    "tcp/syscall_server.ts": { start: task("tcp/syscall_server.ts"), request: bytes("hello"), response: /^hello/ },
+  },
+  "http/websocket_server.ts": {
+    start: task("http/websocket_server.ts", "--echo"),
+    request: concat([
+      encodeRequest(handshakeRequest("localhost", "/", newKey())),
+      encodeFrameOf({ fin: true, opcode: opcodes.text, payload: bytes("hello") }, new Uint8Array(4)),
+    ]),
+    response: /^HTTP\/1\.1 101 [^]*hello/,
+  },
   "http/one_request_server.ts": {
     ...{ start: task("http/one_request_server.ts", "--timeout=1"), request: get("/about.txt") },
     response: /^HTTP\/1\.1 200 /,

@@ -2,6 +2,8 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
 import { descriptors, memory, runClient, serve, testWith, until } from "../support/helpers.ts";
+import { assertEndedWell, eachSeed, spoilStream, tcpServer } from "../support/hostile.ts";
+import { encodeFrame } from "../../tcp/_rpc_frames.ts";
 import { codeOf } from "../../tcp/_socket_errors.ts";
 
 const linux = Deno.build.os === "linux";
@@ -14,7 +16,8 @@ function ignoreEnd(error: unknown): void {
 
 const inputs = ["hello", "\x05", "\x05hello", "line\r\nline\n", "\x1b[2J\u202e\x9b31m", "x".repeat(5000)].map(bytes);
 
-for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts"]) {
+const calls = linux ? ["tcp/syscall_server.ts"] : [];
+for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded_server.ts", ...calls]) {
   testWith(linux, "/proc of Linux", `${script}: 2000 clients with mutated inputs leave nothing behind`, async () => {
     const { program, port } = await serve(script);
     await using _ = program;
@@ -33,7 +36,7 @@ for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded
         const buffer = new Uint8Array(65_536);
         let total = 0;
         for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) total += n;
-        if (script.includes("echo")) assertEquals(total, data.length);
+        if (script.includes("echo") || script.includes("syscall")) assertEquals(total, data.length);
       } catch (error) {
         ignoreEnd(error);
       }
@@ -47,7 +50,7 @@ for (const script of ["tcp/echo_server.ts", "tcp/reply_server.ts", "tcp/threaded
     await until(async () => await descriptors(program.pid) <= before[0], "the descriptors back");
     const grown = await memory(program.pid) - before[1];
     assert(grown < 60, `${grown} MiB more`);
-    const client = script.replace("server", "client").replace("threaded", "echo");
+    const client = script.replace("server", "client").replace(/threaded|syscall/, "echo");
     assertEquals((await runClient(client, port, "hello")).status?.code, 0);
     assertEquals([program.status, program.stderr], [undefined, ""], program.tail());
     // deno-lint-ignore no-control-regex -- they are what must not reach a terminal
@@ -136,3 +139,81 @@ for (
     }));
   });
 }
+
+// --- Remote calls, the system calls, and a relay ---
+
+const rpc = (value: unknown) => encodeFrame("headers", JSON.stringify(value));
+const call = (method: string, params: unknown, id?: number) => rpc({ jsonrpc: "2.0", id, method, params });
+
+/** What a right server sends to `add(1, 2)` and `methods()`. */
+const rpcAnswers = [
+  call("$/progress", { token: 1, value: 50 }),
+  rpc({ jsonrpc: "2.0", id: 1, result: 3 }),
+  rpc({ jsonrpc: "2.0", id: 2, result: ["\x1b[2J\u202e", { a: null }] }),
+  rpc([{ jsonrpc: "2.0", id: 2, error: { code: -32601, message: "\x9b31m", data: [[[]]] } }]),
+];
+
+for (
+  const [count, script, args, answers] of [
+    [100, "tcp/rpc_client.ts", ["add(1, 2)", "methods()"], () => rpcAnswers],
+    [
+      40,
+      "tcp/rpc_client.ts",
+      ["--lines", "--batch", "add(1, 2)", "methods()"],
+      () => rpcAnswers.map((frame) => bytes(new TextDecoder().decode(frame).replace(/^[^]*\r\n\r\n/, "") + "\n")),
+    ],
+    [60, "tcp/syscall_client.ts", ["hello"], (got: Uint8Array) => [got]],
+  ] as const
+) {
+  testWith(
+    linux || script.includes("rpc"),
+    "Linux",
+    `${script} ${args[0]} at ${count} hostile servers: in time, exit code 0 or 1, one line at most`,
+    async () => {
+      await eachSeed(count, async (random, seed) => {
+        using server = tcpServer(async (conn) => {
+          const buffer = new Uint8Array(65_536);
+          const n = below(random, 5) ? await conn.read(buffer) ?? 0 : 0;
+          await spoilStream(conn, answers(buffer.slice(0, n)), random);
+        });
+        assertEndedWell(await runClient(script, server.port, "--timeout=0.4", ...args), `seed ${seed}`);
+      });
+    },
+  );
+}
+
+testWith(
+  linux,
+  "/proc of Linux",
+  "tcp/relay.ts: 1000 clients and a server that do anything leave nothing behind",
+  async () => {
+    const random = seeded(61);
+    using server = tcpServer((conn) => {
+      const buffer = new Uint8Array(65_536);
+      return conn.read(buffer).then((n) => spoilStream(conn, [buffer.slice(0, n ?? 0), bytes("more")], random));
+    });
+    const { program, port } = await serve("tcp/relay.ts", "--to", `127.0.0.1:${server.port}`, "--timeout", "1");
+    await using _ = program;
+    const attack = async () => {
+      using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      try {
+        await conn.write(mutate(pick(random, inputs), random));
+        if (below(random, 3) === 0) return;
+        if (below(random, 2) === 0) await conn.closeWrite();
+        await conn.read(new Uint8Array(100));
+      } catch (error) {
+        ignoreEnd(error);
+      }
+    };
+    const run = async (count: number) => {
+      for (let i = 0; i < count; i += 20) await Promise.all(Array.from({ length: 20 }, attack));
+    };
+    await run(300);
+    const before = [await descriptors(program.pid), await memory(program.pid)] as const;
+    await run(700);
+    await until(async () => await descriptors(program.pid) <= Math.max(40, before[0]), "the descriptors back", 30);
+    const grown = await memory(program.pid) - before[1];
+    assert(grown < 80, `${grown} MiB more`);
+    assertEquals([program.status, program.stderr], [undefined, ""], program.tail());
+  },
+);

@@ -199,7 +199,9 @@ Deno.test("TFTP: options, at the limits of RFC 2348, 2349 and 7440", () => {
       [{ windowsize: "0" }, "512 1 3 "],
       [{ windowsize: "65536" }, "512 1 3 "],
       [{ timeout: "1" }, "512 1 1 timeout=1"],
-      [{ timeout: "255" }, "512 1 255 timeout=255"],
+      [{ timeout: "3" }, "512 1 3 timeout=3"],
+      [{ timeout: "4" }, "512 1 3 "],
+      [{ timeout: "255" }, "512 1 3 "],
       [{ timeout: "0" }, "512 1 3 "],
       [{ timeout: "256" }, "512 1 3 "],
       [{ tsize: "0" }, "512 1 3 tsize=0"],
@@ -637,7 +639,7 @@ Deno.test("TFTP: netascii, both ways, also when a CR is the last byte of a block
   assertEquals([await text.read(0, 100), await text.read(2, 3)], [bytes("a\r\nb\r\0\r\0c\r\n"), bytes("\nb\r")]);
   text.close();
   assertEquals(closed, 1);
-  const most = 64 * 1024 * 1024;
+  const most = 16 * 1024 * 1024;
   assertEquals(await refused(asNetascii(of(hex(""), most + 1))), "0: too long for netascii: use the mode octet");
   assertEquals((await asNetascii(of(hex(""), most))).size, 0);
   const back = fromNetascii();
