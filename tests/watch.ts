@@ -44,6 +44,7 @@ it. {host} and {port} are replaced, and are in the environment (HOST, PORT).`,
   options: {
     "port": integer(0, "the page's port; 0: a free one", 0, 65535, "PORT"),
     "network": text("", "a bad network between both: 'loss=20% delay=50ms'", "SETTINGS"),
+    "script": text("", "what it does to some messages: 'client: drop 1,3'", "SCRIPT"),
     "to": text("", "COMMAND is a client, and this is its server", "HOST:PORT"),
     "udp": flag("COMMAND speaks UDP"),
     "protocol": text("", `how to read the bytes: ${protocols.join(", ")}`, "NAME"),
@@ -62,7 +63,9 @@ await run(command, async (flags) => {
   onStop(() => stopAll().then(() => Deno.exit()));
   const over = flags.udp ? "udp" : "tcp";
   const planOf = async (name: string | undefined, network = flags.network) =>
-    name === undefined ? planCommand(flags.args, { to: flags.to, over, network, cwd }) : await planPair(name, network);
+    name === undefined
+      ? planCommand(flags.args, { to: flags.to, over, network, script: flags.script, cwd })
+      : await planPair(name, network, flags.script);
   if (flags.save) {
     if (chosen.length > 1) throw new Failure("--save takes one pair", 2);
     const plan = await planOf(first);

@@ -17,6 +17,7 @@ import { has, stopAll } from "../support/program.ts";
 import { benchRpc, benchWebSocket } from "./_calls.ts";
 import { benchDns } from "./_dns.ts";
 import { benchGrowth } from "./_growth.ts";
+import { benchRelay } from "./_relay.ts";
 import { benchSmtp } from "./_smtp.ts";
 import { benchClients, benchMemory, benchTcp } from "./_tcp.ts";
 import { benchTftp } from "./_tftp.ts";
@@ -37,6 +38,7 @@ const parts: Record<string, (tools: Tools) => Promise<void>> = {
   rest: benchRest,
   memory: benchMemory,
   growth: benchGrowth,
+  relay: benchRelay,
 };
 
 const command = {

@@ -68,12 +68,23 @@ function readPacket(packet: Uint8Array): Omit<CapturedPacket, "t" | "comment"> {
     0,
     protocol,
   ];
-  assertEquals(onesSum([...pseudo, ...payload]), 0xffff, "the checksum of the TCP or UDP header");
+  const isIcmp = protocol === 1; // its checksum covers its message alone (RFC 792)
+  assertEquals(onesSum([...isIcmp ? [] : pseudo, ...payload]), 0xffff, "the checksum behind the IP header");
   const half = addresses.length / 2;
   const [ports, bits] = [view.getUint32(start), payload[13] ?? 0];
   const name = (address: number[], port: number) =>
     `${isIpv4 ? address.join(".") : new Uint8Array(address).toHex()}:${port}`;
   const isTcp = protocol === 6;
+  if (isIcmp || protocol === 58) {
+    const none = { flags: "", sequence: 0, acknowledgement: 0 };
+    return {
+      from: name(addresses.slice(0, half), 0),
+      to: name(addresses.slice(half), 0),
+      protocol,
+      ...none,
+      data: payload,
+    };
+  }
   if (!isTcp) assertEquals(view.getUint16(start + 4), payload.length, "the length in the UDP header");
   return {
     from: name(addresses.slice(0, half), ports >>> 16),

@@ -6,6 +6,7 @@
 import { escape } from "jsr:@std/html@1/entities";
 import { visible } from "../../http/_page.ts";
 import { parseNetworks, settingsOf, type Side, type Transport } from "../../tcp/_network.ts";
+import { withoutSeed } from "./settings.ts";
 
 /** How a setting is shown: its name, what is counted, and what a number in the panel stands for. */
 const shown: Readonly<Record<string, { name: string; unit: string; factor: number }>> = {
@@ -26,12 +27,6 @@ export interface NetworkPanel {
   /** Whether the exchange can be started again. */
   readonly isPair: boolean;
 }
-
-/** A seed stands among the settings of `watch` and `check`, and is none of a relay's. */
-export const withoutSeed = (network: string): { settings: string; seed: string } => {
-  const [word = "", seed = ""] = /\bseed=(\d+)/.exec(network) ?? [];
-  return { settings: network.replace(word, "").trim(), seed };
-};
 
 /** The panel of the network, as HTML. */
 export function networkPanel({ transport, network, hasRelay, isPair }: NetworkPanel): string {

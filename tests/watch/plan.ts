@@ -10,6 +10,7 @@ import { relayCommand } from "../support/network.ts";
 import { newPorts, onPorts, ownPort, pairs, partsOf, root } from "../support/tasks.ts";
 import { type Protocol, protocolOf } from "./dissect.ts";
 import type { Source } from "./model.ts";
+import { checkSettings } from "./settings.ts";
 
 /** A program to start. */
 export interface Part {
@@ -36,8 +37,15 @@ export interface Plan {
   readonly hint?: string;
 }
 
-/** The plan of a pair, such as `tcp:echo`. `network`: the settings of a relay before the server. @throws {Failure} code 2 */
-export async function planPair(name: string, network: string): Promise<Plan> {
+/**
+ * The plan of a pair, such as `tcp:echo`. `network`: the settings of a relay before the server; `script`: what it does to
+ * some messages.
+ *
+ * @throws {Failure} code 2
+ */
+export async function planPair(name: string, network: string, script = ""): Promise<Plan> {
+  const isRelayed = network !== "" || script !== "";
+  const over = /^(udp|dns)/.test(name) ? "udp" : "tcp";
   const task = pairs().find(([pair]) => pair === name)?.[1];
   if (task === undefined) {
     const names = pairs().map(([pair]) => pair).join(", ");
@@ -45,16 +53,17 @@ export async function planPair(name: string, network: string): Promise<Plan> {
   }
   const { servers, clients } = partsOf(task);
   const isPair = servers.length > 0;
-  if (network !== "" && !isPair) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
+  if (isRelayed && !isPair) throw new Failure(`${name} has no server, so no relay can stand before it`, 2);
   // A relay stands before one server alone: there must be no other on the same port.
   const isChain = servers.filter((server) => ownPort(server) === ownPort(servers.at(-1) ?? "")).length <= 1;
-  if (network !== "" && !isChain) {
+  if (isRelayed && !isChain) {
     throw new Failure(`${name} has ${servers.length} servers: start a relay before one by hand`, 2);
   }
+  checkSettings(network, script, over);
   const ports = newPorts(task, freePort());
   const last = servers.at(-1) ?? "";
   const port = ports(ownPort(last));
-  const relayed = network === "" ? port : freePort();
+  const relayed = isRelayed ? freePort() : port;
   const beforeRelay = (old: number | undefined) => ports(old) === port ? relayed : ports(old);
   const parsed = [...servers, ...clients].map((command, i) => {
     const isServer = i < servers.length;
@@ -67,7 +76,7 @@ export async function planPair(name: string, network: string): Promise<Plan> {
   );
   const parts = parsed.map(({ words, script, isServer }): Part => {
     const file = words[script] ?? "";
-    const isTraced = network === "" && traceable.get(file) === true;
+    const isTraced = !isRelayed && traceable.get(file) === true;
     const command = [...words.slice(0, script + 1), ...isTraced ? ["--trace=json"] : [], ...words.slice(script + 1)];
     // Servers of the same script differ in what they serve.
     const source = isServer
@@ -80,13 +89,12 @@ export async function planPair(name: string, network: string): Promise<Plan> {
       : { side: "client" as const, name: file };
     return { source, command, cwd: root, isTraced };
   });
-  const over = /^(udp|dns)/.test(name) ? "udp" : "tcp";
   const to = `127.0.0.1:${port}`;
   return {
-    title: network === "" ? name : `${name}, ${network}`,
+    title: [name, network, script].filter((part) => part !== "").join(", "),
     servers: parts.slice(0, servers.length),
     isChain,
-    ...network === "" ? {} : { relay: relayPart(over, relayed, to, network) },
+    ...isRelayed ? { relay: relayPart(over, relayed, to, network, script) } : {},
     over,
     clients: parts.slice(servers.length),
     protocol: protocolOf(name),
@@ -99,11 +107,13 @@ export interface Wanted {
   readonly to: string;
   readonly over: "tcp" | "udp";
   readonly network: string;
+  readonly script?: string;
   readonly cwd: string;
 }
 
 /** The plan of a command: a server or a client of the user, behind a relay that shows what passes. */
-export function planCommand(words: readonly string[], { to, over, network, cwd }: Wanted): Plan {
+export function planCommand(words: readonly string[], { to, over, network, script = "", cwd }: Wanted): Plan {
+  checkSettings(network, script, over);
   const [server, relay] = [freePort(), freePort()];
   const port = to === "" ? server : relay;
   const fill = (word: string) => word.replaceAll("{host}", "127.0.0.1").replaceAll("{port}", `${port}`);
@@ -119,14 +129,15 @@ export function planCommand(words: readonly string[], { to, over, network, cwd }
     title: words.join(" ") || `${over} ${to}`,
     servers: to === "" ? [part("server")] : [],
     over,
-    relay: relayPart(over, relay, to || `127.0.0.1:${server}`, network),
+    relay: relayPart(over, relay, to || `127.0.0.1:${server}`, network, script),
     clients: to !== "" && words.length > 0 ? [part("client")] : [],
     ...to === "" || words.length === 0 ? { hint } : {},
   };
 }
 
-function relayPart(over: "tcp" | "udp", port: number, to: string, network: string): Part {
-  const command = [...relayCommand(over, port, to, network), "--control", "--trace=json"];
+function relayPart(over: "tcp" | "udp", port: number, to: string, network: string, script = ""): Part {
+  const scripted = script === "" ? [] : ["--script", script];
+  const command = [...relayCommand(over, port, to, network), ...scripted, "--control", "--trace=json"];
   return { source: { side: "relay", name: "relay", to }, command, cwd: root, isTraced: true };
 }
 

@@ -4,12 +4,12 @@
  * @module
  */
 import { Failure, printableLine, within } from "../../cli.ts";
-import { parseNetworks, type Transport } from "../../tcp/_network.ts";
+import type { Transport } from "../../tcp/_network.ts";
 import { Program } from "../support/program.ts";
 import type { Model } from "./model.ts";
 import { parseEvent } from "./parse_event.ts";
-import { withoutSeed } from "./panels.ts";
 import type { Part, Plan } from "./plan.ts";
+import { mistakeIn, withoutSeed } from "./settings.ts";
 
 /** The longest line of a trace: a write of a mebibyte, as base64. */
 const LONGEST = 4 << 20;
@@ -29,16 +29,11 @@ export class Control {
 
   /** From now on the network is so. Returns why not, or "". */
   async change(network: string): Promise<string> {
-    const { settings } = withoutSeed(network);
-    try {
-      parseNetworks("network", settings, this.transport);
-    } catch (error) {
-      if (error instanceof Failure) return error.message.replace("--", "");
-      throw error;
-    }
+    const mistake = mistakeIn(network, this.transport);
+    if (mistake) return mistake;
     if (!this.#relay || this.#relay.status) return "the relay has ended, with the exchange";
     // It may end in this moment.
-    return await this.#relay.input(`${settings}\n`, true).then(
+    return await this.#relay.input(`${withoutSeed(network).settings}\n`, true).then(
       () => "",
       () => "the relay has ended, with the exchange",
     );

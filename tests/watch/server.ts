@@ -24,7 +24,7 @@ export interface Show {
   change?: (network: string) => Promise<string>;
   /** The network of the last start, of a show with `again` or `change`. */
   network?: string;
-  readonly transport?: Transport;
+  transport?: Transport;
 }
 
 /** Several shows, one after another. */

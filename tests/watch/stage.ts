@@ -9,6 +9,7 @@ import { Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { Control, runPlan } from "./run.ts";
 import type { Gallery, Show } from "./server.ts";
+import { mistakeIn } from "./settings.ts";
 
 /** What is played: a show, what it starts, and what has become of it. */
 interface Act {
@@ -53,6 +54,8 @@ export class Stage {
     if (!isPair) return;
     show.again = (network) => {
       if (this.#isPlaying) return "an exchange is still running: wait until it is over";
+      const mistake = mistakeIn(network, show.transport ?? "tcp");
+      if (mistake) return mistake;
       show.model.close();
       show.network = network;
       this.#play(act);
@@ -90,7 +93,7 @@ export class Stage {
     const plan = await planned(show.network ?? "");
     const model = new Model(this.#protocol ?? plan.protocol);
     Object.assign(show, { model, title: plan.title, run: crypto.randomUUID(), transport: plan.over });
-    if (plan.servers.length !== 1) delete show.again; // a relay stands before one server
+    if (plan.servers.length === 0 || plan.isChain === false) delete show.again; // a relay stands before one server
     const control = plan.relay && new Control(plan.over);
     if (control) show.change = (network) => control.change(network);
     else delete show.change;

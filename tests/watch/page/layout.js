@@ -9,8 +9,8 @@ import { endOf, startOf } from "./store.js";
 const ROW = 26;
 const MOST = 90;
 
-/** Pixels of a whole exchange that is drawn to scale, without zoom. */
-const TO_SCALE = 1200;
+/** Pixels of a whole exchange that is drawn to scale, without zoom: at least so many, and so many for an item. */
+const TO_SCALE = { least: 1200, item: 16 };
 
 /** How far below the last event another one stands that comes `microseconds` later. */
 export const gap = (microseconds) => Math.min(MOST, 10 * Math.log10(1 + microseconds / 100));
@@ -41,7 +41,8 @@ export function layout(items, zoom) {
 export function layoutToScale(items, zoom) {
   const first = items.length > 0 ? startOf(items[0]) : 0;
   const last = items.reduce((latest, item) => Math.max(latest, endOf(item)), first + 1);
-  const scale = TO_SCALE * zoom / (last - first);
+  const whole = zoom * Math.max(TO_SCALE.least, TO_SCALE.item * items.length);
+  const scale = whole / (last - first);
   let lastText = -Infinity;
   const rows = items.map((item) => {
     const [top, bottom] = [startOf(item), endOf(item)].map((t) => (t - first) * scale);
@@ -49,7 +50,7 @@ export function layoutToScale(items, zoom) {
     if (hasText) lastText = top;
     return { top, bottom, hasText };
   });
-  return { rows, height: TO_SCALE * zoom + 2 * ROW };
+  return { rows, height: whole + 2 * ROW };
 }
 
 /** Where the lanes stand, in a picture that is at least so wide. */

@@ -28,6 +28,9 @@ export const timeOf = (t, store) => ((t - store.first) / 1000).toFixed(3);
 /** The same as it stands beside the picture, where there is little room. */
 const shortTime = (time) => time.length > 7 ? time.slice(0, -2) : time;
 
+/** Items that are drawn at once; where more stand on a screen, they lie on each other. */
+const MOST_DRAWN = 1000;
+
 /** How many characters fit into so many pixels. */
 const fitting = (pixels) => Math.max(4, Math.floor(pixels / 6.6));
 
@@ -75,8 +78,14 @@ export class Picture {
       `<line class="lane" x1="${x}" x2="${x}" y1="0" y2="${to - from}"/>`
     );
     const parts = [];
-    for (let i = first; i < last; i++) parts.push(this.#item(this.#store.shown[i], this.#rows[i], 20 - from));
-    return `<svg width="${this.width}" height="${to - from}" style="top: ${from}px" role="none">` +
+    const step = Math.ceil((last - first) / MOST_DRAWN);
+    for (let i = first; i < last; i++) {
+      const item = this.#store.shown[i];
+      if (i % step === 0 || item.isLost || item.id === this.selected) {
+        parts.push(this.#item(item, this.#rows[i], 20 - from));
+      }
+    }
+    return `<svg width="${this.width}" height="${Math.max(0, to - from)}" style="top: ${from}px" role="none">` +
       `<g aria-hidden="true">${lines.join("")}</g>${parts.join("")}</svg>`;
   }
 
