@@ -891,8 +891,8 @@ inBrowser("watch in a browser: the pictures of the README", async () => {
   Object.assign(chat, { again, change, network: "loss=20% delay=20ms", transport: "udp" });
   const pictures = [
     { show: chat, path: "tests/watch/watch.png", size: [1200, 880], text: "Anyone here" },
-    { show: shows.get("smtp:send"), path: "tests/watch/smtp.png", size: [900, 860], text: "250" },
-    { show: shows.get("dns:walk"), path: "tests/watch/walk.png", size: [1500, 700], text: "NOERROR" },
+    { show: shows.get("smtp:send"), path: "tests/watch/smtp.png", size: [1100, 740], text: "250" },
+    { show: shows.get("dns:walk"), path: "tests/watch/walk.png", size: [1600, 740], text: "answer" },
   ] as const;
   for (const { show, path, size: [width, height], text } of pictures) {
     if (!show) continue; // with --filter

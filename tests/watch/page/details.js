@@ -8,6 +8,9 @@ import { labelOf, safe, timeOf } from "./picture.js";
 /** Bytes that are shown at first. */
 const FIRST = 4096;
 
+/** The name of a field, which stands before its value; some fields are words alone. */
+const NAME = /^(?!end of|last line|more lines|the )(?:enhanced code|masking key|error code|quoted \w+|\S+)(?= )/;
+
 /** Shows an item, and its bytes if it has some. `load` returns them, with the fields. */
 export async function showDetails(section, item, store, load, isCurrent) {
   const connection = store.connections.get(item.connection);
@@ -23,8 +26,8 @@ export async function showDetails(section, item, store, load, isCurrent) {
   if (!isCurrent()) return; // another message has been chosen meanwhile
   const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
   const list = fields.map(({ text }, i) => {
-    const [name, ...value] = text.split(" ");
-    const shown = value.length === 0 ? safe(name) : `<b>${safe(name)}</b> ${safe(value.join(" "))}`;
+    const [name = ""] = NAME.exec(text) ?? [];
+    const shown = name === "" ? safe(text) : `<b>${safe(name)}</b>${safe(text.slice(name.length))}`;
     return `<li><button type="button" data-field="${i}">${shown}</button></li>`;
   });
   section.insertAdjacentHTML(
