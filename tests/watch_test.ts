@@ -866,7 +866,7 @@ inBrowser(
       await page.waitForSelector("[aria-selected=true]");
       const first = arrowsOf(show.model).find(({ bytes }) => bytes > 0);
       if (first) {
-        await page.locator(".arrow", { hasText: first.text.slice(0, 8) }).first().click({ force: true });
+        await page.evaluate(`choose(${first.id})`);
         await page.waitForSelector("#bytes");
         const hasFields = !/^tcp|pinger|syscalls/.test(name); // their messages are text, or numbers of their own
         assertEquals(await page.locator("#fields").count(), hasFields ? 1 : 0, `${name}: ${first.text}`);
@@ -890,21 +890,20 @@ inBrowser("watch in a browser: the pictures of the README", async () => {
   const change = () => Promise.resolve("");
   Object.assign(chat, { again, change, network: "loss=20% delay=20ms", transport: "udp" });
   const pictures = [
-    { show: chat, path: "tests/watch/watch.png", size: [1200, 880], text: "Anyone here" },
-    { show: shows.get("smtp:send"), path: "tests/watch/smtp.png", size: [1100, 740], text: "250" },
-    { show: shows.get("dns:walk"), path: "tests/watch/walk.png", size: [1600, 740], text: "answer" },
+    { show: chat, path: "tests/watch/watch.png", size: [1200, 880], text: "Anyone here", field: /^text/ },
+    { show: shows.get("smtp:send"), path: "tests/watch/smtp.png", size: [1100, 740], text: "250", field: /^text/ },
+    { show: shows.get("dns:walk"), path: "tests/watch/walk.png", size: [1800, 760], text: "answer", field: /^data/ },
   ] as const;
-  for (const { show, path, size: [width, height], text } of pictures) {
+  for (const { show, path, size: [width, height], text, field } of pictures) {
     if (!show) continue; // with --filter
     await using server = serveShow(show);
     await page.setViewportSize({ width, height });
     await page.goto(server.url);
     await page.waitForSelector("text=ended with exit code 0");
     if (show === chat) await page.click("#network summary");
-    await page.locator("#picture").focus();
-    await page.keyboard.press("Home"); // from the start
-    await page.locator(".arrow", { hasText: text }).last().locator(".hit").click({ force: true });
-    await page.locator("#fields button").last().hover();
+    const chosen = arrowsOf(show.model).findLast((arrow) => arrow.text.includes(text));
+    await page.evaluate(`scroll.scrollTop = 0; choose(${chosen?.id})`);
+    await page.locator("#fields button", { hasText: field }).last().hover();
     await page.waitForSelector("#bytes .lit");
     await keep(page, path);
     await page.goto("about:blank"); // its server waits until its events have no reader

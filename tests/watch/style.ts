@@ -89,6 +89,5 @@ code { font-family: ui-monospace, monospace; }
   main { height: auto; padding: 0.5rem; }
   #views { flex-direction: column; }
   #scroll { flex: none; height: 62vh; }
-  #lanes span { max-width: 48%; }
 }
 `;

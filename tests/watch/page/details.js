@@ -9,7 +9,8 @@ import { labelOf, safe, timeOf } from "./picture.js";
 const FIRST = 4096;
 
 /** The name of a field, which stands before its value; some fields are words alone. */
-const NAME = /^(?!end of|last line|more lines|the )(?:enhanced code|masking key|error code|quoted \w+|\S+)(?= )/;
+const NAME =
+  /^(?!end of|last line|more lines|the )(?:enhanced code|UDP payload size|extended rcode|masking key|error code|quoted \w+|\S+)(?= )/;
 
 /** Shows an item, and its bytes if it has some. `load` returns them, with the fields. */
 export async function showDetails(section, item, store, load, isCurrent) {

@@ -52,11 +52,11 @@ function arrange() {
   picture.arrange(scroll.clientWidth);
   area.style.height = `${picture.height}px`;
   area.style.width = lanes.style.width = `${picture.width}px`;
+  const [first = 0, second = picture.width] = picture.places.values();
   lanes.innerHTML = store.lanes.map(({ id, name }, i) => {
     const place = i === 0 ? "first" : i === store.lanes.length - 1 ? "last" : "";
-    return `<span class="${place}" style="left: ${picture.places.get(id)}px" title="${safe(name)}">${
-      safe(name)
-    }</span>`;
+    const style = `left: ${picture.places.get(id)}px; max-width: ${Math.min(second - first, picture.width / 2) - 8}px`;
+    return `<span class="${place}" style="${style}" title="${safe(name)}">${safe(name)}</span>`;
   }).join("");
   if (isFollowing) scroll.scrollTop = picture.height;
   const { total, limit } = store;

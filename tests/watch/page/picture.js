@@ -32,7 +32,7 @@ const shortTime = (time) => time.length > 7 ? time.slice(0, -2) : time;
 const MOST_DRAWN = 1000;
 
 /** How many characters fit into so many pixels. */
-const fitting = (pixels) => Math.max(4, Math.floor(pixels / 7));
+const fitting = (pixels) => Math.max(4, Math.floor(pixels / 7.3));
 
 const cut = (text, most) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
 
