@@ -4,29 +4,26 @@
  * @module
  */
 import { command as task } from "../support/tasks.ts";
-import { type Candidate, compile, measureEcho, other } from "./_load.ts";
+import { benchLoad, type Candidate, compile, other } from "./_load.ts";
 import { deno, startServer, type Tools } from "./_tools.ts";
 
 export async function benchRelay(tools: Tools): Promise<void> {
-  const load = await compile("load", tools);
-  const epoll = other("", "direct", await compile("echo_epoll", tools));
-  for (const size of [64, 65536]) {
-    const title = `TCP echo through the relay, 50 connections × ${size} bytes`;
-    await measureEcho(title, await pair("tcp", epoll, tools), [load, "tcp"], { count: 50, size }, tools);
+  const program = await compile("load", tools);
+  const stream = other("", "direct", await compile("echo_epoll", tools));
+  for (const size of ["64", "65536"]) {
+    const load = { program, mode: "tcp", count: 50, message: [size] } as const;
+    await bench(tools, `TCP echo through the relay, 50 connections × ${size} bytes`, stream, load);
   }
-  const echo: Candidate = {
-    name: "direct",
-    needs: "",
-    start: (port) => deno(["deno", "run", "-N=127.0.0.1", "tests/bench/udp_echo.ts", `${port}`]),
-  };
-  const title = "UDP echo through the relay, 32 datagrams × 64 bytes at a time";
-  await measureEcho(title, await pair("udp", echo, tools), [load, "udp"], { count: 32, size: 64 }, tools);
+  const datagrams = other("", "direct", await compile("echo_datagrams", tools));
+  const load = { program, mode: "udp", count: 32, message: ["64"] } as const;
+  await bench(tools, "UDP echo through the relay, 32 datagrams × 64 bytes at a time", datagrams, load);
 }
 
-/** A relay before a server of its own, and the same server without one. */
-async function pair(transport: "tcp" | "udp", server: Candidate, tools: Tools): Promise<Candidate[]> {
+/** A relay before a server of its own, and the same server without one: all of them share a core. */
+async function bench(tools: Tools, title: string, server: Candidate, load: Parameters<typeof benchLoad>[3]) {
   const behind = await startServer(tools, "the server behind the relay", server.start, { line: /listening/ });
-  const start = (port: number) =>
-    deno(task(`${transport}/relay.ts`, port, "--to", `127.0.0.1:${behind.port}`, "--max-clients", "2000"));
-  return [{ name: `through ${transport}/relay.ts`, needs: "", start }, server];
+  const script = `${load.mode}/relay.ts`;
+  const start = (port: number) => deno(task(script, port, "--to", `127.0.0.1:${behind.port}`, "--max-clients", "2000"));
+  await benchLoad(tools, title, [{ name: `through ${script}`, needs: "", start }, server], load);
+  await behind.program.stop();
 }
