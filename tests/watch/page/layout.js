@@ -57,7 +57,7 @@ export function layoutToScale(items, zoom) {
 export function lanePlaces(lanes, width) {
   const isNarrow = width < 480;
   const margin = isNarrow ? 72 : 96; // the times stand left of the first lane
-  const right = isNarrow ? 24 : 48;
+  const right = isNarrow ? 24 : lanes.length > 2 ? 110 : 48; // two names stand at the edges, more in the middle of their lanes
   const step = Math.max(isNarrow ? 200 : 240, (width - margin - right) / Math.max(1, lanes.length - 1));
   const places = new Map(lanes.map(({ id }, i) => [id, margin + i * step]));
   return { places, width: Math.max(width, margin + right + step * Math.max(0, lanes.length - 1)) };

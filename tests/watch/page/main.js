@@ -54,7 +54,7 @@ function arrange() {
   area.style.width = lanes.style.width = `${picture.width}px`;
   const [first = 0, second = picture.width] = picture.places.values();
   lanes.innerHTML = store.lanes.map(({ id, name }, i) => {
-    const place = i === 0 ? "first" : i === store.lanes.length - 1 ? "last" : "";
+    const place = i === 0 ? "first" : store.lanes.length === 2 ? "last" : "";
     const style = `left: ${picture.places.get(id)}px; max-width: ${Math.min(second - first, picture.width / 2) - 8}px`;
     return `<span class="${place}" style="${style}" title="${safe(name)}">${safe(name)}</span>`;
   }).join("");
