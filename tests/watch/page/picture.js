@@ -94,9 +94,9 @@ export class Picture {
     const isSelected = item.id === this.selected;
     const isTold = (hasText && this.zoom >= 0.6) || isSelected;
     const y = top + shift;
-    const shape = item.kind === "mark"
-      ? this.#mark(item, y, isTold)
-      : this.#arrow(item, y, bottom + shift, isTold ? this.#text(item) : "");
+    const [what, more] = !isTold ? ["", ""] : item.kind === "mark" ? [this.#note(item), ""] : this.#text(item);
+    const text = safe(what) + (more && `<tspan class="more" dx="8">${safe(more)}</tspan>`);
+    const shape = item.kind === "mark" ? this.#mark(item, y, what) : this.#arrow(item, y, bottom + shift, text);
     const colour = item.kind === "mark"
       ? ""
       : ` style="color: var(--hue-${this.#store.connections.get(item.connection)?.colour ?? 0})"`;
@@ -105,7 +105,9 @@ export class Picture {
       ? `<text class="time" x="${this.#left() - 20}" y="${y + 4}" text-anchor="end">${time}</text>`
       : "";
     return `<g role="option" id="item-${item.id}" data-id="${item.id}" aria-selected="${isSelected}" ` +
-      `aria-label="${safe(`${time} ${labelOf(item)}, ${this.#way(item)}`)}" class="${classes}"${colour}>` +
+      `aria-label="${
+        safe(`${time} ${this.#said(item, what, more)}, ${this.#way(item)}`)
+      }" class="${classes}"${colour}>` +
       `${place} ${shape}</g>`;
   }
 
@@ -113,31 +115,45 @@ export class Picture {
     return this.places.values().next().value ?? 96;
   }
 
-  /** As much of an arrow's text as fits: what it says, then the rest in small. */
+  /** What an item says to those who do not see it: what stands there, and all of it where that is cut off. */
+  #said(item, what, more) {
+    const shown = [what, more].filter((part) => part !== "").join(" · ");
+    const whole = labelOf(item);
+    return shown === whole || shown === "" ? whole : `${shown}: ${whole}`;
+  }
+
+  /** As much of an arrow's text as fits: what it says, then the rest. */
   #text(item) {
-    const [what, ...rest] = partsOf(item).filter((part) => !/^delayed \d+ ms$/.test(part)); // the arrow slants
+    const [what = "", ...rest] = partsOf(item).filter((part) => !/^delayed \d+ ms$/.test(part)); // the arrow slants
     const distance = Math.abs(this.places.get(item.from) - this.places.get(item.to));
     const room = fitting(item.isLost ? distance - 40 : distance - 30);
-    const shown = cut(what ?? "", room);
+    const shown = cut(what, room);
     const more = rest.join(" · ");
     const left = room - shown.length - 2;
-    return safe(shown) + (more === "" || left < 8 ? "" : `<tspan class="more" dx="8">${safe(cut(more, left))}</tspan>`);
+    return [shown, left < 8 ? "" : cut(more, left)];
+  }
+
+  /** As much of a mark's text as fits between its lane and the next one. */
+  #note(item) {
+    const x = this.places.get(item.lane) ?? 0;
+    const isLast = this.#isLast(x);
+    const others = [...this.places.values()].filter((place) => isLast ? place < x : place > x)
+      .map((place) => Math.abs(place - x));
+    return cut(labelOf(item), fitting(Math.min(440, ...others, this.width) - 40));
+  }
+
+  /** On the last lane there is no room to the right. */
+  #isLast(x) {
+    return x > this.width - 200 && this.places.size > 1;
   }
 
   /** A note at a lane, with a frame around it: what a program prints, or how it ends. */
-  #mark(item, y, isTold) {
-    const { lane } = item;
-    const x = this.places.get(lane) ?? 0;
+  #mark(item, y, label) {
+    const x = this.places.get(item.lane) ?? 0;
     const dot = `<circle cx="${x}" cy="${y}" r="4"/>`;
-    if (!isTold) return dot;
-    // On the last lane there is no room to the right.
-    const isLast = x > this.width - 200 && this.places.size > 1;
-    const others = [...this.places.values()].filter((place) => isLast ? place < x : place > x).map((place) =>
-      Math.abs(place - x)
-    );
-    const label = cut(labelOf(item), fitting(Math.min(440, ...others, this.width) - 40));
+    if (label === "") return dot;
     const width = label.length * 6.4 + 14;
-    const left = isLast ? x - 12 - width : x + 12;
+    const left = this.#isLast(x) ? x - 12 - width : x + 12;
     return `${dot}<rect class="note" x="${left}" y="${y - 9}" width="${width}" height="18" rx="4"/>` +
       `<text x="${left + width / 2}" y="${y + 4}" text-anchor="middle">${safe(label)}</text>`;
   }
