@@ -104,6 +104,8 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
       "dns:client",
       "smtp:server",
       "smtp:client",
+      "tcp:rpc",
+      "tcp:rpc-client",
       "udp:tftp",
       "udp:tftp-client",
     ]

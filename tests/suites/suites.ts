@@ -15,6 +15,8 @@ import pinger from "./pinger.ts";
 import reply from "./reply.ts";
 import replyClient from "./reply_client.ts";
 import rest from "./rest.ts";
+import rpc from "./rpc.ts";
+import rpcClient from "./rpc_client.ts";
 import smtp from "./smtp.ts";
 import smtpClient from "./smtp_client.ts";
 import type { Suite } from "./_suite.ts";
@@ -36,6 +38,8 @@ export const suites: Readonly<Record<string, Suite>> = {
   "tcp:echo-client": echoClient,
   "tcp:reply": reply,
   "tcp:reply-client": replyClient,
+  "tcp:rpc": rpc,
+  "tcp:rpc-client": rpcClient,
   "tcp:threaded": threaded,
   "udp:chat": chat,
   "udp:chat-client": chatClient,

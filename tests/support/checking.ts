@@ -10,6 +10,7 @@ import { hasHeard, recordIn, Recording, step } from "../suites/_record.ts";
 import {
   type Check,
   type Client,
+  inSeconds,
   inTime,
   limits,
   NotKnown,
@@ -326,6 +327,12 @@ class Started {
     const over = suite.over === "udp" ? "udp" : "tcp";
     const addresses = await listeningAddresses(this.#mark, over);
     if (addresses.some((each) => each.endsWith(`:${this.#address.port}`))) {
+      if (refused && await isListening(this.#address)) {
+        return `your program did not listen on ${address} until ${inSeconds(limits.start)} were over${
+          output(program, 10)
+        }\n` +
+          "hint: --timeout gives a slow start more time";
+      }
       return !refused ? "" : `your program listens on ${addresses.join(" and ")}, and refuses ${address}\n` +
         "hint: bind to 127.0.0.1 or 0.0.0.0; a socket of IPv6 also serves IPv4 when IPV6_V6ONLY is 0";
     }
@@ -356,6 +363,17 @@ class Started {
       : `\nyour program ${ending(program.status)}`;
     const crashed = /Traceback|^\s+at |Exception in thread|panicked|goroutine/m.test(program.stderr);
     return ended + output(program, crashed ? 40 : 5);
+  }
+}
+
+/** Whether a TCP connection can be opened. */
+async function isListening(address: Address): Promise<boolean> {
+  try {
+    (await Deno.connect(address)).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
   }
 }
 
