@@ -107,7 +107,7 @@ const checks: Check<Server>[] = [
   },
   {
     name: "a length in bytes",
-    why: "Content-Length counts bytes. In UTF-8 a letter beyond ASCII has two to four. (echo returns its parameters.)",
+    why: "Content-Length counts bytes. In UTF-8 a letter beyond ASCII has two to four; echo returns its parameters.",
     points: 2,
     level: "basic",
     needs: [many],
