@@ -52,7 +52,7 @@ Deno.test("check: right programs, in several styles, pass every check", async (t
 // tests/campaign/check_test.ts runs the whole suites on them, and so shows that no other check fails.
 Deno.test("check: each mistake is caught by the check that is made for it, with a hint", async (t) => {
   const rows = wrong.filter(chosen);
-  await patiently(1200, async () => {
+  await patiently(2000, async () => {
     const jobs = pool(
       6,
       rows.map(([suite, command, caught]) => () => judge(suite, command, [firstOf(suite), ...caught])),

@@ -139,10 +139,11 @@ export const limits = {
   get patience(): number {
     return ownPatience() || this.usual;
   },
-  /** How long a client may take from its start until it connects: some languages compile a program first. */
+  /** How long a program may take from its start until it listens or connects: some languages compile it first. */
   get start(): number {
-    return ownStart() || Math.max(10_000, this.usual * 2);
+    return ownStart() || Math.max(this.leastStart, this.usual * 2);
   },
+  leastStart: 20_000,
   set patience(milliseconds: number) {
     this.usual = milliseconds;
   },

@@ -154,6 +154,8 @@ class Started {
   #since = 0;
   /** Whether it listens, but not where it should. */
   #elsewhere = false;
+  /** Whether it may have left a process behind when it ended: a daemon. */
+  #hasLeft = true;
   readonly #random: Random;
   #address: Address;
   /** Whether it has ever done something right. */
@@ -198,7 +200,7 @@ class Started {
       !this.#elsewhere &&
       (program?.status === undefined
         ? Date.now() < since + limits.start
-        : program.status.code === 0 && Date.now() < since + 3000);
+        : program.status.code === 0 && Date.now() < since + (this.#hasLeft ? limits.start : 3000));
     return { ...await this.#shaken(this.#address), starting, content, random, program: () => program };
   }
 
@@ -256,9 +258,12 @@ class Started {
 
   /** Looks after three seconds whether a server that has not answered yet listens on another port. */
   async #look(program: Program, over: "tcp" | "udp"): Promise<void> {
+    this.#hasLeft = true;
+    program.ended.then(async () => this.#hasLeft = (await marked(this.#mark)).length > 0);
     if (await inTime(program.ended, 3000) || this.answered) return;
     const addresses = await listeningAddresses(this.#mark, over);
-    this.#elsewhere = addresses.length > 0 && !addresses.some((each) => each.endsWith(`:${this.#address.port}`));
+    const reachable = (each: string) => each.endsWith(`:${this.#address.port}`) && !each.startsWith("[::1]");
+    this.#elsewhere = addresses.length > 0 && !addresses.some(reachable);
   }
 
   get port(): number {
