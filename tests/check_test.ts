@@ -98,6 +98,7 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
     const suite of [
       "http:server",
       "http:client",
+      "http:proxy",
       "http:websocket",
       "rest:users",
       "dns:server",

@@ -12,6 +12,7 @@ import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
 import echoClient from "./echo_client.ts";
 import pinger from "./pinger.ts";
+import proxy from "./proxy.ts";
 import reply from "./reply.ts";
 import replyClient from "./reply_client.ts";
 import rest from "./rest.ts";
@@ -30,6 +31,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   "dns:client": dnsClient,
   "http:server": http,
   "http:client": httpClient,
+  "http:proxy": proxy,
   "http:websocket": websocket,
   "rest:users": rest,
   "smtp:server": smtp,
