@@ -15,7 +15,13 @@ import { type Contender, cpuPerMessage, install, measureInTurns, need, startServ
 const CONNECTIONS = 50;
 
 /** Measures requests per second with wrk, and prints them with each server's memory. */
-async function load(tools: Tools, title: string, all: Contender[], path: string, script?: string): Promise<void> {
+export async function load(
+  tools: Tools,
+  title: string,
+  all: Contender[],
+  path: string,
+  script?: string,
+): Promise<void> {
   const measured = await measureInTurns(tools.rounds, all, async (server) => {
     const options = ["-t1", `-c${CONNECTIONS}`, `-d${Math.max(1, Math.round(tools.time))}`];
     const url = `http://127.0.0.1:${server.port}${path}`;

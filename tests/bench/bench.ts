@@ -17,6 +17,7 @@ import { has, stopAll } from "../support/program.ts";
 import { benchRpc, benchWebSocket } from "./_calls.ts";
 import { benchDns } from "./_dns.ts";
 import { benchGrowth } from "./_growth.ts";
+import { benchProxy } from "./_proxy.ts";
 import { benchRelay } from "./_relay.ts";
 import { benchSmtp } from "./_smtp.ts";
 import { benchClients, benchMemory, benchTcp } from "./_tcp.ts";
@@ -33,6 +34,7 @@ const parts: Record<string, (tools: Tools) => Promise<void>> = {
   client: benchClients,
   dns: benchDns,
   http: benchHttp,
+  proxy: benchProxy,
   websocket: benchWebSocket,
   smtp: benchSmtp,
   rest: benchRest,

@@ -1,5 +1,5 @@
 """A caching web proxy: correct, or wrong in one way. PORT is in the environment; the argument is the way."""
-import email.utils
+import calendar
 import os
 import socket
 import sys
@@ -72,6 +72,10 @@ def get(fields, name, default=None):
     return ", ".join(found) if found else default
 
 
+def seconds_of(date):
+    return calendar.timegm(time.strptime(date, "%a, %d %b %Y %H:%M:%S GMT"))
+
+
 def directives(fields):
     found = {}
     for part in get(fields, "cache-control", "").lower().split(","):
@@ -112,10 +116,10 @@ def lifetime(fields):
             return int(says[name]) if says[name].isdigit() else 0
     if get(fields, "expires") and WAY != "ignores-expires":
         try:
-            end = email.utils.parsedate_to_datetime(get(fields, "expires")).timestamp()
-        except (TypeError, ValueError):
+            end = seconds_of(get(fields, "expires"))
+        except ValueError:
             return 3600 if WAY == "trusts-zero" else 0
-        return end - email.utils.parsedate_to_datetime(get(fields, "date")).timestamp()
+        return end - seconds_of(get(fields, "date"))
     return 0
 
 
@@ -130,8 +134,7 @@ class Stored:
     def age(self):
         old = 0
         if WAY != "counts-from-arrival":
-            date = email.utils.parsedate_to_datetime(get(self.fields, "date")).timestamp()
-            old = max(int(get(self.fields, "age", "0")), self.time - date)
+            old = max(int(get(self.fields, "age", "0")), self.time - seconds_of(get(self.fields, "date")))
         return old + time.time() - self.time
 
     def fits(self, request):
