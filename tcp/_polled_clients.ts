@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Address, count, formatAddress, type Tracing } from "../cli.ts";
+import { type Address, count, Failure, formatAddress, type Tracing } from "../cli.ts";
 import * as sys from "./_system_calls.ts";
 import { showMessage } from "./_trace.ts";
 
@@ -46,6 +46,7 @@ export class PolledClients {
 
   constructor(readonly calls: sys.SystemCalls, readonly listener: number, addr: Address, readonly flags: Settings) {
     const { call } = calls;
+    if (!hasThisStruct(calls)) throw new Failure("epoll has another struct here than this script knows", 3);
     this.name = formatAddress(addr);
     this.buffer = new Uint8Array(flags.chunk);
     // epoll: a list of sockets in the kernel. Asking it costs the same for ten sockets and for ten thousand.
@@ -175,4 +176,16 @@ export class PolledClients {
       if (this.now - client.silentSince >= timeout * 1000) this.close(client, `was silent for ${timeout} s: closed`);
     }
   }
+}
+
+/** Whether an epoll event is laid out as here: two descriptors that are readable must come back. */
+export function hasThisStruct({ raw }: Pick<sys.SystemCalls, "raw">): boolean {
+  const epoll = raw.epoll_create1(0);
+  const descriptors = [raw.eventfd(1, sys.SOCK_NONBLOCK), raw.eventfd(1, sys.SOCK_NONBLOCK)];
+  const events = new sys.Events(2);
+  for (const each of descriptors) raw.epoll_ctl(epoll, sys.EPOLL_CTL_ADD, each, sys.Events.of(each, sys.EPOLLIN));
+  const n = raw.epoll_wait(epoll, events.bytes, events.length, 0);
+  for (const each of [epoll, ...descriptors]) raw.close(each);
+  const found = [events.descriptor(0), events.descriptor(1)];
+  return n === 2 && descriptors.every((each) => found.includes(each));
 }

@@ -14,6 +14,7 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 export const MSG_DONTWAIT = 0x40;
@@ -27,6 +28,7 @@ export const EPOLLOUT = 4;
 export const EPOLLONESHOT = 1 << 30;
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const AF_INET = 2;
 const AF_INET6 = 10;
 
 // A length is a size_t, of 64 bits. Both architectures pass it in a register whose upper half a 32-bit value clears, and a
@@ -105,6 +107,8 @@ export class SystemCalls {
   readonly #errno: Deno.UnsafePointerView;
   /** The calls by their names, as C has them. */
   readonly call: Symbols;
+  /** The same, never printed: for what is no part of an exchange. */
+  readonly raw: Symbols;
   #shownErrno: number | undefined;
   /** What a call on another thread reads and writes: held here, so that it is not collected meanwhile. */
   #lookup: object | undefined;
@@ -115,6 +119,7 @@ export class SystemCalls {
     const errno = this.#symbols.__errno_location();
     if (errno === null) throw new Failure("the C library has no errno", 3);
     this.#errno = new Deno.UnsafePointerView(errno);
+    this.raw = this.#symbols;
     this.call = show ? this.#shown() : this.#symbols;
   }
 

@@ -21,7 +21,9 @@ async function echo(client: Client, chunk: number): Promise<number> {
   let buffer = new Uint8Array(Math.min(4096, chunk));
   let total = 0;
   for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
-    await writeAll(conn, buffer.subarray(0, n));
+    const written = await conn.write(buffer.subarray(0, n));
+    // Less than all: the client does not read, and the kernel has no room for more. Wait until it has.
+    if (written < n) await writeAll(conn, buffer.subarray(written, n));
     client.idleTicks = 0;
     total += n;
     // Double a full buffer: fewer system calls for a busy client, little memory for an idle one.

@@ -21,6 +21,7 @@ import {
   client,
   descriptors,
   failedWith,
+  listening,
   memory,
   noSignals,
   runClient,
@@ -42,7 +43,20 @@ const linux = Deno.build.os === "linux";
 const netcat = (await output("sh", "-c", "nc -h 2>&1")).includes("OpenBSD");
 const tmux = await has("tmux", "-V");
 
-suiteTest("udp:chat", "chat_server.ts", () => serve("udp/chat_server.ts"));
+/** Starts the chat server: by the runtime's own sockets, or, with `--fast`, by system calls. */
+type ServeChat = (...args: string[]) => Promise<{ program: Program; port: number }>;
+const servePlain: ServeChat = (...args) => serve("udp/chat_server.ts", ...args);
+const serveFast: ServeChat = (...args) =>
+  listening((port) => command("udp/chat_server.ts", port, "--fast", ...args).toSpliced(2, 0, "--allow-ffi"));
+
+/** A test of the chat server, over both of its paths. */
+function chatTest(present: boolean, what: string, name: string, body: (serveChat: ServeChat) => Promise<void>): void {
+  testWith(present, what, name, () => body(servePlain));
+  testWith(present && linux, linux ? what : "Linux", `${name}, with --fast`, () => body(serveFast));
+}
+
+suiteTest("udp:chat", "chat_server.ts", () => servePlain());
+if (linux) suiteTest("udp:chat", "chat_server.ts --fast", () => serveFast());
 
 Deno.test("message: requests", () => {
   assertEquals(request("hi"), { kind: "message", text: "hi" });
@@ -202,8 +216,8 @@ class Stranger {
   }
 }
 
-Deno.test("chat: a plain datagram is a message, printed with its sender and sent back", async () => {
-  const { program, port } = await serve("udp/chat_server.ts");
+chatTest(true, "", "chat: a plain datagram is a message, printed with its sender and sent back", async (serveChat) => {
+  const { program, port } = await serveChat();
   await using _ = program;
   using stranger = new Stranger(port);
   assertEquals(await stranger.asks("hi\n"), `${stranger.place}: hi`);
@@ -213,8 +227,8 @@ Deno.test("chat: a plain datagram is a message, printed with its sender and sent
   await program.line(new RegExp(`^anna \\(${stranger.place}\\): again$`));
 });
 
-Deno.test("chat: an echo by number; a message that is resent is not relayed twice", async () => {
-  const { program, port } = await serve("udp/chat_server.ts");
+chatTest(true, "", "chat: an echo by number; a message that is resent is not relayed twice", async (serveChat) => {
+  const { program, port } = await serveChat();
   await using _ = program;
   using anna = new Stranger(port);
   using bob = new Stranger(port);
@@ -232,24 +246,28 @@ Deno.test("chat: an echo by number; a message that is resent is not relayed twic
   assertEquals(await bob.next(), "anna: back");
 });
 
-Deno.test("chat: a client that is silent for --idle is removed, and the others are told", async () => {
-  const { program, port } = await serve("udp/chat_server.ts", "--idle", "0.3");
-  await using _ = program;
-  using anna = new Stranger(port);
-  using bob = new Stranger(port);
-  await anna.asks("/name anna");
-  await bob.asks("/name bob");
-  const busy = setInterval(() => bob.send("/name bob"), 50);
-  const lines: string[] = [];
-  while (lines.at(-1) !== "* anna was silent for 0.3 s and has left") lines.push(await bob.next());
-  clearInterval(busy);
-  while (await anna.next() !== "* silent for 0.3 s: you have left the chat");
-  assertEquals(program.status, undefined);
-});
+chatTest(
+  true,
+  "",
+  "chat: a client that is silent for --idle is removed, and the others are told",
+  async (serveChat) => {
+    const { program, port } = await serveChat("--idle", "0.3");
+    await using _ = program;
+    using anna = new Stranger(port);
+    using bob = new Stranger(port);
+    await anna.asks("/name anna");
+    await bob.asks("/name bob");
+    const busy = setInterval(() => bob.send("/name bob"), 50);
+    const lines: string[] = [];
+    while (lines.at(-1) !== "* anna was silent for 0.3 s and has left") lines.push(await bob.next());
+    clearInterval(busy);
+    while (await anna.next() !== "* silent for 0.3 s: you have left the chat");
+    assertEquals(program.status, undefined);
+  },
+);
 
-Deno.test("chat: limits on clients, datagrams and names", async () => {
-  const { program, port } = await serve(
-    "udp/chat_server.ts",
+chatTest(true, "", "chat: limits on clients, datagrams and names", async (serveChat) => {
+  const { program, port } = await serveChat(
     ...["--max-clients", "2", "--size", "100", "--name-length", "5"],
   );
   await using _ = program;
@@ -266,8 +284,8 @@ Deno.test("chat: limits on clients, datagrams and names", async () => {
   assertMatch(await carl.asks("hi"), /: hi$/);
 });
 
-Deno.test("chat: /who is cut to about one datagram, however many clients there are", async () => {
-  const { program, port } = await serve("udp/chat_server.ts", "--size", "64");
+chatTest(true, "", "chat: /who is cut to about one datagram, however many clients there are", async (serveChat) => {
+  const { program, port } = await serveChat("--size", "64");
   await using _ = program;
   const crowd = Array.from({ length: 10 }, () => new Stranger(port));
   for (const each of crowd) await each.asks("/who");
@@ -276,8 +294,8 @@ Deno.test("chat: /who is cut to about one datagram, however many clients there a
   for (const each of crowd) each.socket.close();
 });
 
-testWith(linux, "Linux", "chat: many short-lived clients do not make the memory grow", async () => {
-  const { program, port } = await serve("udp/chat_server.ts", "--quiet", "--max-clients", "20");
+chatTest(linux, "Linux", "chat: many short-lived clients do not make the memory grow", async (serveChat) => {
+  const { program, port } = await serveChat("--quiet", "--max-clients", "20");
   await using _ = program;
   const flood = async (rounds: number) => {
     for (let round = 0; round < rounds; round++) {
@@ -490,8 +508,8 @@ Deno.test("chat_client: each line of stdin is a message; Ctrl-C leaves and the o
   await program.line(/^\* carl left$/);
 });
 
-testWith(signals, noSignals, "chat_server: it tells the members that it is stopping", async () => {
-  const { program, port } = await serve("udp/chat_server.ts");
+chatTest(signals, noSignals, "chat_server: it tells the members that it is stopping", async (serveChat) => {
+  const { program, port } = await serveChat();
   using anna = new Stranger(port);
   await anna.asks("/who");
   program.signal("SIGTERM");
@@ -521,8 +539,8 @@ function mutate(datagrams: readonly string[], next: (n: number) => number): Uint
 // deno-lint-ignore no-control-regex -- the tests look for these
 const controls = /[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/;
 
-testWith(linux, "Linux", "chat_server: thousands of damaged datagrams harm nothing", async () => {
-  const { program, port } = await serve("udp/chat_server.ts");
+chatTest(linux, "Linux", "chat_server: thousands of damaged datagrams harm nothing", async (serveChat) => {
+  const { program, port } = await serveChat();
   await using _ = program;
   const real = [
     "/name anna",

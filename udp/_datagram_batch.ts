@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { type Address, formatAddress, type Tracing } from "../cli.ts";
+import { type Address, Failure, formatAddress, type Tracing } from "../cli.ts";
 import * as sys from "../tcp/_system_calls.ts";
 import { isTraced, showMessage } from "../tcp/_trace.ts";
-import { BATCH, HEADER, Messages, NAME, SLOT } from "./_message_headers.ts";
+import { BATCH, copyName, hasTheseStructs, HEADER, Messages, NAME } from "./_message_headers.ts";
 
 /**
  * A socket for batches of datagrams.
@@ -25,11 +25,9 @@ import { BATCH, HEADER, Messages, NAME, SLOT } from "./_message_headers.ts";
 export class DatagramBatch {
   readonly #calls: sys.SystemCalls;
   readonly #descriptor: number;
-  readonly #names = new Uint8Array(new ArrayBuffer((BATCH + 1) * NAME)); // the last one for `send`
-  readonly #in = new Messages(this.#names);
-  readonly #out = new Messages(this.#names);
+  readonly #in = new Messages();
+  readonly #out = new Messages();
   readonly #poll = new Int32Array(new ArrayBuffer(8)); // struct pollfd
-  readonly #words = new Uint32Array(this.#names.buffer);
   readonly #nameLength: number;
   readonly #hostnames = new Map<number, string>();
   #received = BATCH;
@@ -54,10 +52,15 @@ export class DatagramBatch {
     for (let i = 0; i < BATCH; i++) this.#out.setNameLength(i, nameLength);
   }
 
-  /** Opens a socket at an address. @throws {sys.SystemError} when the address is in use, or no address of this machine. */
-  static async open(calls: sys.SystemCalls, addr: Address, tracing: Tracing): Promise<DatagramBatch> {
+  /**
+   * Opens a socket at an address. With `shared`, other sockets that are opened like this may have the same one: the kernel
+   * spreads the senders over them (SO_REUSEPORT).
+   *
+   * @throws {sys.SystemError} when the address is in use, or no address of this machine.
+   */
+  static async open(calls: sys.SystemCalls, addr: Address, tracing: Tracing, shared = false): Promise<DatagramBatch> {
     const { family, bytes } = await calls.resolve(addr);
-    const socket = openSocket(calls, family, "bind", bytes);
+    const socket = openSocket(calls, family, "bind", bytes, shared);
     return new DatagramBatch(calls, socket, bytes.length, tracing, "");
   }
 
@@ -127,19 +130,23 @@ export class DatagramBatch {
 
   /** A received datagram: a view, valid until the next `receive`. */
   datagram(index: number): Uint8Array<ArrayBuffer> {
-    const start = index * SLOT;
-    return this.#in.data.subarray(start, start + this.#in.received(index));
+    return this.#in.datagram(index);
   }
 
   /** The address of a sender. */
   sender(index: number): Address {
-    return this.#calls.addressIn(this.#names.slice(index * NAME, (index + 1) * NAME));
+    return this.#calls.addressIn(this.#in.name(index));
+  }
+
+  /** The address of a sender as C has it, a `struct sockaddr`: `sendTo` takes it. */
+  senderBytes(index: number): sys.Bytes {
+    return this.#in.name(index);
   }
 
   /** The host of a sender as text; quicker than `sender` for one that was seen before. */
   hostname(index: number): string {
     if (this.#nameLength > 16) return this.sender(index).hostname;
-    const key = this.#words[index * NAME / 4 + 1] ?? 0; // struct sockaddr_in: the four bytes of the address
+    const key = this.#in.nameWords[index * NAME / 4 + 1] ?? 0; // struct sockaddr_in: the four bytes of the address
     let text = this.#hostnames.get(key);
     if (text === undefined) {
       if (this.#hostnames.size >= 10_000) this.#hostnames.clear();
@@ -149,25 +156,31 @@ export class DatagramBatch {
     return text;
   }
 
-  /** Keeps a copy of an answer to the sender of a datagram, until `flush`. At most one for each received datagram. */
+  /** Keeps a copy of an answer to the sender of a datagram, until `flush`. */
   reply(index: number, data: Uint8Array): void {
     if (this.#isTraced) {
       const to = this.#peer || formatAddress(this.sender(index));
       this.#show(formatAddress(this.addr), to, data);
     }
-    const slot = this.#pending++;
-    this.#out.data.set(data, slot * SLOT);
-    this.#out.setLength(slot, data.length);
-    this.#out.setName(slot, index);
+    if (this.#pending === BATCH) this.flush();
+    copyName(this.#in, index, this.#out, this.#pending);
+    this.#out.setDatagram(this.#pending++, data);
   }
 
   /** Keeps a copy of a datagram to the address to which the socket is connected. */
   send(data: Uint8Array): void {
-    if (this.#pending === BATCH) this.flush();
     this.reply(0, data);
   }
 
-  /** Sends what `reply` and `send` have kept. */
+  /** Keeps a copy of a datagram to an address from `senderBytes`, until `flush`. */
+  sendTo(address: sys.Bytes, data: Uint8Array): void {
+    if (this.#isTraced) this.#show(formatAddress(this.addr), formatAddress(this.#calls.addressIn(address)), data);
+    if (this.#pending === BATCH) this.flush();
+    this.#out.names.set(address, this.#pending * NAME);
+    this.#out.setDatagram(this.#pending++, data);
+  }
+
+  /** Sends what `reply`, `send` and `sendTo` have kept. */
   flush(): void {
     const total = this.#pending;
     this.#pending = 0;
@@ -181,11 +194,10 @@ export class DatagramBatch {
 
   /** A function that sends one datagram to this sender, also after the next `receive`. */
   later(index: number): (data: Uint8Array) => void {
-    const name = this.#names.slice(index * NAME, (index + 1) * NAME);
+    const address = this.senderBytes(index);
     return (data) => {
       if (!this.#open) return;
-      this.#names.set(name, BATCH * NAME);
-      this.reply(BATCH, data);
+      this.sendTo(address, data);
       this.flush();
     };
   }
@@ -199,12 +211,20 @@ export class DatagramBatch {
 }
 
 /** Opens a UDP socket, and binds or connects it. */
-function openSocket(calls: sys.SystemCalls, family: number, how: "bind" | "connect", addr: sys.Bytes): number {
+function openSocket(
+  calls: sys.SystemCalls,
+  family: number,
+  how: "bind" | "connect",
+  addr: sys.Bytes,
+  shared = false,
+): number {
   const { call } = calls;
+  if (!hasTheseStructs(calls)) throw new Failure("recvmmsg has other structs here than this script knows", 3);
   const descriptor = calls.expect("socket", call.socket(family, sys.SOCK_DGRAM | sys.SOCK_NONBLOCK, 0));
   try {
     // Room for a burst: what arrives when it is full is lost.
     call.setsockopt(descriptor, sys.SOL_SOCKET, sys.SO_RCVBUF, new Int32Array([1 << 20]), 4);
+    if (shared) call.setsockopt(descriptor, sys.SOL_SOCKET, sys.SO_REUSEPORT, new Int32Array([1]), 4);
     calls.expect(how, call[how](descriptor, addr, addr.length));
     return descriptor;
   } catch (error) {

@@ -14,6 +14,7 @@
 import { bind, flag, formatAddress, integer, onStop, run, seconds, serverOptions } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
 import { codeOf } from "../tcp/_socket_errors.ts";
+import { type Datagrams, openBatched } from "./_batched_socket.ts";
 import { formatReply, nameError, parseRequest, refusals, type Reply } from "./_chat_message.ts";
 import { type Member, Room } from "./_room.ts";
 import { traced } from "./_trace.ts";
@@ -85,7 +86,7 @@ async function leave(chat: Chat, member: Member, why: string): Promise<void> {
 }
 
 interface Chat {
-  readonly socket: Deno.DatagramConn;
+  readonly socket: Datagrams;
   readonly room: Room;
   readonly flags: { size: number; idle: number; "name-length": number; quiet: boolean };
   readonly onLeave: () => void;
@@ -110,6 +111,7 @@ const command = {
     "size": integer(1024, "the longest datagram, in bytes; a longer one is refused", 64, 8192),
     "name-length": integer(20, "the longest nickname", 1, 64),
     "quiet": flag("do not print the messages"),
+    "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
   },
 };
 
@@ -117,7 +119,9 @@ await run(command, async (flags) => {
   const stopped = Promise.withResolvers<void>();
   onStop(stopped.resolve);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
-  const socket = traced(bind(flags, listen), flags, "server");
+  const socket = flags.fast
+    ? await bind(flags, (addr) => openBatched(addr, flags))
+    : traced(bind(flags, listen), flags, "server");
   const onLeave = () => flags.once && stopped.resolve();
   const chat: Chat = { socket, room: new Room(flags["max-clients"]), flags, onLeave };
   if (socket.addr.transport === "udp") announce("Chat server", socket.addr);
@@ -126,6 +130,7 @@ await run(command, async (flags) => {
   await Promise.race([stopped.promise, serve(chat)]);
   clearInterval(idleTimer);
   await notify(chat, "the server is stopping");
+  socket.close(); // with --fast, it sends what is still to be sent
 });
 
 /** Receives datagrams, one after another, and answers each. */

@@ -16,6 +16,10 @@ export async function benchUdp(tools: Tools): Promise<void> {
   });
   const chats = [
     ours("chat_server", (port) => deno(task("udp/chat_server.ts", port, "--quiet"))),
+    ours("chat_server --fast", (port) => {
+      const [name = "", run = "", ...args] = deno(task("udp/chat_server.ts", port, "--quiet", "--fast"));
+      return [name, run, "--allow-ffi", ...args];
+    }),
     other("node", "Node dgram, the same chat", "node", "tests/bench/peers.mjs", "chat"),
   ];
   const echoes = [
