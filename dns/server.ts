@@ -17,9 +17,8 @@ import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clients.ts";
-import { SystemCalls } from "../tcp/_system_calls.ts";
 import { writeAll } from "../tcp/_write_all.ts";
-import { DatagramBatch } from "../udp/_datagram_batch.ts";
+import { DatagramBatch, openCalls } from "../udp/_datagram_batch.ts";
 import { traced } from "../udp/_trace.ts";
 import { summary } from "./_dissect.ts";
 import { Forwarder } from "./_forwarder.ts";
@@ -144,7 +143,7 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const calls = flags.fast ? new SystemCalls() : undefined;
+  const calls = flags.fast ? openCalls() : undefined;
   const files = flags.args.length > 0 ? flags.args : [sampleZone()];
   const zones = await readZones(files);
   const forwarder = flags.forward ? forwardTo(flags.forward, flags["forward-timeout"]) : undefined;

@@ -46,7 +46,6 @@ export class PolledClients {
 
   constructor(readonly calls: sys.SystemCalls, readonly listener: number, addr: Address, readonly flags: Settings) {
     const { call } = calls;
-    if (!hasThisStruct(calls)) throw new Failure("epoll has another struct here than this script knows", 3);
     this.name = formatAddress(addr);
     this.buffer = new Uint8Array(flags.chunk);
     // epoll: a list of sockets in the kernel. Asking it costs the same for ten sockets and for ten thousand.
@@ -176,6 +175,11 @@ export class PolledClients {
       if (this.now - client.silentSince >= timeout * 1000) this.close(client, `was silent for ${timeout} s: closed`);
     }
   }
+}
+
+/** Checks that an epoll's events are as this program knows them. @throws {Failure} with code 3 when they are not. */
+export function checkEvents(calls: sys.SystemCalls): void {
+  if (!hasThisStruct(calls)) throw new Failure("epoll has another struct here than this script knows", 3);
 }
 
 /** Whether an epoll event is laid out as here: two descriptors that are readable must come back. */

@@ -12,7 +12,7 @@
 import { type Address, flag, formatAddress, integer, onStop, run, serverOptions } from "../cli.ts";
 import { announce } from "./_announce.ts";
 import { maxClients } from "./_clients.ts";
-import { type PolledClient as Client, PolledClients } from "./_polled_clients.ts";
+import { checkEvents, type PolledClient as Client, PolledClients } from "./_polled_clients.ts";
 import * as sys from "./_system_calls.ts";
 
 /** Opens a socket that clients can connect to. */
@@ -115,6 +115,7 @@ const command = {
 
 await run(command, async (flags) => {
   const calls = new sys.SystemCalls(flags.calls);
+  checkEvents(calls);
   const listener = await listen(calls, { hostname: flags.host, port: flags.port });
   const name = new Uint8Array(28);
   calls.call.getsockname(listener, name, new Uint32Array([name.length])); // with --port 0, the port that the kernel chose

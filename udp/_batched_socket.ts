@@ -5,8 +5,8 @@
  * @module
  */
 import type { Address, Tracing } from "../cli.ts";
-import { type Bytes, SystemCalls } from "../tcp/_system_calls.ts";
-import { DatagramBatch } from "./_datagram_batch.ts";
+import type { Bytes } from "../tcp/_system_calls.ts";
+import { DatagramBatch, openCalls } from "./_datagram_batch.ts";
 
 /** What a server of datagrams uses of a socket. */
 export type Datagrams = Pick<Deno.DatagramConn, "addr" | "receive" | "send" | "close">;
@@ -15,8 +15,8 @@ export type Datagrams = Pick<Deno.DatagramConn, "addr" | "receive" | "send" | "c
 const MAX_SENDERS = 10_000;
 
 /** Opens such a socket. @throws {Failure} where the system calls are missing (code 3), or the permission (code 2). */
-export async function openBatched(addr: Address, tracing: Tracing, calls = new SystemCalls()): Promise<Datagrams> {
-  return new BatchedSocket(await DatagramBatch.open(calls, addr, tracing));
+export async function openBatched(addr: Address, tracing: Tracing): Promise<Datagrams> {
+  return new BatchedSocket(await DatagramBatch.open(openCalls(), addr, tracing));
 }
 
 class BatchedSocket implements Datagrams {

@@ -15,6 +15,7 @@ import { BATCH, copyName, hasTheseStructs, HEADER, Messages, NAME } from "./_mes
  * A socket for batches of datagrams.
  *
  * ```ts
+ * const calls = openCalls();
  * const batch = await DatagramBatch.open(calls, { hostname: "127.0.0.1", port: 9999 }, flags);
  * for (let n = await batch.receive(); n >= 0; n = await batch.receive()) {
  *   for (let i = 0; i < n; i++) batch.reply(i, batch.datagram(i));
@@ -210,6 +211,13 @@ export class DatagramBatch {
   }
 }
 
+/** The system calls, when their structs are those that this program knows. @throws {Failure} with code 3 when they are not. */
+export function openCalls(show = false): sys.SystemCalls {
+  const calls = new sys.SystemCalls(show);
+  if (!hasTheseStructs(calls)) throw new Failure("recvmmsg has other structs here than this script knows", 3);
+  return calls;
+}
+
 /** Opens a UDP socket, and binds or connects it. */
 function openSocket(
   calls: sys.SystemCalls,
@@ -219,7 +227,6 @@ function openSocket(
   shared = false,
 ): number {
   const { call } = calls;
-  if (!hasTheseStructs(calls)) throw new Failure("recvmmsg has other structs here than this script knows", 3);
   const descriptor = calls.expect("socket", call.socket(family, sys.SOCK_DGRAM | sys.SOCK_NONBLOCK, 0));
   try {
     // Room for a burst: what arrives when it is full is lost.

@@ -11,8 +11,7 @@
  */
 import { clientOptions, connect, count, Failure, flag, formatAddress, integer, run } from "../cli.ts";
 import { codeOf } from "../tcp/_socket_errors.ts";
-import { SystemCalls } from "../tcp/_system_calls.ts";
-import { DatagramBatch } from "./_datagram_batch.ts";
+import { DatagramBatch, openCalls } from "./_datagram_batch.ts";
 
 /** Sends numbered datagrams, a batch at a time, and waits for each batch to come back. Returns how many did. */
 async function exchange(batch: DatagramBatch, flags: Settings): Promise<number> {
@@ -62,7 +61,7 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const calls = new SystemCalls(flags.calls);
+  const calls = openCalls(flags.calls);
   const server = { hostname: flags.host, port: flags.port };
   // UDP does not tell whether anybody listens. The other machine's kernel does, if it wants to (ICMP port unreachable): with
   // --wait, ask it with one datagram until there is a server.

@@ -11,8 +11,7 @@
  */
 import { bind, count, flag, onStop, run, serverOptions } from "../cli.ts";
 import { announce } from "../tcp/_announce.ts";
-import { SystemCalls } from "../tcp/_system_calls.ts";
-import { DatagramBatch } from "./_datagram_batch.ts";
+import { DatagramBatch, openCalls } from "./_datagram_batch.ts";
 
 /** Sends every datagram back to where it came from, until the socket is closed. Returns how many. */
 async function echo(batch: DatagramBatch, onEcho: () => void): Promise<number> {
@@ -47,7 +46,7 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const calls = new SystemCalls(flags.calls);
+  const calls = openCalls(flags.calls);
   const batch = await bind(flags, (addr) => DatagramBatch.open(calls, addr, flags));
   onStop(() => batch.close());
   announce("Datagram server", batch.addr);
