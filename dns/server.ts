@@ -20,16 +20,15 @@ import { type Client, Clients, isClosedLocally, maxClients } from "../tcp/_clien
 import { writeAll } from "../tcp/_write_all.ts";
 import { DatagramBatch, openCalls } from "../udp/_datagram_batch.ts";
 import { traced } from "../udp/_trace.ts";
+import { answerBatches, type DatagramService, forwardTo, logError } from "./_answer_batches.ts";
+import { AnswerThreads } from "./_answer_threads.ts";
 import { summary } from "./_dissect.ts";
-import { Forwarder } from "./_forwarder.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
 import { RateLimit } from "./_rate_limit.ts";
 import { Responder } from "./_responder.ts";
-import { parseServer } from "./_server_address.ts";
 import { SilentClients } from "./_silent_clients.ts";
 import { describeZone } from "./_zone.ts";
 import { readZones } from "./_zone_files.ts";
-import { ask } from "./query.ts";
 
 /** Answers queries over UDP until the socket is closed: a datagram is one query, and so is its response. */
 async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Promise<void> {
@@ -55,27 +54,6 @@ async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Pro
       if (isClosedLocally(error)) return;
       logError(error);
     }
-  }
-}
-
-/** The same with `--fast`: one system call receives as many queries as wait, and one sends all responses. */
-async function answerBatches(batch: DatagramBatch, service: Service): Promise<void> {
-  const { responder, forwarder, rateLimit, onQuery } = service;
-  for (let n = await batch.receive(); n >= 0; n = await batch.receive()) {
-    for (let i = 0; i < n; i++) {
-      try {
-        onQuery();
-        const packet = batch.datagram(i);
-        const outcome = responder.respond(packet, true);
-        if (outcome.kind === "nothing") continue;
-        if (!rateLimit.allows(batch.hostname(i))) batch.reply(i, responder.truncated(packet));
-        else if (outcome.kind === "response") batch.reply(i, outcome.bytes);
-        else forwarder?.respond(outcome.query, outcome.limit).then(batch.later(i)).catch(logError);
-      } catch (error) {
-        logError(error); // and answer the others
-      }
-    }
-    batch.flush();
   }
 }
 
@@ -108,15 +86,10 @@ async function answerStream(client: Client, service: Service): Promise<void> {
 }
 
 /** What all clients share. */
-interface Service {
-  readonly responder: Responder;
-  readonly forwarder: Forwarder | undefined;
-  readonly rateLimit: RateLimit;
+interface Service extends DatagramService {
   readonly silent: SilentClients;
   /** The addresses of the secondary servers, which may have whole zones. */
   readonly secondaries: ReadonlySet<string>;
-  /** Called for each query. */
-  readonly onQuery: () => void;
 }
 
 const command = {
@@ -136,6 +109,7 @@ const command = {
     "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
+    "threads": integer(1, "with --fast, threads that answer over UDP; each reads the zones itself", 1, 64),
     "allow-transfer": list("give this address whole zones (AXFR); may be repeated", "ADDRESS"),
     "max-clients": maxClients(1000),
     "exit-after": integer(0, "as --once, but after this many queries; 0: never", 0, 1_000_000),
@@ -143,13 +117,16 @@ const command = {
 };
 
 await run(command, async (flags) => {
+  const { threads } = flags;
+  if (threads > 1 && !flags.fast) throw new Failure("--threads needs --fast", 2);
+  if (threads > 1 && flags.pcap) throw new Failure("--pcap needs --threads 1: one thread writes the file", 2);
   const calls = flags.fast ? openCalls() : undefined;
   const files = flags.args.length > 0 ? flags.args : [sampleZone()];
   const zones = await readZones(files);
-  const forwarder = flags.forward ? forwardTo(flags.forward, flags["forward-timeout"]) : undefined;
+  const forwarder = forwardTo(flags.forward, flags["forward-timeout"]);
   const secondaries = new Set(flags["allow-transfer"].map(parseSecondary));
   const responder = new Responder(zones, forwarder !== undefined);
-  const rateLimit = new RateLimit(flags.rate);
+  const rateLimit = new RateLimit(Math.ceil(flags.rate / threads)); // each thread gets its part of a network's queries
 
   const clients = new Clients({ ...flags, once: false }, { onLimited: (most) => silent.limit(most) });
   const silent = new SilentClients(clients);
@@ -157,7 +134,10 @@ await run(command, async (flags) => {
     if (!clients.stopping) clients.interrupt();
   };
   onStop(stop);
-  onHangup(() => reload(responder, files));
+  onHangup(() => {
+    reload(responder, files);
+    others?.reload();
+  });
   // UDP has no end of an exchange: with --once the server stops after one second without a query.
   const idle = restartTimer(1000, stop);
   let missing = flags.once ? 1 : flags["exit-after"] || Infinity;
@@ -168,7 +148,8 @@ await run(command, async (flags) => {
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
-  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags));
+  const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags, threads > 1));
+  const others = threads > 1 ? await AnswerThreads.start({ ...flags, port, files }, onQuery) : undefined;
   const socket = batch
     ? undefined
     : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
@@ -218,24 +199,9 @@ function restartTimer(ms: number, action: () => void): () => void {
   };
 }
 
-function forwardTo(address: string, timeout: number): Forwarder {
-  const resolver = parseServer("--forward", address);
-  return new Forwarder(async (question) => (await ask(resolver, question, { timeout })).message);
-}
-
 /** The address of a secondary server in the form that a connection has. @throws {Failure} with code 2 */
 function parseSecondary(address: string): string {
   const bytes = parseAddress(address);
   if (!bytes) throw new Failure(`--allow-transfer needs an address, not ${printable(address)}`, 2);
   return printAddress(bytes);
-}
-
-/**
- * Logs an error of one query, and the server goes on. Errors of system calls and a missing permission are expected; a bug
- * keeps its stack trace.
- */
-function logError(error: unknown): void {
-  const isExpected = error instanceof Failure || error instanceof Deno.errors.NotCapable ||
-    (error instanceof Error && Reflect.has(error, "code"));
-  console.error(isExpected ? error.message : error);
 }

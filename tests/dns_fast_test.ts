@@ -5,7 +5,8 @@ import { typeNumber } from "../dns/_record_types.ts";
 import { ask } from "../dns/query.ts";
 import { descriptors, listening, memory, suiteTest, testWith, until } from "./support/helpers.ts";
 import { mutate, seeded } from "./support/fuzz.ts";
-import { Program } from "./support/program.ts";
+import { freePort } from "./support/free_port.ts";
+import { output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
@@ -34,6 +35,78 @@ if (linux) {
       return ["deno", "run", ...flags, "dns/server.ts", `--port=${port}`, "--fast", zone];
     }));
 }
+
+/** The server with two threads, which also read their modules. */
+const serveThreads = (...args: string[]) =>
+  listening((port) => [
+    ...["deno", "run", "--allow-ffi", "-N=127.0.0.1", "-R", "--unstable-net", "dns/server.ts"],
+    ...["--port", `${port}`, "--fast", "--threads", "2", ...args],
+  ]);
+
+if (linux) suiteTest("dns:server", "server.ts --fast --threads 2", ({ zone = "" }) => serveThreads(zone));
+
+testWith(
+  linux,
+  "Linux",
+  "--threads: every client is answered, by new zones after SIGHUP; --exit-after counts all",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const file = `${folder}/one.zone`;
+    const write = (address: string) =>
+      Deno.writeTextFile(file, `$ORIGIN one.example.\n$TTL 60\n@ SOA ns host 1 1 1 1 1\n@ NS ns\nns A ${address}\n`);
+    await write("192.0.2.1");
+    const { program, port } = await serveThreads("--rate", "0", "--exit-after", "2000", file);
+    await using _ = program;
+    // With so many ports, it is as good as certain that each of the two threads gets some of them.
+    const sockets = Array.from({ length: 40 }, () => socketOn());
+    let asked = 0;
+    const round = async () => {
+      const answers = new Set<string>();
+      for (const [id, socket] of sockets.entries()) {
+        await socket.send(query(id, "ns.one.example."), { transport: "udp", hostname: "127.0.0.1", port });
+        const [response] = await socket.receive(new Uint8Array(512));
+        assertEquals(new DataView(response.buffer, response.byteOffset).getUint16(0), id);
+        answers.add(response.subarray(-15, -11).join(".")); // behind the address stands OPT, of 11 bytes
+        asked++;
+      }
+      return [...answers];
+    };
+    assertEquals(await round(), ["192.0.2.1"]);
+    const threads = await output("sh", "-c", `cat /proc/${program.pid}/task/*/comm`);
+    assertMatch(threads, /^worker-\d+$/m);
+    await write("192.0.2.2");
+    program.signal("SIGHUP");
+    await until(async () => {
+      const answers = await round();
+      assert(asked < 1900, "each thread has read the zone again");
+      return answers.join() === "192.0.2.2";
+    }, "all threads answer from the new zone");
+    while (asked < 2000) await round();
+    assertEquals((await program.end()).code, 0, program.stderr);
+    for (const socket of sockets) socket.close();
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
+testWith(linux, "Linux", "--threads: wrong usage, and a missing permission", async () => {
+  const end = async (rights: string[], ...args: string[]) => {
+    const program = new Program(["deno", "run", "--no-prompt", ...rights, "dns/server.ts", "--threads", "2", ...args], {
+      cwd: root,
+    });
+    assertEquals((await program.end()).code, 2, program.stderr);
+    return program.stderr;
+  };
+  const rights = ["--allow-ffi", "-N=127.0.0.1", "-R=dns", "-W", "--unstable-net"];
+  assertMatch(await end(rights), /^server: --threads needs --fast\n/);
+  const pcap = await Deno.makeTempFile();
+  assertMatch(await end(rights, "--fast", "--pcap", pcap), /^server: --pcap needs --threads 1/);
+  await Deno.remove(pcap);
+  const port = `${freePort()}`;
+  assertMatch(
+    await end(rights, "--fast", "--port", port),
+    /^server: no permission to read the modules of a thread: add -R=cli\.ts,dns,tcp,udp: deno run /,
+  );
+});
 
 testWith(
   linux,
