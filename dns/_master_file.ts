@@ -38,17 +38,29 @@ export type Include = (name: string, from: string) => IncludedFile;
 const MAX_DEPTH = 10;
 const MAX_FILES = 1000;
 
-const noInclude: Include = (name) => {
+/** For a zone that is in no file. */
+export const noInclude: Include = (name) => {
   throw new FormatError(`expected no $INCLUDE of ${name}: this zone is not in a file`);
 };
 
+/** Reads the records of a master file, in their order. @throws {ZoneError} as `readMasterFile` does. */
+export function parseMasterFile(text: string, include: Include = noInclude): Entry[] {
+  const entries: Entry[] = [];
+  readMasterFile(text, include, (record, line, file) => entries.push({ record, line, file }));
+  return entries;
+}
+
 /**
- * Reads the records of a master file, in their order.
+ * Calls `add` for each record of a master file, in their order, as soon as it is read: a list of a million of them would cost
+ * more than they do.
  *
  * @throws {ZoneError} with the line, and what was expected there.
  */
-export function parseMasterFile(text: string, include: Include = noInclude): Entry[] {
-  const entries: Entry[] = [];
+export function readMasterFile(
+  text: string,
+  include: Include,
+  add: (record: ResourceRecord, line: number, file: string) => void,
+): void {
   let files = 0;
   const parse = ({ text, file }: IncludedFile, parser: EntryParser, depth: number) => {
     if (++files > MAX_FILES || depth > MAX_DEPTH) {
@@ -63,10 +75,10 @@ export function parseMasterFile(text: string, include: Include = noInclude): Ent
           parse(include(name, file), inner, depth + 1);
         } else if (directive === "$GENERATE") {
           for (const each of generate(words[1]?.text ?? "", words.slice(2))) {
-            entries.push({ record: parser.parse(each, false), line, file });
+            add(parser.parse(each, false), line, file);
           }
         } else if (directive === "") {
-          entries.push({ record: parser.parse(words, indented), line, file });
+          add(parser.parse(words, indented), line, file);
         }
       } catch (error) {
         if (!(error instanceof FormatError)) throw error;
@@ -75,7 +87,6 @@ export function parseMasterFile(text: string, include: Include = noInclude): Ent
     }
   };
   parse({ text, file: "" }, new EntryParser(), 0);
-  return entries;
 }
 
 /** The words of one line, or of several lines within parentheses. */
@@ -99,6 +110,16 @@ function* splitLines(text: string, file: string): Generator<Line> {
   let line: Line = { words: [], line: number, indented: isSpace(text, 0) };
   let at = 0;
   while (at < text.length) {
+    // Most lines are plain: this takes a third of the time that the general way below needs for them.
+    const end = depth === 0 && line.words.length === 0 && !line.indented ? lineEnd(text, at) : -1;
+    const words = end < 0 ? undefined : plainWords(text, at, end);
+    if (words) {
+      if (words.length > 0) yield { words, line: number, indented: false };
+      at = end + 1;
+      number += 1;
+      line = { words: [], line: number, indented: isSpace(text, at) };
+      continue;
+    }
     const start = at;
     const char = text[at];
     if (char === "\n") {
@@ -134,6 +155,29 @@ function* splitLines(text: string, file: string): Generator<Line> {
   }
   if (depth > 0) throw new ZoneError(line.line, "a ( without a )", file);
   if (line.words.length > 0) yield line;
+}
+
+/** Where the line ends that `at` is in: at its line end, or at the end of the text. */
+function lineEnd(text: string, at: number): number {
+  const end = text.indexOf("\n", at);
+  return end < 0 ? text.length : end;
+}
+
+/** The words of a line without quotes, parentheses, comments, backslashes and uncommon characters; `undefined` for others. */
+function plainWords(text: string, from: number, end: number): Word[] | undefined {
+  const words: Word[] = [];
+  let start = -1; // of the word
+  for (let at = from; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 32 || code === 9 || code === 13) {
+      if (start >= 0) words.push({ text: text.slice(start, at), quoted: false });
+      start = -1;
+    } else if (code < 32 || code > 126 || code === 34 || code === 40 || code === 41 || code === 59 || code === 92) {
+      return undefined; // a control, no ASCII, or one of "();\\
+    } else if (start < 0) start = at;
+  }
+  if (start >= 0) words.push({ text: text.slice(start, end), quoted: false });
+  return words;
 }
 
 /** Whether the character at `at` is a space other than a line end. */
@@ -215,6 +259,7 @@ class EntryParser {
     let ttl: number | undefined;
     for (let i = 0; i < 2; i++) {
       const word = words[0]?.text ?? "";
+      if (!/^[\dchi]/i.test(word)) return ttl; // as most types
       if (/^\d/.test(word)) ttl = parseTtl(word);
       else if (/^(CH|HS|CS|CLASS(?!1$)\d+)$/i.test(word)) throw new FormatError(`expected class IN, not ${word}`);
       else if (!/^(IN|CLASS1)$/i.test(word)) return ttl;

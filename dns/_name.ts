@@ -85,6 +85,7 @@ export function parentName(name: string): string | undefined {
 export function isSubdomain(name: string, zone: string): boolean {
   if (zone === "." || name === zone) return true;
   if (!name.endsWith(zone)) return false;
+  if (!name.includes("\\")) return name[name.length - zone.length - 1] === ".";
   const prefix = name.slice(0, -zone.length);
   // The dot before the zone's name must separate two labels. Behind an odd number of backslashes it is an escaped one.
   const backslashes = /\\+(?=\.$)/.exec(prefix)?.[0].length ?? 0;

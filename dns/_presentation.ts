@@ -13,12 +13,15 @@ import { canonicalName, FormatError, formatName, MAX_LABEL, parseName, unescapeA
 export function toAbsolute(name: string, origin: string): string {
   if (name === "@") return origin;
   if (name === "") throw new FormatError("expected a name, not an empty word");
+  // Most names are one plain label, and this test is quick. The origin has its final form already.
+  if (name.length + origin.length < 200 && plainLabel.test(name)) return `${name}.${origin === "." ? "" : origin}`;
   const whole = endsWithDot(name) ? name : `${name}.${origin === "." ? "" : origin}`;
   // Most names are plain, and this test is quick. Any other is parsed: `\097` and `a` must become the same name.
   const isPlain = whole.length < 200 && plainName.test(whole);
   return isPlain ? whole : formatName(parseName(whole));
 }
 
+const plainLabel = new RegExp(`^[\\w*-]{1,${MAX_LABEL}}$`);
 const plainName = new RegExp(`^(?:[\\w*-]{1,${MAX_LABEL}}\\.)+$`);
 
 /** Whether a name ends with a dot that is not escaped. */

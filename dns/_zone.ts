@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Entry, type Include, parseMasterFile, ZoneError } from "./_master_file.ts";
+import { type Entry, type Include, noInclude, readMasterFile, ZoneError } from "./_master_file.ts";
 import { canonicalName, isSubdomain, parentName } from "./_name.ts";
 import { printData, type ResourceRecord } from "./_record.ts";
 import { typeName, types } from "./_record_types.ts";
@@ -37,39 +37,52 @@ export function findRRset(sets: RRsets | undefined, type: number): ResourceRecor
  *
  * @throws {ZoneError} when a line is wrong, when there is not exactly one SOA record, or when records contradict each other.
  */
-export function parseZone(text: string, include?: Include): Zone {
-  const entries = parseMasterFile(text, include);
-  const [soaEntry, secondSoa] = entries.filter(({ record }) => record.type === types.SOA);
-  const last = entries.at(-1);
-  if (!soaEntry) throw new ZoneError(last?.line ?? 1, "expected an SOA record", last?.file);
-  // A record may be there twice, like any other (RFC 2181 §5).
-  if (
-    secondSoa && (canonicalName(secondSoa.record.name) !== canonicalName(soaEntry.record.name) ||
-      dataKey(secondSoa.record) !== dataKey(soaEntry.record))
-  ) {
-    throw new ZoneError(secondSoa.line, "expected only one SOA record", secondSoa.file);
-  }
-  const soa = soaEntry.record;
-  const origin = canonicalName(soa.name);
+export function parseZone(text: string, include: Include = noInclude): Zone {
   const names = new Map<string, RRsets>();
   const known: KnownData = new Map();
   const redirections: Entry[] = [];
-  for (const entry of entries) {
-    const { record, line, file } = entry;
+  /** What stands before the SOA record, which is usually the first. */
+  const early: Entry[] = [];
+  let soaEntry: Entry | undefined;
+  let origin = "";
+  let last: Entry | undefined;
+
+  const add = (record: ResourceRecord, line: number, file: string) => {
     const name = canonicalName(record.name);
     if (!isSubdomain(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`, file);
-    const sets = names.get(name) ?? addName(names, name, origin);
-    const conflict = findConflict(sets, record, name === origin);
+    const sets = names.get(name);
+    const conflict = findConflict(sets ?? [], record, name === origin);
     if (conflict) throw new ZoneError(line, conflict, file);
-    addRecord(sets, record, known);
-    if (record.type === types.DNAME) redirections.push(entry);
-  }
+    if (sets) addRecord(sets, record, known);
+    else addName(names, name, origin, record);
+    if (record.type === types.DNAME) redirections.push({ record, line, file });
+  };
+  readMasterFile(text, include, (record, line, file) => {
+    if (soaEntry) {
+      if (record.type === types.SOA && !isSame(record, soaEntry.record)) {
+        throw new ZoneError(line, "expected only one SOA record", file);
+      }
+      return add(record, line, file);
+    }
+    last = { record, line, file };
+    early.push(last);
+    if (record.type !== types.SOA) return;
+    soaEntry = last;
+    origin = canonicalName(record.name);
+    for (const entry of early.splice(0)) add(entry.record, entry.line, entry.file);
+  });
+  if (!soaEntry) throw new ZoneError(last?.line ?? 1, "expected an SOA record", last?.file);
+  const soa = soaEntry.record;
   if (!findRRset(names.get(origin), types.NS)) {
     throw new ZoneError(soaEntry.line, `expected an NS record for ${soa.name}`, soaEntry.file);
   }
   if (redirections.length > 0) checkRedirections(redirections, names.keys());
   return { origin, soa, names, redirects: redirections.length > 0 };
 }
+
+/** Whether two records have the same name and data: a record may be there twice (RFC 2181 §5). */
+const isSame = (a: ResourceRecord, b: ResourceRecord) =>
+  canonicalName(a.name) === canonicalName(b.name) && dataKey(a) === dataKey(b);
 
 /** Nothing exists below the owner of a DNAME record (RFC 6672 §2.4). */
 function checkRedirections(redirections: readonly Entry[], names: Iterable<string>): void {
@@ -87,15 +100,13 @@ function checkRedirections(redirections: readonly Entry[], names: Iterable<strin
   }
 }
 
-/** Adds a name, and the names between it and the origin: they exist too, without records of their own (RFC 4592 §2.2.2). */
-function addName(names: Map<string, RRsets>, name: string, origin: string): RRsets {
-  const sets: RRsets = [];
-  names.set(name, sets);
+/** Adds a name with its first record, and the names between it and the origin: they exist too, without records of their own (RFC 4592 §2.2.2). */
+function addName(names: Map<string, RRsets>, name: string, origin: string, first: ResourceRecord): void {
+  names.set(name, [[first]]); // an empty list that grows would reserve room for sixteen more
   for (let above = parentName(name); above !== undefined; above = parentName(above)) {
     if (above.length < origin.length || names.has(above)) break;
     names.set(above, []);
   }
-  return sets;
 }
 
 /** Why a record must not stand beside those that its name has; `undefined` when it may. */
