@@ -621,3 +621,47 @@ testWith(nsd, "nsd", "NSD: the same answers from a zone full of hard cases", asy
   await other.stop();
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("zone files: a plain line means the same as one with a comment, in parentheses, or with odd spaces", () => {
+  const head = "$ORIGIN x.\n$TTL 1h\n@ SOA ns host 1 4h 30m 2w 5m\n@ NS ns\n";
+  const lines = [
+    "a A 192.0.2.1",
+    "b 300 IN AAAA 2001:db8::1",
+    "c\tIN\t5m\tMX\t10 a",
+    "*.d CNAME a.x.",
+    "\tTXT word other",
+    "e-1._tcp SRV 0 0 53 a",
+    "f TYPE300 \\# 2 abcd",
+    'g TXT "in quotes"',
+  ];
+  const plain = parseMasterFile(`${head}${lines.join("\n")}`);
+  const others = [
+    lines.map((line) => `${line} ; a comment`),
+    lines.map((line) => `${line} ( )`),
+    lines.map((line) => `${line} \t\r`),
+  ];
+  const apart = lines.flatMap((line) => ["", line, " ", ";"]);
+  for (const other of others) {
+    assertEquals(parseMasterFile(`${head}${other.join("\n")}\n`), plain, other.join("\n"));
+  }
+  const records = (entries: ReturnType<typeof parseMasterFile>) => entries.map(({ record }) => record);
+  assertEquals(records(parseMasterFile(`${head}${apart.join("\n")}`)), records(plain));
+  // A vertical tab is a space, too.
+  const vertical = lines.slice(0, 4).map((line) => line.replace(/[ \t](?=\S+$)/, "\u000b"));
+  assertEquals(records(parseMasterFile(head + vertical.join("\n"))), records(plain).slice(0, 6));
+});
+
+Deno.test("zone files: the first wrong line is named; records may stand before the SOA record", () => {
+  const soa = "@ SOA ns host 1 4h 30m 2w 5m\n";
+  const wrong = (text: string) => {
+    const error: unknown = assertThrows(() => parseZone(`$ORIGIN x.\n$TTL 1h\n${text}`));
+    return error instanceof ZoneError ? `${error.line}: ${error.message}` : `${error}`;
+  };
+  assertEquals(wrong(`${soa}a.y. A 1.1.1.1\nb A 1.1.1\n`), "4: expected a name in x., not a.y.");
+  assertEquals(wrong(`${soa}b A 1.1.1\na.y. A 1.1.1.1\n`), "4: expected an IPv4 address, not 1.1.1");
+  assertEquals(wrong(`a.y. A 1.1.1.1\n${soa}`), "3: expected a name in x., not a.y.");
+  assertEquals(wrong("a A 1.1.1.1\n\nb A 1.1.1.1\n"), "5: expected an SOA record");
+  assertEquals(wrong(`${soa}@ SOA other host 1 4h 30m 2w 5m\n`), "4: expected only one SOA record");
+  const zone = parseZone(`$ORIGIN x.\n$TTL 1h\na A 1.1.1.1\n@ NS ns\n${soa}b A 1.1.1.2\n${soa}`);
+  assertEquals([...zone.names.keys()].sort(), ["a.x.", "b.x.", "x."]);
+});

@@ -64,7 +64,7 @@ export function measureLoad(tools: Tools, contenders: Contender[], load: Load): 
   return measureInTurns(tools.rounds, contenders, async ({ name, port, program: { pid } }) => {
     const args = [load.mode, port, load.count, tools.time, pid, ...load.message].map(String);
     const program = new Program(tools.pin(1, [load.program, ...args]));
-    if (!(await program.end(tools.time * 2 + 60)).success) throw new Failure(`${name}: ${program.tail()}`);
+    if (!(await program.end(tools.time + 90)).success) throw new Failure(`${name}: ${program.tail()}`);
     return program.stdout.split(" ").slice(0, 3).map(Number);
   });
 }
