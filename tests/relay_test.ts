@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { Failure, within } from "../cli.ts";
 import { Fates } from "../tcp/_fate.ts";
 import { parseNetwork, parseNetworks, parseScript, perfect } from "../tcp/_network.ts";
-import { client, listening, memory, runClient, serve, testWith, until } from "./support/helpers.ts";
+import { client, listening, memory, noSignals, runClient, serve, signals, testWith, until } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
@@ -351,14 +351,18 @@ Deno.test("udp/relay.ts: --control loses what comes from then on", async () => {
   socket.close();
 });
 
-Deno.test("tcp/relay.ts: --once ends with the first client; Ctrl-C waits for a client, and ends", async () => {
+Deno.test("tcp/relay.ts: --once ends with the first client", async () => {
   const echo = await serve("tcp/echo_server.ts");
   await using _ = echo.program;
   const once = await relayTo(echo.port, "tcp", "--once");
   assertEquals((await runClient("tcp/echo_client.ts", once.port, "Hello")).stdout.slice(0, 15), "Received: Hello");
   assertEquals((await once.program.end()).code, 0);
   assertMatch(once.program.stdout, /^127\.0\.0\.1:\d+: 5 bytes to the server, 5 bytes back$/m);
+});
 
+testWith(signals, noSignals, "tcp/relay.ts: Ctrl-C waits for a client, and ends", async () => {
+  const echo = await serve("tcp/echo_server.ts");
+  await using _ = echo.program;
   const relay = await relayTo(echo.port, "tcp");
   using peer = await Peer.connect(at(relay.port));
   await peer.send("a");
