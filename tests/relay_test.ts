@@ -121,7 +121,8 @@ for (const args of [[], ["--network", "delay=1ms jitter=2ms slice=40000"]]) {
     const suite = suites["tcp:echo"];
     if (suite?.role !== "server") throw new Error("tcp:echo is a suite for servers");
     for (const check of suite.checks) await t.step(check.name, () => check.run(at(relay.port)));
-    relay.program.signal("SIGTERM");
+    if (signals) relay.program.signal("SIGTERM");
+    else return; // Windows can only end it at once
     assertEquals([(await relay.program.end()).code, relay.program.stderr], [0, ""]);
   });
 }
