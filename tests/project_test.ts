@@ -3,7 +3,7 @@
  * scripts that are started by URL.
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { refusedWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { parseJsonc, root, scriptTasks } from "./support/tasks.ts";

@@ -148,7 +148,7 @@ async function serve(chat: Chat): Promise<void> {
 }
 
 /** A datagram with this server's own address as its forged source would be answered, and its answer answered, for ever. */
-function isOwnPort({ addr }: Deno.DatagramConn, from: Deno.NetAddr): boolean {
+function isOwnPort({ addr }: Datagrams, from: Deno.NetAddr): boolean {
   return addr.transport === "udp" && addr.port === from.port;
 }
 
