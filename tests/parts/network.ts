@@ -591,6 +591,8 @@ Deno.test("trace: one event as JSON and as text", () => {
     ...{ t: 1_800_000_000_000_000, side: "client", transport: "tcp", from: "192.0.2.1:5", to: "192.0.2.2:7" },
     ...{ bytes: 2, data: "AP8=", note: "n" },
   });
+  assertEquals(shown({ from: "", to: "", note: "network: perfect" }), ["08:00:00.000  network: perfect"]);
+  assertEquals(shown({ from: "", note: "x" }), ["08:00:00.000  → 192.0.2.2:7  x"]);
   assertEquals([shown({}), shown({ note: "FIN" }), shown({ note: "RST" }), shown({ note: "x\x1b" })].flat(), [
     ...["0 bytes", "end of stream (FIN)", "reset (RST)", "x\\x1b"].map((text) => head + text),
   ]);
