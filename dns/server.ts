@@ -134,6 +134,7 @@ await run(command, async (flags) => {
     if (!clients.stopping) clients.interrupt();
   };
   onStop(stop);
+  let others: AnswerThreads | undefined;
   onHangup(() => {
     reload(responder, files);
     others?.reload();
@@ -149,7 +150,7 @@ await run(command, async (flags) => {
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
   const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags, threads > 1));
-  const others = threads > 1 ? await AnswerThreads.start({ ...flags, port, files }, onQuery) : undefined;
+  if (threads > 1) others = await AnswerThreads.start({ ...flags, port, files }, onQuery);
   const socket = batch
     ? undefined
     : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
