@@ -37,7 +37,7 @@ async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Pro
   while (true) {
     try {
       const [packet, from] = await socket.receive(buffer);
-      if (from.transport !== "udp") continue;
+      if (from.transport !== "udp" || from.port === 0) continue; // nobody can be answered at port 0
       onQuery();
       const outcome = responder.respond(packet, true);
       if (outcome.kind === "nothing") continue;

@@ -5,6 +5,7 @@ import { printable } from "../cli.ts";
 import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { reverseName } from "../dns/_reverse_name.ts";
 import { dissect } from "../dns/_dissect.ts";
+import { Exchange } from "../dns/_exchange.ts";
 import { firstMessage, withLength } from "../dns/_framing.ts";
 import { parseMasterFile, ZoneError } from "../dns/_master_file.ts";
 import { decode, encode, type Flags, type Message, rcodes } from "../dns/_message.ts";
@@ -526,6 +527,33 @@ Deno.test("rate: a network has so many full responses in a second (/24 with IPv4
     assert(count >= 3 && count <= 6, `${network}: ${count}`);
   }
   assertEquals(full(new RateLimit(0), ...many("192.0.2.1")), 50);
+});
+
+testWith(
+  await has("python3", "-c", "import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 17)"),
+  "right to raw sockets (Python)",
+  "server: a query from port 0, where nobody can be answered, is neither answered nor a line on stderr",
+  async () => {
+    const { program, port } = await serve("dns/server.ts");
+    await using _ = program;
+    const query = encode({ ...empty, questions: [question("www.example.com.")] });
+    const script = "import socket,struct,sys\nport,data=int(sys.argv[1]),bytes.fromhex(sys.argv[2])\n" +
+      "s=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_UDP)\n" +
+      "s.sendto(struct.pack('!HHHH',0,port,8+len(data),0)+data,('127.0.0.1',0))\n";
+    assert(await has("python3", "-c", script, `${port}`, query.toHex()));
+    const { message } = await ask(server(port), question("www.example.com."), { timeout: 10 });
+    assertEquals([message.answers.length, program.stderr], [3, ""]);
+  },
+);
+
+Deno.test("query: no wait is negative or endless, however long after the time limit a flood lets the timers run", () => {
+  const exchange = new Exchange(server(53), question("x."), { timeout: 0.001 });
+  const start = performance.now();
+  while (performance.now() < start + 5); // as when packets are taken without end
+  for (const attempt of [1, 2, 3, 4]) {
+    const wait = exchange.patience(attempt);
+    assert(wait > 0 && wait <= 0.001, `attempt ${attempt}: ${wait} s`);
+  }
 });
 
 Deno.test("server: --rate limits a flood over UDP, and a client over TCP still gets its answer", async () => {
