@@ -598,6 +598,10 @@ Deno.test("watch: the server: page, script, message, events from the start or fr
   show.model.addMark({ side: "client", name: "" }, "one more", T + 40);
   assertEquals((await read(all.place)).entries, 1);
   assertEquals((await read("6 3")).entries, all.entries + 1, "of another run it has all");
+  const whole = { place: `${show.run} ${show.model.log.length}`, entries: all.entries + 1 };
+  for (const place of ["abc", "", "-1", "1.5", "NaN", "1e1", "999999", "9".repeat(400)]) {
+    assertEquals(await read(`${show.run} ${place}`), whole, `"${place}" is no place: it has all`);
+  }
 });
 
 Deno.test("watch: wrong usage is one line with exit code 2", async () => {

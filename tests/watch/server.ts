@@ -131,8 +131,10 @@ interface Following {
  * the log, so that a browser that connects again goes on from there. A slow browser is not sent more than it reads.
  */
 function events(lastId: string, { model, run }: Show, { isFollowing, pairs }: Following): Response {
-  const [lastRun, lastPlace = "0"] = lastId.split(" ");
-  let place = lastRun === run ? Number(lastPlace) : 0;
+  const [lastRun, lastPlace = ""] = lastId.split(" ");
+  // Anyone can send any id: one that is no place in this log means the start.
+  let place = lastRun === run && /^\d{1,9}$/.test(lastPlace) ? Number(lastPlace) : 0;
+  if (place > model.log.length) place = 0;
   let known = pairs();
   let isOpen = true;
   const encoder = new TextEncoder();
