@@ -185,7 +185,7 @@ const command = {
   run: "deno run -N=127.0.0.1 smtp/send.ts",
   examples: [
     "deno task smtp-send --to alan@example.com --text Hello",
-    "deno task smtp-send --to alan@example.com --text Hello --tls never --trace",
+    "deno task smtp-send --to alan@example.com --text Hello --tls off --trace",
   ],
   groups: {
     "Connection": ["tls", "ca", "helo"],

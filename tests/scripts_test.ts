@@ -87,6 +87,17 @@ for (const { script, task } of tasks) {
     const examples = program.stdout.split("\n").filter((line) => line.startsWith("  deno task "));
     assert(examples.length > 0, "examples");
     for (const example of examples) assertStringIncludes(`${example} `, `  deno task ${task} `);
+    const text = program.stdout.replace(/\s+/g, " ");
+    for (
+      const [, option = "", words = ""] of text.matchAll(
+        / (--[a-z-]+) [A-Z]+ (?:(?! --)[^()])*?one of ([a-z, -]+) \(default/g,
+      )
+    ) {
+      for (const example of examples) {
+        const [, word] = example.split(`${option} `);
+        if (word) assert(words.split(", ").includes(word.split(" ")[0] ?? ""), `${example}: ${option} has ${words}`);
+      }
+    }
     if (alone.includes(script)) return;
     for (const option of ["--host HOST", "--port PORT", "--trace[=json]"]) assertStringIncludes(program.stdout, option);
     assertStringIncludes(program.stdout, servers.includes(script) ? "--once" : "--wait S");
