@@ -77,9 +77,13 @@ export function announceSeed({ networks, seed }: Plan): void {
   if (isByChance) console.log(`the same once more: --seed ${seed}`);
 }
 
-/** Checks that the relay may use the server's address. @throws {Failure} with the flag of `deno run` that is missing. */
-export async function checkPermission(to: Address): Promise<void> {
-  const at = formatAddress(to);
+/**
+ * Checks that the relay may use the server's address, or any port of its host.
+ *
+ * @throws {Failure} with the flag of `deno run` that is missing.
+ */
+export async function checkPermission(to: Address, anyPort = false): Promise<void> {
+  const at = anyPort ? formatAddress(to).replace(/:\d+$/, "") : formatAddress(to);
   const { state } = await Deno.permissions.query({ name: "net", host: at });
   if (state !== "granted") throw new Failure(`no permission to use ${at}: add -N=${at}`, 2, `-N=${at}`);
 }

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@1";
 import { within } from "../cli.ts";
 import { decode, encode, negotiate, type Packet, PacketError } from "../udp/_tftp_message.ts";
-import { descriptors, failedWith, listening, testWith, until } from "./support/helpers.ts";
+import { descriptors, failedWith, listening, serve, testWith, until } from "./support/helpers.ts";
 import { mutate, type Random, seeded } from "./support/fuzz.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
@@ -588,6 +588,24 @@ testWith(
     });
   },
 );
+
+Deno.test("a relay with --follow goes to the port of the transfer; without it nothing comes back", async () => {
+  await inFolder(async (folder) => {
+    const content = bytes(5_000);
+    await Deno.writeFile(`${folder}/file`, content);
+    const { program, port } = await serveFolder(folder);
+    await using _ = program;
+    const relayTo = (...args: string[]) => serve("udp/relay.ts", "--to", `127.0.0.1:${port}`, ...args);
+    // The client never gets the first answer, but the relay knows the port since then.
+    const relay = await relayTo("--follow", "--script", "server: drop 1");
+    await using __ = relay.program;
+    const got = await client(folder, relay.port, "--window", "4", "get", "file", `${folder}/got`);
+    assertEquals([got.status?.code, await Deno.readFile(`${folder}/got`)], [0, content], got.stderr);
+    const deaf = await relayTo();
+    await using ___ = deaf.program;
+    failedWith(await client(folder, deaf.port, "--timeout", "0.5", "get", "file"), 1, /no answer from/);
+  });
+});
 
 Deno.test("wrong usage, a folder that is not there, a port where nobody listens", async () => {
   for (

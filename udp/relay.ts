@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { bind, count, formatAddress, onStop, run, type Tracing } from "../cli.ts";
+import { bind, count, flag, formatAddress, onStop, run, type Tracing } from "../cli.ts";
 import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { announce } from "../tcp/_announce.ts";
 import { isClosedLocally } from "../tcp/_clients.ts";
@@ -106,13 +106,15 @@ interface Session {
   /** Receives what the server sends to this client. */
   readonly socket: Deno.DatagramConn;
   readonly ways: Readonly<Record<Side, Way>>;
+  /** With --follow its port is the one from which the server answered first. */
+  server: Deno.NetAddr;
   lastSeen: number;
 }
 
 interface Relay {
   readonly socket: Deno.DatagramConn;
   readonly plan: Plan;
-  readonly flags: Tracing & { "max-clients": number };
+  readonly flags: Tracing & { "max-clients": number; follow: boolean };
   readonly sessions: Map<string, Session>;
   clients: number;
 }
@@ -137,7 +139,6 @@ function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
     console.log(`${name} is ignored: there are ${count(sessions.size, "client")} (--max-clients)`);
     return undefined;
   }
-  const server: Deno.NetAddr = { transport: "udp", ...plan.to };
   const socket = openSocket(relay, name);
   if (!socket) return undefined;
   const number = ++relay.clients;
@@ -146,12 +147,13 @@ function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
     ...{ held: undefined, sending: Promise.resolve(), waiting: 0, count: 0, lost: 0 },
   });
   const ways = {
-    client: way("client", (data) => socket.send(data, server)),
+    client: way("client", (data) => socket.send(data, session.server)),
     server: way("server", (data) => relay.socket.send(data, from)),
   };
-  const session: Session = { name, relay, socket, ways, lastSeen: performance.now() };
+  const server: Deno.NetAddr = { transport: "udp", ...plan.to };
+  const session: Session = { name, relay, socket, ways, server, lastSeen: performance.now() };
   sessions.set(name, session);
-  receiveReplies(session, server).catch(logError);
+  receiveReplies(session).catch(logError);
   return session;
 }
 
@@ -166,13 +168,16 @@ function openSocket({ plan, sessions }: Relay, name: string): Deno.DatagramConn 
   }
 }
 
-async function receiveReplies(session: Session, server: Deno.NetAddr): Promise<void> {
+async function receiveReplies(session: Session): Promise<void> {
   const buffer = new Uint8Array(65_535);
-  const wanted = canonical(server.hostname);
+  const wanted = canonical(session.server.hostname);
+  let mayMove = session.relay.flags.follow;
   for await (const [data, from] of datagrams(session.socket, buffer)) {
     // Anyone can send to this port: only the server's datagrams count.
-    const isServer = from.port === server.port && (wanted === undefined || canonical(from.hostname) === wanted);
-    if (isServer) send(session, "server", data);
+    if (wanted !== undefined && canonical(from.hostname) !== wanted) continue;
+    if (mayMove) session.server = { ...session.server, port: from.port };
+    mayMove = false;
+    if (from.port === session.server.port) send(session, "server", data);
   }
 }
 
@@ -232,13 +237,17 @@ swap (with the next one), flip; the numbers count the datagrams a direction.`,
   examples: [
     "deno task udp-relay --to 127.0.0.1:9999 --trace=diagram",
     "deno task udp-relay --to 127.0.0.1:9999 --network loss=20% --seed 7",
+    "deno task udp-relay --to 127.0.0.1:6969 --follow --trace=diagram",
   ],
-  options: relayOptions(9998),
+  options: {
+    ...relayOptions(9998),
+    "follow": flag("the server answers from another port, as TFTP does: go there"),
+  },
 };
 
 await run(command, async (flags) => {
   const plan = planOf(flags, "udp");
-  await checkPermission(plan.to);
+  await checkPermission(plan.to, flags.follow);
   const socket = bind(flags, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
   const relay: Relay = { socket, plan, flags, sessions: new Map(), clients: 0 };
   const stop = () => {
