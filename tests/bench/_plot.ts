@@ -11,6 +11,8 @@ import { install, type Tools } from "./_tools.ts";
 export interface Plot {
   readonly title: string;
   readonly xName: string;
+  /** The factor from one number at the x axis to the next; 10 by default. */
+  readonly xBase?: number;
   readonly yName: string;
   readonly lines: ReadonlyMap<string, readonly (readonly [x: number, y: number])[]>;
 }
@@ -25,7 +27,11 @@ interface Echarts {
 }
 
 /** Draws a plot to `NAME.svg` in the folder for plots, if there is one. */
-export async function drawPlot(tools: Tools, name: string, { title, xName, yName, lines }: Plot): Promise<void> {
+export async function drawPlot(
+  tools: Tools,
+  name: string,
+  { title, xName, xBase = 10, yName, lines }: Plot,
+): Promise<void> {
   if (tools.plots === "") return;
   const { init } = await loadEcharts(tools);
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 640, height: 360 });
@@ -35,10 +41,10 @@ export async function drawPlot(tools: Tools, name: string, { title, xName, yName
   chart.setOption({
     animation: false,
     backgroundColor: "#fff",
-    title: { text: title, textStyle: { fontSize: 15 } },
-    legend: { top: 28, itemGap: 12 },
+    title: { text: title, top: 6, textStyle: { fontSize: 15 } },
+    legend: { top: 36, itemGap: 12 },
     grid: { left: 64, right: 24, top: 84, bottom: 48 },
-    xAxis: { ...axis, name: xName, nameGap: 28, min: Math.min(...xs), max: Math.max(...xs) },
+    xAxis: { ...axis, name: xName, logBase: xBase, nameGap: 28, min: Math.min(...xs), max: Math.max(...xs) },
     yAxis: { ...axis, name: yName, nameGap: 44, min: floorOf(Math.min(...ys)), max: ceilingOf(Math.max(...ys)) },
     series: [...lines].map(([name, data], i) => ({
       type: "line",

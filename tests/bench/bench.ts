@@ -22,6 +22,7 @@ import { benchRelay } from "./_relay.ts";
 import { benchSmtp } from "./_smtp.ts";
 import { benchClients, benchMemory, benchTcp } from "./_tcp.ts";
 import { benchTftp } from "./_tftp.ts";
+import { benchWindows } from "./_tftp_windows.ts";
 import type { Tools } from "./_tools.ts";
 import { benchUdp } from "./_udp.ts";
 import { benchHttp, benchRest } from "./_web.ts";
@@ -31,6 +32,7 @@ const parts: Record<string, (tools: Tools) => Promise<void>> = {
   udp: benchUdp,
   rpc: benchRpc,
   tftp: benchTftp,
+  windows: benchWindows,
   client: benchClients,
   dns: benchDns,
   http: benchHttp,
@@ -52,12 +54,13 @@ const command = {
     "deno task bench tcp udp --rounds 3",
     "deno task bench --json > bench.jsonl",
     "deno task bench growth --plots tests/bench",
+    "deno task bench windows --plots udp",
   ],
   options: {
     "rounds": integer(5, "rounds, of which the median counts", 1, 100),
     "time": seconds(1, "how long the load for each server lasts in each round"),
     "json": flag("print one line of JSON for each table"),
-    "plots": text("", "draw the tables of growth as SVG files in this folder", "DIR"),
+    "plots": text("", "draw the tables of growth and windows as SVG files in this folder", "DIR"),
   },
 };
 
