@@ -107,6 +107,8 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
       "smtp:client",
       "tcp:rpc",
       "tcp:rpc-client",
+      "udp:rdt-receiver",
+      "udp:rdt-sender",
       "udp:tftp",
       "udp:tftp-client",
     ]

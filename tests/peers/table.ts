@@ -126,6 +126,7 @@ export const wrong: [suite: string, command: string, caught: string[]][] = [
   ["udp:pinger", "python3 pinger.py no-summary", ["the loss in percent"]],
   ["udp:pinger", "python3 pinger.py no-percent", ["the loss in percent"]],
   ["udp:pinger", "python3 pinger.py any-reply", ["a late reply"]],
+  ["udp:rdt-sender", "python3 rdt_sender_gbn.py {host} {port} {file} each-by-itself", ["a lost acknowledgement"]],
   ...Object.entries(peers).flatMap(([suite, { wrong, mistakes }]) =>
     Object.entries(mistakes).map((
       [way, check],

@@ -13,6 +13,8 @@ import echo from "./echo.ts";
 import echoClient from "./echo_client.ts";
 import pinger from "./pinger.ts";
 import proxy from "./proxy.ts";
+import rdtReceiver from "./rdt_receiver.ts";
+import rdtSender from "./rdt_sender.ts";
 import reply from "./reply.ts";
 import replyClient from "./reply_client.ts";
 import rest from "./rest.ts";
@@ -46,6 +48,8 @@ export const suites: Readonly<Record<string, Suite>> = {
   "udp:chat": chat,
   "udp:chat-client": chatClient,
   "udp:pinger": pinger,
+  "udp:rdt-receiver": rdtReceiver,
+  "udp:rdt-sender": rdtSender,
   "udp:tftp": tftp,
   "udp:tftp-client": tftpClient,
 };
