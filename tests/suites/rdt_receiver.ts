@@ -356,7 +356,7 @@ const checks: Check<Server>[] = [
     why: "The end may overtake the last data: it has a number, too, and waits for its turn.",
     points: 2,
     level: "robust",
-    needs: [twice],
+    needs: [twice, "a gap"],
     async run(server) {
       const bytes = randomOf(server).bytes(700);
       const hint = "look at the number of the end as at that of data: it ends the file only if it is the next one";
