@@ -53,6 +53,17 @@ async function play(client: Client, answer: Answer): Promise<{ program: Program;
   return { program, pings };
 }
 
+/**
+ * Plays with a network that loses so many replies. On a busy machine one more may take longer than a second; a right client
+ * reports it as lost, and gets a second try.
+ */
+async function playFairly(client: Client, losses: number, answer: Parameters<typeof play>[1]) {
+  const played = await play(client, answer);
+  if (lines(played.program, lost) <= losses) return played;
+  step("more replies were reported lost than the checker has lost: once more");
+  return await play(client, answer);
+}
+
 /** How many lines of what was printed match. */
 const lines = ({ stdout }: Program, pattern: RegExp) => stdout.split("\n").filter((line) => pattern.test(line)).length;
 
@@ -80,7 +91,7 @@ const checks: Check<Client>[] = [
     why: "The client sends Ping 1 to Ping 10, one after another, and prints a line with the time for each reply.",
     points: 4,
     async run(client) {
-      const played = await play(client, ({ data }) => [data]);
+      const played = await playFairly(client, 0, ({ data }) => [data]);
       reported(played, 0, "print a line with the round-trip time for each reply");
       const times = lines(played.program, /\d\s*(ms|s|µs|us|sec\w*)\b/i);
       if (times < 10) {
@@ -97,7 +108,7 @@ const checks: Check<Client>[] = [
     needs,
     async run(client) {
       const losses = some(randomOf(client), 2);
-      const played = await play(client, ({ data, number }) => losses.has(number) ? [] : [data]);
+      const played = await playFairly(client, losses.size, ({ data, number }) => losses.has(number) ? [] : [data]);
       reported(played, losses.size, "set a timeout of one second on the socket, catch it, print timed out, and go on");
     },
   },
@@ -108,7 +119,7 @@ const checks: Check<Client>[] = [
     needs: ["a lost reply"],
     async run(client) {
       const losses = some(randomOf(client), 1);
-      const { program } = await play(client, ({ data, number }) => losses.has(number) ? [] : [data]);
+      const { program } = await playFairly(client, 1, ({ data, number }) => losses.has(number) ? [] : [data]);
       const hint = "print the share of the pings without a reply, such as 10 % loss";
       if (lines(program, /\b10(\.0+)?\s?%/) === 0) fail('"10 %" on stdout', `"${printable(program.tail(3))}"`, hint);
     },
@@ -121,7 +132,7 @@ const checks: Check<Client>[] = [
     needs: ["a lost reply"],
     async run(client) {
       const late = randomOf(client).integer(2, 8);
-      const played = await play(client, ({ data, number }, last) => {
+      const played = await playFairly(client, 2, ({ data, number }, last) => {
         if (number === late) return []; // it comes in the second of the next ping, whose own reply is lost
         return number === late + 1 && last ? [last.data] : [data];
       });
