@@ -37,7 +37,10 @@ const chosen = ([suite, command]: readonly [string, string, ...unknown[]]) =>
   suite.startsWith(Deno.env.get("SUITE") ?? "") && runs(command);
 
 Deno.test("check: right programs, in several styles, pass every check", async (t) => {
-  const rows = right.filter(chosen);
+  // Some of each suite; `deno task campaign` takes all of them.
+  const isFirst = ([suite]: readonly [string, string], i: number) =>
+    right.findIndex(([other]) => other === suite) === i;
+  const rows = right.filter((row, i) => isFirst(row, i) || i % 4 === 0 || Deno.env.has("SUITE")).filter(chosen);
   await patiently(15_000, async () => {
     const jobs = pool(6, rows.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command]] of rows.entries()) {
