@@ -3,10 +3,10 @@ import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { within } from "../../cli.ts";
 import { encode as packet } from "../../udp/_tftp_message.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
-import { client, descriptors, listening, memory, runClient, testWith, until } from "../support/helpers.ts";
+import { descriptors, listening, memory, runClient, testWith, until } from "../support/helpers.ts";
 import { assertEndedWell, assertHarmless, eachSeed, spoiled, udpServer } from "../support/hostile.ts";
-import { has, type Program } from "../support/program.ts";
-import { command } from "../support/tasks.ts";
+import { has, Program } from "../support/program.ts";
+import { command, root } from "../support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -200,9 +200,10 @@ for (const [title, script, args, answers] of clients) {
   Deno.test(`${title} at 100 hostile servers: in time, exit code 0 or 1, one line at most`, async () => {
     await eachSeed(100, async (random, seed) => {
       using server = udpServer((got) => spoiled(answers(got.slice()), random).map((each) => each.subarray(0, 65_507)));
-      const program = client(script, server.port, "--timeout", "0.2", ...args);
+      const [deno = "", run = "", ...words] = command(script, server.port, "--timeout", "0.2", ...args);
+      const program = new Program([deno, run, "-R=http/site", ...words], { cwd: root });
       await program.end(30);
-      assertEndedWell(program, `seed ${seed}`);
+      assertEndedWell(program, `seed ${seed}`, args[0] === "get");
     });
   });
 }

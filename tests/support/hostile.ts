@@ -15,13 +15,16 @@ const controls = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/;
 /** Fails if a text has what could harm a terminal: controls, and overrides of its direction. */
 export const assertHarmless = (text: string, what = "printed"): void => assertEquals(controls.exec(text), null, what);
 
-/** A client has met a hostile server: it has ended with 0 or 1, and with at most one line on stderr. */
-export function assertEndedWell(program: Program, what: string): void {
+/**
+ * A client has met a hostile server: it has ended with 0 or 1, and with at most one line on stderr. What it prints must be
+ * harmless, unless it passes on `isData`: the bytes of a file, as they are.
+ */
+export function assertEndedWell(program: Program, what: string, isData = false): void {
   const said = `${what}: exit code ${program.status?.code}: ${program.tail(20)}`;
   assert([0, 1].includes(program.status?.code ?? -1), said);
   assertMatch(program.stderr, /^([^\n]*\n)?$/, said);
   assert(program.stderr.length < 2000, said);
-  assertHarmless(program.stdout + program.stderr, said);
+  assertHarmless(isData ? program.stderr : program.stdout + program.stderr, said);
 }
 
 /** Runs `meet` for the seeds from 1 to `count`, eight at a time. */
