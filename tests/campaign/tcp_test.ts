@@ -96,7 +96,8 @@ function serveHostile(way: (typeof hostile)[number], random: Random, early: bool
       conns.push(conn);
       const buffer = new Uint8Array(65_536);
       const n = early ? 0 : await conn.read(buffer).catch(() => 0) ?? 0;
-      Promise.resolve(way(conn, early ? bytes("hello") : buffer.subarray(0, n), random)).catch(() => {}); // the client has left
+      const act = async () => await way(conn, early ? bytes("hello") : buffer.subarray(0, n), random);
+      act().catch(() => {}); // the client has left, or the server is closed already
     }
   })();
   return {
