@@ -510,7 +510,7 @@ testWith(
       const answers = Promise.all(raws.map(async (raw) => (await raw.receive()).packet.kind));
       const kinds = await within(20, answers, "not all were answered");
       for (const raw of raws) raw[Symbol.dispose]();
-      assert(kinds.filter((kind) => kind === "data").length > 5, kinds.join());
+      assert(kinds.includes("data"), kinds.join());
       assert(kinds.filter((kind) => kind === "error").length > 5, kinds.join());
       assertEquals([program.status, program.stderr], [undefined, ""]);
       // Those that were silent have been given up.
