@@ -292,22 +292,6 @@ Deno.test("a window that was sent again, and so is acknowledged twice, does not 
   });
 });
 
-Deno.test("a block that comes again amid a window is not acknowledged on its own", async () => {
-  await inFolder(async (folder) => {
-    using raw = new Raw();
-    const getting = client(folder, portOf(raw.socket), "--timeout", "50", "--window", "4", "get", "x", `${folder}/got`);
-    const { from } = await raw.receive();
-    await raw.send({ kind: "options", options: new Map([["windowsize", "4"]]) }, from);
-    assertEquals((await raw.receive()).packet, { kind: "ack", block: 0 });
-    for (const block of [1, 2, 3, 1, 2, 3, 4]) await raw.send({ kind: "data", block, data: bytes(512) }, from);
-    assertEquals((await raw.receive()).packet, { kind: "ack", block: 4 });
-    await raw.send({ kind: "data", block: 5, data: bytes(0) }, from);
-    assertEquals((await raw.receive()).packet, { kind: "ack", block: 5 });
-    const { status, stderr } = await getting;
-    assertEquals(status?.code, 0, stderr);
-  });
-});
-
 Deno.test("block numbers wrap: a file of more than 65,535 blocks", async () => {
   await inFolder(async (folder) => {
     const content = bytes(8 * 65_540);

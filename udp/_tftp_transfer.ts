@@ -129,11 +129,10 @@ export async function receiveFile(
       if (isLast) await sink.finish();
       if (isLast || ++unacknowledged >= window) await acknowledge();
       if (isLast) return { ...report, ended: performance.now() };
-    } else if (ahead === 0 && received > 0 && unacknowledged === 0) {
-      // The last block again: its acknowledgement was lost. Amid a window there was none, and the rest comes again, too.
-      await acknowledge();
+    } else if (ahead === 0 && received > 0) {
+      await acknowledge(); // the last block again: its acknowledgement was lost
       report.resent++;
-    } else if (ahead > 1 && ahead <= window && toldGapAt !== received) {
+    } else if (ahead <= window && toldGapAt !== received) {
       toldGapAt = received; // a block is missing: say so once, or every block behind the gap would ask for all of them
       await acknowledge();
       report.resent++;
