@@ -36,7 +36,6 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
   const report: Report = { bytes: source.size, blocks: last, resent: 0, ended: 0 };
   let acknowledged = 0;
   let sent = 0; // the highest block that was sent at all
-  let sentTwice = -1; // the highest block that was sent again
   let wentBackTo = 0;
   let tries = 0;
   while (acknowledged < last) {
@@ -44,9 +43,7 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
     for (let block = acknowledged + 1; block <= until; block++) {
       const data = await source.read((block - 1) * blockSize, blockSize);
       await link.send({ kind: "data", block: block & 0xffff, data });
-      if (block > sent) continue;
-      report.resent++;
-      sentTwice = Math.max(sentTwice, block);
+      if (block <= sent) report.resent++;
     }
     sent = Math.max(sent, until);
 
@@ -66,10 +63,8 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
         break;
       }
       // The same acknowledgement again. To send again now would double every packet from here to the end: the sorcerer's
-      // apprentice (RFC 1123 §4.2.3.1). Only a window has a gap that it may tell of, and it is filled once. When this block
-      // itself was sent again, the receiver has acknowledged both, and tells of no gap.
-      const isOfGap = window > 1 && acknowledged > sentTwice && wentBackTo !== acknowledged + 1;
-      if (block === acknowledged && sent > acknowledged && isOfGap) {
+      // apprentice (RFC 1123 §4.2.3.1). Only a window has a gap that it may tell of, and it is filled once.
+      if (block === acknowledged && window > 1 && sent > acknowledged && wentBackTo !== acknowledged + 1) {
         wentBackTo = acknowledged + 1;
         break;
       }
