@@ -162,7 +162,7 @@ type Found = { outcome: Exclude<Outcome, { kind: "referral" | "lame" }>; tree: W
 /** What the first server is called: only its address is known. */
 const ROOT_SERVER = "root server";
 
-// Whoever controls a zone decides how many servers, aliases and lookups there are on the way: all of them have a limit.
+// The owner of a zone decides how many servers, aliases and lookups there are on the way: all of them have a limit.
 const MAX_QUERIES = 100;
 const MAX_ALIASES = 16;
 /** Servers of one zone whose addresses are looked up (against the NXNS attack). */

@@ -366,7 +366,7 @@ const checks: Check<Client>[] = [
     needs: ["the end is lost", "a lost acknowledgement", "an old acknowledgement", "a spoiled acknowledgement"],
     run: async (client) => {
       const bytes = randomOf(client).bytes(512 * 20 + randomOf(client).integer(1, 511));
-      const hint = "count the tries of one packet, not of all: each progress begins anew";
+      const hint = "count the tries of one packet, not of all: start again from 0 after each progress";
       await arrives(client, bytes, hint, badNetwork(randomOf(client)), 2 * leastEnd);
     },
   },

@@ -273,7 +273,7 @@ const checks: Check<Server>[] = [
       let doubled = 0;
       for (let number = 1; number <= 8; number++) {
         blocks.push(await peer.block(number, hint));
-        // Whoever sends for each acknowledgement has sent the next block twice when this one is acknowledged twice.
+        // A sender that answers each acknowledgement has sent the next block twice when this one is acknowledged twice.
         doubled += number > 1 ? await peer.count(60, isBlock(number)) : 0;
         await peer.ack(number);
         await peer.ack(number);
