@@ -36,28 +36,39 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
   const report: Report = { bytes: source.size, blocks: last, resent: 0, ended: 0 };
   let acknowledged = 0;
   let sent = 0; // the highest block that was sent at all
+  let sentAgain = 0; // the highest block that was sent more than once
+  let isAnswerTwice = false; // whether the last acknowledged block was among them, and may be acknowledged twice
   let wentBackTo = 0;
+  let roundTrip = timeout * 500; // milliseconds; a guess, until one is measured
   let tries = 0;
   while (acknowledged < last) {
     const until = Math.min(acknowledged + window, last);
     for (let block = acknowledged + 1; block <= until; block++) {
       const data = await source.read((block - 1) * blockSize, blockSize);
       await link.send({ kind: "data", block: block & 0xffff, data });
-      if (block <= sent) report.resent++;
+      if (block > sent) continue;
+      report.resent++;
+      sentAgain = Math.max(sentAgain, block);
     }
     sent = Math.max(sent, until);
 
-    const deadline = performance.now() + timeout * 1000;
+    const sentAt = performance.now();
+    let deadline = sentAt + timeout * 1000;
+    let isGapLikely = false;
     while (true) {
       const packet = await link.receive(deadline);
       if (packet === undefined) {
-        if (++tries === TRIES) throw new Failure(`${link.peerName} has not acknowledged block ${acknowledged + 1}`);
+        if (!isGapLikely && ++tries === TRIES) {
+          throw new Failure(`${link.peerName} has not acknowledged block ${acknowledged + 1}`);
+        }
         break; // send the window again
       }
       if (packet.kind !== "ack") continue;
       // The number has 16 bits: it is the block next to the last acknowledged one that ends in these.
       const block = acknowledged + ((packet.block - acknowledged) & 0xffff);
       if (block > acknowledged && block <= sent) {
+        isAnswerTwice = block <= sentAgain;
+        if (!isAnswerTwice) roundTrip = performance.now() - sentAt; // of others nobody knows which copy it answers
         acknowledged = block;
         tries = 0;
         break;
@@ -66,7 +77,10 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
       // apprentice (RFC 1123 §4.2.3.1). Only a window has a gap that it may tell of, and it is filled once.
       if (block === acknowledged && window > 1 && sent > acknowledged && wentBackTo !== acknowledged + 1) {
         wentBackTo = acknowledged + 1;
-        break;
+        if (!isAnswerTwice) break;
+        // If it is the answer to the block's second copy, that of this window is on its way: without it there is a gap.
+        isGapLikely = true;
+        deadline = Math.min(deadline, performance.now() + 2 * roundTrip);
       }
     }
   }
@@ -105,7 +119,8 @@ export async function receiveFile(
     const packet = await link.receive(deadline);
     if (packet === undefined) {
       if (++tries === TRIES) throw new Failure(`${link.peerName} has not sent block ${received + 1}`);
-      await link.send(answer);
+      if (unacknowledged > 0) await acknowledge();
+      else await link.send(answer);
       report.resent++;
       deadline = performance.now() + timeout * 1000;
       continue;
@@ -125,9 +140,10 @@ export async function receiveFile(
       if (isLast || ++unacknowledged >= window) await acknowledge();
       if (isLast) return { ...report, ended: performance.now() };
     } else if (ahead === 0 && received > 0) {
+      if (unacknowledged > 0) continue; // amid a window, whose rest comes again, too
       await acknowledge(); // the last block again: its acknowledgement was lost
       report.resent++;
-    } else if (ahead <= window && toldGapAt !== received) {
+    } else if (ahead > 1 && ahead <= window && toldGapAt !== received) {
       toldGapAt = received; // a block is missing: say so once, or every block behind the gap would ask for all of them
       await acknowledge();
       report.resent++;
