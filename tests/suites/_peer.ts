@@ -39,6 +39,12 @@ export class Peer {
               "hint: keep the listening socket open, and call accept in a loop",
           );
         }
+        if (error instanceof Deno.errors.ConnectionReset) {
+          throw new Gone(
+            `expected a connection to ${hostname}:${port} that stays open, got a reset as soon as it was made\n` +
+              "hint: look for a crash, or for a close() that is too early",
+          );
+        }
         const what = error instanceof DOMException && error.name === "TimeoutError"
           ? `none in ${inSeconds(limits.patience)}`
           : error instanceof Error
