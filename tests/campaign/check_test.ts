@@ -6,16 +6,15 @@ import { assertEquals } from "jsr:@std/assert@1";
 import { right, wrong } from "../peers/table.ts";
 import { failures, judge, patiently } from "../support/judge.ts";
 import { pool } from "../support/pool.ts";
-import { has, Program } from "../support/program.ts";
+import { Program } from "../support/program.ts";
+import { areCaught, areRight, chosen } from "../support/rows.ts";
 
-const python = await has("python3", "--version");
-const node = await has("node", "--version");
-const runs = (command: string) => command.startsWith("deno") || (command.startsWith("node") ? node : python);
 const times = Number(Deno.env.get("TIMES") ?? 1);
 const all = Deno.env.get("ALL") === "1";
-/** `SUITE=tcp:` runs what begins with it. */
-const chosen = ([suite, command]: readonly [string, string, ...unknown[]]) =>
-  suite.startsWith(Deno.env.get("SUITE") ?? "") && runs(command);
+
+Deno.test("check: each mistake is caught by the check that is made for it, with a hint", async (t) => {
+  await areCaught(t, wrong.filter(chosen));
+});
 
 Deno.test("check: a mistake is caught by its check, and by no other", async (t) => {
   const rows = wrong.filter(chosen).filter((_, i) => all || i % 6 === 0);
@@ -30,16 +29,7 @@ Deno.test("check: a mistake is caught by its check, and by no other", async (t) 
 Deno.test(`check: right programs pass ${times} times of ${times}, beside four busy loops`, async (t) => {
   const loops = Array.from({ length: 4 }, () => new Program(["deno", "eval", "while (true);"]));
   try {
-    const rows = right.filter(chosen).flatMap((row) => Array<typeof row>(times).fill(row));
-    await patiently(15_000, async () => {
-      const jobs = pool(4, rows.map(([suite, command]) => () => judge(suite, command)));
-      for (const [i, [suite, command]] of rows.entries()) {
-        await t.step(`${suite} on ${command}`, async () => {
-          const failed = (await jobs[i] ?? []).filter(({ state }) => state !== "passed");
-          assertEquals(failed.map(({ problem }) => problem), []);
-        });
-      }
-    });
+    await areRight(t, right.filter(chosen).flatMap((row) => Array<typeof row>(times).fill(row)), 4);
   } finally {
     await Promise.all(loops.map((loop) => loop.stop()));
   }

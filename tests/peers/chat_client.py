@@ -16,8 +16,8 @@ def show(line):
     print(line, flush=True)
 
 
-def ask(line, is_answer, tries=2):
-    wait = 0.2
+def ask(line, is_answer, tries=3):
+    wait = 0.3
     for attempt in range(1 if way == "sends-once" else 500 if way == "floods" else tries):
         sent = re.sub(r"^/say 1", f"/say {attempt + 1}", line) if way == "new-number" else line
         sock.sendto(sent.encode(), server)
