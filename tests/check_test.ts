@@ -74,6 +74,7 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
       "http:client",
       "http:proxy",
       "http:websocket",
+      "http:websocket-client",
       "rest:users",
       "dns:server",
       "dns:client",

@@ -17,6 +17,7 @@ import { Peer } from "./suites/_peer.ts";
 import { Gone } from "./suites/_suite.ts";
 import { SocketPeer } from "./suites/_websocket_peer.ts";
 import { client, failedWith, listening, runClient, serve, signals, suiteTest, testWith } from "./support/helpers.ts";
+import { judge, patiently } from "./support/judge.ts";
 import { Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 import "./parts/websocket.ts";
@@ -400,4 +401,12 @@ testWith(hasNpm, "package ws, and none came from the npm registry", "npm:ws as c
     const ours = await runClient("http/websocket_client.ts", server.port, ...args);
     assertEquals(ours.stdout, "Received: Hello\nReceived: ws\nClosed: 1000\n", ours.stderr);
   }
+});
+
+testWith(hasNpm, "package ws, and none came from the npm registry", "npm:ws passes http:websocket-client", async () => {
+  // Some of its checks: each starts the runtime and loads the package.
+  const some = ["a message is sent", "messages are printed", "fields in other letters", "what nobody asked for"];
+  const results = await patiently(10_000, () => judge("http:websocket-client", [...npm, "checked"], some));
+  assertEquals(results.length, some.length);
+  assertEquals(results.filter(({ state }) => state !== "passed").map(({ problem }) => problem), []);
 });

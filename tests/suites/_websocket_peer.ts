@@ -1,5 +1,5 @@
 /**
- * A WebSocket client that talks to the program under check, and can break every rule.
+ * One side of a WebSocket, the client's or the server's: it talks to the program under check, and can break every rule.
  *
  * @module
  */
@@ -24,9 +24,12 @@ export function frameOf(opcode: number, payload: string | Uint8Array, fin = true
 
 /** A connection after its handshake. */
 export class SocketPeer implements Disposable {
+  /** The masking keys of the program's frames, in their order. */
+  readonly masks: Uint8Array[] = [];
   #unread: Uint8Array = new Uint8Array();
 
-  constructor(readonly peer: Peer) {}
+  /** `side` is the checker's: a client masks its frames, a server does not. */
+  constructor(readonly peer: Peer, readonly side: "client" | "server" = "client") {}
 
   /** Sends a handshake, and reads the head of the response. `change` may make the request a wrong one. */
   static async ask(
@@ -80,15 +83,18 @@ export class SocketPeer implements Disposable {
   }
 
   async send(opcode: number, payload: string | Uint8Array, fin = true): Promise<void> {
-    await this.peer.send(frameOf(opcode, payload, fin));
+    const plain = { fin, opcode, payload: typeof payload === "string" ? encode(payload) : payload };
+    await this.peer.send(encodeFrame(plain, this.side === "client" ? newMask() : undefined));
   }
 
   /** The next frame; undefined at the end of the connection. */
   async receive(hint: string): Promise<Frame | undefined> {
     while (true) {
       try {
-        const found = decodeFrame(this.#unread, { masked: false, maxFrame: 1 << 24 });
+        const found = decodeFrame(this.#unread, { masked: this.side === "server", maxFrame: 1 << 24 });
         if (found) {
+          const start = found.size - found.frame.payload.length;
+          if (this.side === "server") this.masks.push(this.#unread.slice(start - 4, start));
           this.#unread = this.#unread.subarray(found.size);
           return found.frame;
         }

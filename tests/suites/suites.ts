@@ -27,6 +27,7 @@ import tftp from "./tftp.ts";
 import tftpClient from "./tftp_client.ts";
 import threaded from "./threaded.ts";
 import websocket from "./websocket.ts";
+import websocketClient from "./websocket_client.ts";
 
 export const suites: Readonly<Record<string, Suite>> = {
   "dns:server": dns,
@@ -35,6 +36,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   "http:client": httpClient,
   "http:proxy": proxy,
   "http:websocket": websocket,
+  "http:websocket-client": websocketClient,
   "rest:users": rest,
   "smtp:server": smtp,
   "smtp:client": smtpClient,

@@ -1,4 +1,5 @@
-// The package ws as the other side: an echo server on PORT, or a client that prints what its messages bring back.
+// The package ws as the other side: an echo server on PORT, a client that prints what its messages bring back, or the client
+// that the suite http:websocket-client asks for.
 // Its name is an argument: written in an import it would have to be in deno.lock.
 import process from "node:process";
 
@@ -10,6 +11,16 @@ if (role === "server") {
     () => console.log("listening on", port),
   );
   server.on("connection", (socket) => socket.on("message", (data, binary) => socket.send(data, { binary })));
+} else if (role === "checked") {
+  const socket = new WebSocket(process.env.URL);
+  const complain = (text) => {
+    console.error(text);
+    process.exitCode = 1;
+  };
+  socket.on("open", () => socket.send(process.env.TEXT));
+  socket.on("message", (data, isBinary) => console.log(isBinary ? `${data.length} bytes` : `${data}`));
+  socket.on("error", (error) => complain(error.message));
+  socket.on("close", (code, reason) => code === 1000 || complain(`closed with ${code} ${reason}`));
 } else {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   socket.on("open", () => messages.forEach((message) => socket.send(message)));
