@@ -17,7 +17,7 @@ export interface DatagramService {
   readonly forwarder: Forwarder | undefined;
   readonly rateLimit: RateLimit;
   /** Called for each query. */
-  readonly onQuery: () => void;
+  readonly onQuery: (packet: Uint8Array) => void;
 }
 
 /** Answers queries until the socket is closed: one system call receives as many as wait, and one sends all responses. */
@@ -26,8 +26,8 @@ export async function answerBatches(batch: DatagramBatch, service: DatagramServi
   for (let n = await batch.receive(); n >= 0; n = await batch.receive()) {
     for (let i = 0; i < n; i++) {
       try {
-        onQuery();
         const packet = batch.datagram(i);
+        onQuery(packet);
         const outcome = responder.respond(packet, true);
         if (outcome.kind === "nothing") continue;
         if (!rateLimit.allows(batch.hostname(i))) batch.reply(i, responder.truncated(packet));

@@ -12,6 +12,7 @@ import { explain } from "../tcp/_socket_errors.ts";
 import { DatagramBatch, openCalls } from "../udp/_datagram_batch.ts";
 import { answerBatches, forwardTo } from "./_answer_batches.ts";
 import type { FromThread, ThreadSettings, ToThread } from "./_answer_threads.ts";
+import { questionKey } from "./_question_key.ts";
 import { RateLimit } from "./_rate_limit.ts";
 import { Responder } from "./_responder.ts";
 import { readZones } from "./_zone_files.ts";
@@ -36,7 +37,7 @@ async function start(settings: ThreadSettings): Promise<void> {
       readZones(files).then((zones) => responder.reload(zones)).catch(() => {});
     };
     const isCounted = settings.once || settings["exit-after"] > 0;
-    const onQuery = isCounted ? () => tell("query") : () => {};
+    const onQuery = isCounted ? (packet: Uint8Array) => tell({ asked: questionKey(packet) }) : () => {};
     const batch = await DatagramBatch.open(openCalls(), { hostname: host, port }, settings, true);
     tell("listening");
     await answerBatches(batch, { responder, forwarder, rateLimit, onQuery });

@@ -23,8 +23,8 @@ export interface ThreadSettings extends Tracing {
 /** What the server tells a thread: how to start; later, to read its zones again. */
 export type ToThread = "reload" | ThreadSettings;
 
-/** What a thread tells the server: that it answers or why it cannot; each query, if the server counts them. */
-export type FromThread = "listening" | "query" | { readonly problem: string };
+/** What a thread tells the server: that it answers or why it cannot; what each query asks, if the server counts them. */
+export type FromThread = "listening" | { readonly asked: string } | { readonly problem: string };
 
 /** The threads beside the server's own. */
 export class AnswerThreads {
@@ -35,7 +35,7 @@ export class AnswerThreads {
   }
 
   /** Starts the threads, and waits until all of them answer. @throws {Failure} when one of them cannot. */
-  static async start(settings: ThreadSettings, onQuery: () => void): Promise<AnswerThreads> {
+  static async start(settings: ThreadSettings, onQuestion: (asked: string) => void): Promise<AnswerThreads> {
     checkPermission();
     const url = new URL("./_answer_thread.ts", import.meta.url);
     const workers: Worker[] = [];
@@ -44,8 +44,8 @@ export class AnswerThreads {
       workers.push(worker);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
-        if (data === "query") onQuery();
-        else if (data === "listening") resolve();
+        if (data === "listening") resolve();
+        else if ("asked" in data) onQuestion(data.asked);
         else reject(new Failure(data.problem));
       };
       worker.onerror = (event) => {

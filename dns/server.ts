@@ -24,6 +24,7 @@ import { answerBatches, type DatagramService, forwardTo, logError } from "./_ans
 import { AnswerThreads } from "./_answer_threads.ts";
 import { summary } from "./_dissect.ts";
 import { firstMessage, MAX_FRAME, withLength } from "./_framing.ts";
+import { questionKey } from "./_question_key.ts";
 import { RateLimit } from "./_rate_limit.ts";
 import { Responder } from "./_responder.ts";
 import { SilentClients } from "./_silent_clients.ts";
@@ -38,7 +39,7 @@ async function answerDatagrams(socket: Deno.DatagramConn, service: Service): Pro
     try {
       const [packet, from] = await socket.receive(buffer);
       if (from.transport !== "udp" || from.port === 0) continue; // nobody can be answered at port 0
-      onQuery();
+      onQuery(packet);
       const outcome = responder.respond(packet, true);
       if (outcome.kind === "nothing") continue;
       // Anyone can send a query with a forged source, and the response would flood that victim.
@@ -67,7 +68,7 @@ async function answerStream(client: Client, service: Service): Promise<void> {
   silent.touch(client);
   while (await reader.fill()) {
     for (let query = firstMessage(reader.unread); query; query = firstMessage(reader.unread)) {
-      onQuery();
+      onQuery(query);
       const zone = isSecondary ? responder.transfer(query) : undefined;
       const outcome = zone ? undefined : responder.respond(query, false);
       if (outcome?.kind === "nothing") return;
@@ -112,7 +113,7 @@ const command = {
     "threads": integer(1, "with --fast, threads that answer over UDP; each reads the zones itself", 1, 64),
     "allow-transfer": list("give this address whole zones (AXFR); may be repeated", "ADDRESS"),
     "max-clients": maxClients(1000),
-    "exit-after": integer(0, "as --once, but after this many queries; 0: never", 0, 1_000_000),
+    "exit-after": integer(0, "as --once, but after this many different questions; 0: never", 0, 1_000_000),
   },
 };
 
@@ -141,16 +142,19 @@ await run(command, async (flags) => {
   });
   // UDP has no end of an exchange: with --once the server stops after one second without a query.
   const idle = restartTimer(1000, stop);
-  let missing = flags.once ? 1 : flags["exit-after"] || Infinity;
-  const onQuery = () => {
-    if (--missing <= 0) idle();
+  const enough = flags.once ? 1 : flags["exit-after"];
+  const questions = new Set<string>(); // a client repeats its question when the answer is late: that counts once
+  const onQuestion = (asked: string) => {
+    if (questions.size < enough) questions.add(asked);
+    if (questions.size >= enough) idle();
   };
+  const onQuery = (packet: Uint8Array) => enough > 0 && onQuestion(questionKey(packet));
   const service = { responder, forwarder, rateLimit, silent, secondaries, onQuery };
 
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
   const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags, threads > 1));
-  if (threads > 1) others = await AnswerThreads.start({ ...flags, port, files }, onQuery);
+  if (threads > 1) others = await AnswerThreads.start({ ...flags, port, files }, onQuestion);
   const socket = batch
     ? undefined
     : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));

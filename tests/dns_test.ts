@@ -690,7 +690,7 @@ Deno.test("query and lookup: output and exit codes", async () => {
     [
       "www.example.com  A      192.0.2.80",
       "www.example.com  A      192.0.2.81",
-      "www.example.com  AAAA   2001:db8::80",
+      "web.example.com  AAAA   2001:db8::80",
     ].join("\n"),
   );
   failedWith(
@@ -781,18 +781,21 @@ testWith(nsd, "nsd", "NSD: the same answers from the same zone file", async () =
 testWith(portsFree(5300), "port 5300 free", "dns:lookup: one task runs the server, lookup and query", async () => {
   const task = new Program(["deno", "task", "--quiet", "dns:lookup"], { cwd: root });
   assertEquals((await task.end(60)).code, 0, task.stderr);
-  assertStringIncludes(task.stdout, "www.example.com  AAAA   2001:db8::80");
+  assertStringIncludes(task.stdout, "web.example.com  AAAA   2001:db8::80");
   assertStringIncludes(task.stdout, ";; question: www.example.com. A");
   assertEquals(command("dns/server.ts", 5300).includes("-R=dns"), true);
 });
 
-Deno.test("server: --exit-after 2 waits for a slow second query, and ends after it", async () => {
+Deno.test("server: --exit-after 2 waits for a slow second question, and ends after it; one sent twice counts once", async () => {
   const { program, port } = await serve("dns/server.ts", "--exit-after", "2");
   await using _ = program;
-  const address = async () => (await ask(server(port), question("www.example.com."), { timeout: 10 })).message.answers;
-  assert((await address()).length > 0);
+  const answers = async (name: string) =>
+    (await ask(server(port), question(name), { timeout: 10 })).message.answers.length;
+  assert(await answers("www.example.com.") > 0);
+  // A client on a busy machine: it has sent its question again, from another port, when the first answer came.
+  assert(await answers("WWW.example.com.") > 0);
   await new Promise((later) => setTimeout(later, 1500)); // longer than --once would wait
-  assert((await address()).length > 0);
+  assert(await answers("web.example.com.") > 0);
   assertEquals([(await program.end()).code, program.stderr], [0, ""]);
 });
 
