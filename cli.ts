@@ -42,20 +42,19 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
   } catch (thrown) {
     const error = addr ? explain(thrown, addr) : thrown;
     if (!(error instanceof Failure)) throw error;
-    const allowed = error.permission && addPermissions(command.run, error.permission);
-    console.error(
-      `${command.name}: ${error.message}${allowed && `: ${[allowed, ...Deno.args.map(quoted)].join(" ")}`}`,
-    );
+    const allowed = error.permission ? addPermissions(command.run, error.permission) : [];
+    const whole = allowed.length > 0 ? `: ${shellCommand([...allowed, ...Deno.args])}` : "";
+    console.error(`${command.name}: ${error.message}${whole}`);
     Deno.exit(error.code);
   }
   Deno.exit(); // do not wait for a pending timer or a read of stdin
 }
 
-/** A command with some more permissions: `-N=a` and `-N=b` become `-N=a,b`, and `-N` alone stands for all of them. */
-export function addPermissions(command: string, permissions: string): string {
+/** The words of a command with more permissions: `-N=a` and `-N=b` become `-N=a,b`, and `-N` alone stands for all of them. */
+export function addPermissions(command: string, permissions: string): string[] {
   const words = command.split(" ");
   let end = 2; // behind "deno run"
-  for (const permission of permissions.split(/ (?='?-)/)) {
+  for (const permission of permissions.split(/ (?=-)/)) {
     const [name, values] = permission.split("=");
     const at = words.findIndex((word) => word.split("=")[0] === name);
     const granted = words[at]?.split("=")[1];
@@ -63,11 +62,17 @@ export function addPermissions(command: string, permissions: string): string {
     else if (values === undefined) words[at] = permission;
     else if (granted !== undefined) words[at] = `${name}=${[...new Set(`${granted},${values}`.split(","))].join(",")}`;
   }
-  return words.join(" ");
+  return words;
 }
 
-/** A word as a shell takes it. */
-const quoted = (word: string) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word)}'`;
+/** A command for the shell of this system: words with other than plain characters are quoted. */
+export function shellCommand(words: readonly string[], os: string = Deno.build.os): string {
+  return words.map((word) => {
+    // PowerShell takes a comma for a list, and splits a word with a dash in front at its first dot.
+    if (os === "windows") return /^(?!-.*\.)[\w+=:./\\-]+$/.test(word) ? word : `"${printable(word)}"`;
+    return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word).replaceAll("'", "'\\''")}'`;
+  }).join(" ");
+}
 
 /** Creates an empty file for what the script writes later. @throws {Failure} with code 2, before anything else is opened. */
 function createFile(path: string): void {
@@ -78,7 +83,7 @@ function createFile(path: string): void {
     if (!(error instanceof Deno.errors.NotCapable)) {
       throw new Failure(`cannot write ${name}: is there such a folder?`, 2);
     }
-    throw new Failure(`no permission to write ${name}: add ${quoted(`-W=${path}`)}`, 2, quoted(`-W=${path}`));
+    throw new Failure(`no permission to write ${name}: add ${shellCommand([`-W=${path}`])}`, 2, `-W=${path}`);
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { levenshteinDistance } from "jsr:@std/text@1/levenshtein-distance";
-import type { Command, Option } from "../cli.ts";
+import { type Command, type Option, shellCommand } from "../cli.ts";
 
 type Options = Record<string, Option<unknown>>;
 
@@ -16,7 +16,7 @@ const common = ["host", "port", "once", "wait", "timeout", "trace", "pcap", "hel
 
 /** The usage in one line. */
 export const usage = (command: Command<unknown>): string =>
-  `usage: ${command.run} [OPTION ...]${command.args ? ` ${command.args}` : ""}`;
+  `usage: ${shellCommand(command.run.split(" "))} [OPTION ...]${command.args ? ` ${command.args}` : ""}`;
 
 /** What `--help` prints: what the script does, its usage, examples, its own options, then those that most scripts have. */
 export function help(command: Command<Options>): string {

@@ -10,6 +10,7 @@ import {
   printable,
   printableLine,
   seconds,
+  shellCommand,
   text,
 } from "../cli.ts";
 import { clientOptions, connect, count, within } from "../cli.ts";
@@ -45,8 +46,45 @@ Deno.test("a permission that is missing: the command has it once, beside those t
       ["-N -E", "deno run -N=a x.ts", "deno run -E -N x.ts"],
       ["-R=. -W=.", "deno run -N=a x.ts", "deno run -R=. -W=. -N=a x.ts"],
     ] as const
-  ) assertEquals(addPermissions(command, permissions), expected);
+  ) assertEquals(addPermissions(command, permissions).join(" "), expected);
 });
+
+Deno.test("a command to type is quoted as the system's shells want it", () => {
+  const words = [
+    "deno",
+    "run",
+    "-N=127.0.0.1,127.0.0.1:7007",
+    "-R=a,b c",
+    "--allow-ffi",
+    "--wait=0.5",
+    "tcp/x.ts",
+    "it's",
+  ];
+  assertEquals(
+    shellCommand(words, "linux"),
+    `deno run -N=127.0.0.1,127.0.0.1:7007 '-R=a,b c' --allow-ffi --wait=0.5 tcp/x.ts 'it'\\''s'`,
+  );
+  // PowerShell would make "-N=127" and ".0.0.1" of -N=127.0.0.1.
+  assertEquals(
+    shellCommand([...words, "C:\\lab\\x.txt"], "windows"),
+    `deno run "-N=127.0.0.1,127.0.0.1:7007" "-R=a,b c" --allow-ffi "--wait=0.5" tcp/x.ts "it's" C:\\lab\\x.txt`,
+  );
+  const failed = parseFailure("-N=127.0.0.1");
+  assertStringIncludes(
+    failed,
+    Deno.build.os === "windows" ? 'usage: deno run "-N=127.0.0.1" x.ts' : "usage: deno run -N=127.0.0.1 x.ts",
+  );
+});
+
+/** What a wrong option of a script with this right is told. */
+function parseFailure(right: string): string {
+  try {
+    parseFlags({ ...command, run: `deno run ${right} x.ts` }, ["--nonsense"]);
+  } catch (error) {
+    if (error instanceof Failure) return error.message;
+  }
+  return "";
+}
 
 Deno.test("flags: values of their own types, and defaults", () => {
   const flags = parseFlags(command, [
