@@ -364,18 +364,26 @@ Deno.test("screen: keys", () => {
 
 // --- The programs
 
-Deno.test("game: two clients that play by themselves see the same scores; the third one is refused", async () => {
+Deno.test("game: a game that is full refuses a player", async () => {
+  const { program, port } = await serve("udp/game_server.ts", "--players", "1");
+  await using _ = program;
+  await using anna = client("udp/game_client.ts", port, "--play", "60", "--name", "anna");
+  await program.line(/^anna joined/);
+  failedWith(
+    await runClient("udp/game_client.ts", port, "--play", "1"),
+    1,
+    /^game_client: the game is full: try again later, or start a server with --players$/m,
+  );
+  assertEquals(anna.status, undefined, anna.tail());
+});
+
+Deno.test("game: two clients that play by themselves see the same scores", async () => {
   const { program, port } = await serve("udp/game_server.ts", "--seed", "5");
   await using _ = program;
   const anna = client("udp/game_client.ts", port, "--play", "4", "--name", "anna");
   await program.line(/^anna joined from 127\.0\.0\.1:\d+$/);
   const ben = client("udp/game_client.ts", port, "--play", "4", "--name", "ben");
   await program.line(/^ben joined/);
-  failedWith(
-    await runClient("udp/game_client.ts", port, "--play", "1"),
-    1,
-    /^game_client: the game is full: try again later, or start a server with --players$/m,
-  );
   for (const each of [anna, ben]) {
     assertEquals([(await each.end()).code, each.stderr], [0, ""]);
     assertMatch(each.stdout, /^\d+ inputs sent, \d+ states received, \d+ lost or late\n.* to the server and back; /m);
@@ -513,11 +521,13 @@ Deno.test("game client: a server that ends, and one that falls silent", async ()
   await using _ = program;
   const anna = client("udp/game_client.ts", port, "--play", "60", "--name", "anna");
   await program.line(/^anna joined/);
-  program.signal("SIGTERM");
-  assertEquals((await program.end()).code, 0);
-  if (!signals) return;
-  await anna.end();
-  failedWith(anna, 1, /^game_client: the server has ended the game$/m);
+  if (signals) {
+    program.signal("SIGTERM");
+    assertEquals((await program.end()).code, 0);
+    await anna.end();
+    failedWith(anna, 1, /^game_client: the server has ended the game$/m);
+  }
+  await anna.stop();
 
   const second = await serve("udp/game_server.ts");
   const ben = client("udp/game_client.ts", second.port, "--play", "60", "--timeout", "1");

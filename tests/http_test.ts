@@ -118,7 +118,7 @@ for (const script of [one, "http/file_server.ts"]) {
     failedWith(
       program,
       2,
-      /: no permission to read \S+: add -R=\S+: deno run -N=127\.0\.0\.1 -R=\S+ http\/\w+\.ts --port=0$/m,
+      /: no permission to read \S+: add -R=\S+: deno run "?-N=127\.0\.0\.1"? "?-R=\S+ http\/\w+\.ts --port=0$/m,
     );
   });
 }

@@ -508,7 +508,7 @@ Deno.test("rest/server.ts: a database that cannot be used is one line and exit c
   failedWith(
     await run("rest/server.ts", "--db", "users.sqlite"),
     2,
-    /^server: no permission to open users\.sqlite: add -R=\. -W=\.: deno run -R=\. -W=\. -N=.* --db users\.sqlite .*$/m,
+    /^server: no permission to open users\.sqlite: add -R=\. -W=\.: deno run "?-R=\."? "?-W=\."? "?-N=.* --db users\.sqlite .*$/m,
   );
   await Deno.remove(folder, { recursive: true });
 });

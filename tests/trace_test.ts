@@ -2,12 +2,13 @@
  * What makes an exchange visible: `--trace=diagram`, and `--pcap` for every pair.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { shellCommand } from "../cli.ts";
 import { Capture } from "../tcp/_capture.ts";
 import { Diagram } from "../tcp/_diagram.ts";
 import type { Event } from "../tcp/_trace_event.ts";
 import { freePort } from "./support/free_port.ts";
 import { checkCapture, inWireshark, leavesCleanCapture } from "./support/captures.ts";
-import { certificate, client, serve, testWith } from "./support/helpers.ts";
+import { certificate, client, serve, signals, testWith } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
@@ -108,8 +109,9 @@ Deno.test("pcap: a file that cannot be written is exit code 2, one line, and not
   };
   assertEquals(
     await run("-N=127.0.0.1", "tcp/echo_client.ts", "--pcap", "x y.pcapng"),
-    "echo_client: no permission to write x y.pcapng: add '-W=x y.pcapng': " +
-      "deno run '-W=x y.pcapng' -N=127.0.0.1 tcp/echo_client.ts --pcap 'x y.pcapng'\n",
+    `echo_client: no permission to write x y.pcapng: add ${shellCommand(["-W=x y.pcapng"])}: ` +
+      shellCommand(["deno", "run", "-W=x y.pcapng", "-N=127.0.0.1", "tcp/echo_client.ts", "--pcap", "x y.pcapng"]) +
+      "\n",
   );
   assertEquals(
     await run("-W", "dns/query.ts", "--pcap=no/such/folder/x", "a.example"),
@@ -139,9 +141,7 @@ const variants: { server: string[]; client: string[]; decode: string; sees: RegE
   },
 ];
 
-testWith(
-  await has("openssl", "version"),
-  "openssl, for the certificates",
+Deno.test(
   `pcap: DNS over TCP, and both sides of TLS in plain${inWireshark}`,
   async () => {
     const folder = await Deno.makeTempDir();
@@ -163,7 +163,8 @@ testWith(
         const client = start(variant.client, `${folder}/client${i}`);
         assertEquals((await client.end()).code, 0, client.stderr);
         server.signal("SIGTERM");
-        assertEquals((await server.end()).code, 0, server.stderr);
+        const { code } = await server.end();
+        if (signals) assertEquals(code, 0, server.stderr);
         for (const side of ["server", "client"]) {
           const packets = await checkCapture(`${folder}/${side}${i}`, port, `${variant.client[0]}, ${side}`, variant);
           const sent = packets.filter(({ data }) => data.length > 0);
