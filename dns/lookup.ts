@@ -120,7 +120,7 @@ async function waitFor(server: Deno.NetAddr, { wait, timeout }: { wait: number; 
 function explainLookup(error: unknown, name: string, { server, timeout }: Resolver): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     if (server) return explain(error, server);
-    return new Failure("no permission to ask the system's resolver: run it with -N, or name a --server", 2);
+    return new Failure("no --server, and no permission to ask the system's resolver: add -N", 2, "-N");
   }
   const at = server ? formatAddress(server) : "the system's resolver";
   const message = error instanceof Error ? `${error.name} ${error.message}` : "";

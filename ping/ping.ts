@@ -131,13 +131,11 @@ function start(program: string, args: string[]): Deno.ChildProcess {
     if (error instanceof Deno.errors.PermissionDenied) {
       throw new Failure("this user may not run the system's ping (it needs CAP_NET_RAW): run it as root", 3);
     }
-    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable)) throw error;
-    if (program === "ping6" && error instanceof Deno.errors.NotCapable) { // every macOS has it
-      throw new Failure("no permission to run ping6: add --allow-run=ping6", 2, "--allow-run=ping6");
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new Failure(`no permission to run ${program}: add --allow-run=${program}`, 2, `--allow-run=${program}`);
     }
-    // With --allow-run=ping, a program that does not exist is reported as one that may not be run.
-    const how = "on Debian: apt-get install iputils-ping";
-    throw new Failure(`no ping program here, or no permission to run it (--allow-run=ping); ${how}`, 3);
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Failure("no ping program here; on Debian: apt-get install iputils-ping", 3);
   }
 }
 

@@ -89,9 +89,9 @@ const MAX_TEXT = 16 << 20;
 const command = {
   name: "client",
   about: `Lists, reads, creates, changes and deletes users of a REST API.
-commands: list, get ID, create --name NAME --email EMAIL, update ID [--name NAME] [--email EMAIL], delete ID`,
+commands: list (the default), get ID, create --name NAME --email EMAIL, update ID [--name NAME] [--email EMAIL], delete ID`,
   run: "deno run -N=127.0.0.1 rest/client.ts",
-  args: "COMMAND [ID]",
+  args: "[COMMAND [ID]]",
   examples: [
     "deno task rest-client list",
     "deno task rest-client create --name Ada --email ada@example.com",

@@ -63,9 +63,9 @@ function watch(maildir: string): Deno.FsWatcher {
     return Deno.watchFs(`${maildir}/new`);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      const [why] = reason(error).split(", run again");
-      throw new Failure(`cannot watch ${folder}: ${why}: add -R=${printable(maildir)}`, 2, `-R=${maildir}`);
+      throw new Failure(`no permission to watch ${folder}: add -R=${printable(maildir)}`, 2, `-R=${maildir}`);
     }
-    throw new Failure(`cannot watch ${folder}: ${reason(error)}: start the server with --maildir first`);
+    const why = error instanceof Deno.errors.NotFound ? "there is no such folder" : reason(error);
+    throw new Failure(`cannot watch ${folder}: ${why}: start the server with --maildir first`);
   }
 }

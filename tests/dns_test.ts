@@ -495,6 +495,15 @@ Deno.test("lookup: --server needs an IP address", async () => {
   assertEquals(program.status?.code, 2);
 });
 
+Deno.test("lookup: without the right to ask the system's resolver it says the whole command", async () => {
+  const args = ["-N=127.0.0.1", "dns/lookup.ts", "--type", "MX", "example.com"];
+  const program = new Program(["deno", "run", "--no-prompt", ...args], { cwd: root });
+  await program.end();
+  const line =
+    /^lookup: no --server, and no permission to ask the system's resolver: add -N: deno run -N dns\/lookup\.ts --type MX example\.com$/m;
+  failedWith(program, 2, line);
+});
+
 Deno.test("lookup: an invalid name is one line and exit code 2", async () => {
   for (const name of ["a..b", `${"x".repeat(64)}.com`, "abcdefgh.".repeat(40), "a_b.example.com"]) {
     const program = await client("lookup", "--server=127.0.0.1:1", "--timeout=1", name);

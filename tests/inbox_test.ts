@@ -37,8 +37,16 @@ Deno.test("inbox: a Maildir that does not exist, or may not be read, is one line
     return program;
   };
   const missing = await start("-N=127.0.0.1", "-R", "smtp/inbox.ts", "--maildir", "no-such-folder");
-  failedWith(missing, 1, /^inbox: cannot watch no-such-folder\/new: .*: start the server with --maildir first$/m);
-  failedWith(await start("-N=127.0.0.1", "smtp/inbox.ts"), 2, /^inbox: cannot watch mail\/new: Requires read access /m);
+  failedWith(
+    missing,
+    1,
+    /^inbox: cannot watch no-such-folder\/new: there is no such folder: start the server with --maildir first$/m,
+  );
+  failedWith(
+    await start("-N=127.0.0.1", "smtp/inbox.ts"),
+    2,
+    /^inbox: no permission to watch mail\/new: add -R=mail: deno run .* smtp\/inbox\.ts --port=0$/m,
+  );
 });
 
 Deno.test("inbox: on loopback it answers only to the names of loopback; a malformed name is 400", async () => {

@@ -322,9 +322,24 @@ testWith(
   },
 );
 
+testWith(
+  systemPing,
+  "ping",
+  "ping: without the right to run ping it exits with 2 and says the whole command",
+  async () => {
+    const program = new Program(["deno", "run", "--no-prompt", "ping/ping.ts", "--count", "1"], { cwd: root });
+    await program.end();
+    failedWith(
+      program,
+      2,
+      /^ping: no permission to run ping: add --allow-run=ping: deno run --allow-run=ping ping\/ping\.ts --count 1$/m,
+    );
+  },
+);
+
 Deno.test("ping: without a ping program it exits with 3 and says how to install one", async () => {
   const program = await ping("ping", [], [], { PATH: "/nowhere" });
-  assertMatch(program.stderr, /ping: no ping program here.* apt-get install iputils-ping$/m);
+  assertMatch(program.stderr, /ping: no ping program here; on Debian: apt-get install iputils-ping$/m);
   assertEquals(program.status?.code, 3);
 });
 

@@ -8,7 +8,7 @@ import { Diagram } from "../tcp/_diagram.ts";
 import type { Event } from "../tcp/_trace_event.ts";
 import { freePort } from "./support/free_port.ts";
 import { checkCapture, inWireshark, leavesCleanCapture } from "./support/captures.ts";
-import { certificate, client, serve, signals, testWith } from "./support/helpers.ts";
+import { certificate, client, serve, signals } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
