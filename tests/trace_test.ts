@@ -10,7 +10,7 @@ import { freePort } from "./support/free_port.ts";
 import { checkCapture, inWireshark, leavesCleanCapture } from "./support/captures.ts";
 import { certificate, client, serve, signals } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
-import { has, Program } from "./support/program.ts";
+import { Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
