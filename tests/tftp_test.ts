@@ -393,12 +393,12 @@ Deno.test("client: hostile servers, each run ends with 0 or 1 and one line (seed
     { kind: "ack", block: 0 },
   ];
   await Promise.all(Array.from({ length: 4 }, async (_, lane) => {
-    for (let i = 0; i < 6; i++) {
+    for (let i = 0; i < 2; i++) { // `deno task campaign` has a hundred
       using server = new Raw();
       (async () => {
         for (let n = 0; n < 12; n++) {
           const [, from] = await server.socket.receive(new Uint8Array(65_535));
-          const answer = encode(answers[(lane * 6 + i + n) % answers.length] ?? { kind: "ack", block: 0 });
+          const answer = encode(answers[(lane * 2 + i + n) % answers.length] ?? { kind: "ack", block: 0 });
           if (from.transport === "udp") await server.send(n % 3 === 2 ? mutate(answer, random) : answer, from);
         }
       })().catch(() => {}); // closed, when the client has ended

@@ -623,7 +623,7 @@ Deno.test("chat_client: hostile servers, each run ends with 0 or 1 and at most o
   };
   for (const [name, answer] of Object.entries(hostile)) {
     await t.step(name, async () => {
-      await Promise.all([1, 2, 3].map((seed) => attack(answer, seed)));
+      await attack(answer, 1); // `deno task campaign` has a hundred
     });
   }
   await t.step("right replies from another port", async () => {
