@@ -83,6 +83,18 @@ def decodes_strictly(server):
                 pass
 
 
+def one_at_a_time(server):
+    """A reply to each message, and no thread."""
+    while True:
+        conn, addr = server.accept()
+        with conn:
+            try:
+                while conn.recv(1024):
+                    conn.sendall(b"Hello from the server!")
+            except OSError:
+                pass
+
+
 def never_replies(server):
     while True:
         conn, addr = server.accept()

@@ -71,9 +71,11 @@ const suite: Suite = {
       level: "robust",
       needs: ["answers a message", "the next client"],
       async run(server) {
-        using peer = await Peer.connect(server);
-        await peer.send(Uint8Array.of(0xff, 0xfe, 0, 0x1b, 0x80));
-        await peer.some("decode with errors='replace', or print the bytes").catch(() => {}); // it need not reply to these
+        {
+          using peer = await Peer.connect(server);
+          await peer.send(Uint8Array.of(0xff, 0xfe, 0, 0x1b, 0x80));
+          await peer.some("decode with errors='replace', or print the bytes").catch(() => {}); // it need not reply to these
+        } // closed: a server may serve one client at a time
         await client(
           server,
           "still there?",
