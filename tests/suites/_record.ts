@@ -71,11 +71,31 @@ export class Recording {
 
   /** The last steps in short, a line each. */
   summary(most = 10): string[] {
+    const entries = this.apart ? this.entries : this.#joined();
     const several = new Set(this.entries.map(({ who }) => who).filter((who) => who)).size > 1;
-    const lines = this.entries.map((entry) =>
+    const lines = entries.map((entry) =>
       `${(entry.time / 1000).toFixed(3)} s  ${line(several ? entry : { ...entry, who: "" }, 48)}`
     );
     return lines.length > most ? [`… ${count(lines.length - most, "step")} before`, ...lines.slice(-most)] : lines;
+  }
+
+  /** The entries, with what a stream carried in several pieces, one way and without a step between, as one. */
+  #joined(): Entry[] {
+    const joined: Entry[] = [];
+    let pieces = 1;
+    for (const entry of this.entries) {
+      const last = joined.at(-1);
+      const goesOn = last && entry.kind !== "step" && entry.kind === last.kind && entry.who === last.who;
+      pieces = goesOn ? pieces + 1 : 1;
+      if (!goesOn) {
+        joined.push(entry);
+        continue;
+      }
+      const data = last.data.length < 48 ? new Uint8Array([...last.data, ...entry.data.subarray(0, 48)]) : last.data;
+      const text = `in ${pieces} pieces, the last at ${(entry.time / 1000).toFixed(3)} s`;
+      joined[joined.length - 1] = { ...last, data, size: last.size + entry.size, text };
+    }
+    return joined;
   }
 
   /** All of it, with the bytes in hex and as text. */
@@ -94,13 +114,25 @@ export class Recording {
 
 function line({ kind, text, who, size, data }: Entry, most: number): string {
   if (kind === "step") return `${text}${who && ` (${who})`}`;
-  const quoted = most > 0 ? ` "${printable(data.subarray(0, most))}${size > most ? "…" : ""}"` : "";
+  const quoted = most > 0 && data.length > 0 ? ` "${readable(data, most, size)}"` : "";
   return `${kind === "sent" ? "checker → program" : "checker ← program"}  ${count(size, "byte")}${size ? quoted : ""}${
     text && `  ${text}`
   }${who && `  (${who})`}`;
 }
 
 const asText = (row: Uint8Array) => Array.from(row, (b) => b > 31 && b < 127 ? String.fromCharCode(b) : ".").join("");
+
+/** The first bytes as text, at most `most`. Those that are not UTF-8 are \\xff, so that they can be told apart, in 100 characters. */
+export function readable(data: Uint8Array, most: number, size = data.length): string {
+  const bytes = data.subarray(0, most);
+  const text = printable(bytes);
+  if (!text.includes("\ufffd")) return size > most ? `${text}…` : text;
+  const letters = Array.from(bytes, (byte) => byte > 31 && byte < 127 ? String.fromCharCode(byte) : hex(byte));
+  while (letters.join("").length > 100) letters.pop();
+  return letters.join("") + (letters.length < size ? "…" : "");
+}
+
+const hex = (byte: number) => `\\x${byte.toString(16).padStart(2, "0")}`;
 
 const current = new AsyncLocalStorage<Recording>();
 

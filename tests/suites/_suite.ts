@@ -4,10 +4,10 @@
  * @module
  */
 import { AssertionError } from "jsr:@std/assert@1";
-import { count, printable } from "../../cli.ts";
+import { count } from "../../cli.ts";
 import type { Program } from "../support/program.ts";
 import { Random, randomSeed } from "./_random.ts";
-import { ownPatience, ownStart } from "./_record.ts";
+import { ownPatience, ownStart, readable } from "./_record.ts";
 
 /** A server under check. */
 export interface Server {
@@ -80,6 +80,8 @@ interface Specification {
   readonly sheet?: string;
   /** What its port is of; without it, TCP. */
   readonly over?: "tcp" | "udp" | "both";
+  /** A program may take so many milliseconds for one step, also when others have failed: it sends again after a second, perhaps. */
+  readonly leastPatience?: number;
   /** Makes what differs in every run, from the seed; files in `folder`. */
   readonly prepare?: (random: Random, folder: string) => Promise<Prepared<object>>;
 }
@@ -171,8 +173,7 @@ export class Refused extends AssertionError {
 /** Formats bytes for a report: their number, and the first of them as text in quotes. */
 export function quote(data: Uint8Array): string {
   if (data.length === 0) return "nothing";
-  const text = printable(data.subarray(0, 40));
-  return `${count(data.length, "byte")} "${text}${data.length > 40 ? "…" : ""}"`;
+  return `${count(data.length, "byte")} "${readable(data, 40)}"`;
 }
 
 /** Formats milliseconds: `3.6 s`. */

@@ -103,7 +103,9 @@ export class SocketPeer implements Disposable {
         fail(
           "a frame",
           `${error.message}: ${quote(this.#unread.subarray(0, 14))}`,
-          "RFC 6455 §5.2 has the form of a frame",
+          /length/.test(error.message)
+            ? "write up to 125 in 7 bits; up to 65535 as 126 and two bytes; what is longer as 127 and eight bytes, the highest first"
+            : "byte 1 has FIN and the opcode, byte 2 the length, without a mask from a server (RFC 6455 §5.2)",
         );
       }
       const more = await this.peer.some(hint);

@@ -126,6 +126,7 @@ const suite: Suite = {
   role: "client",
   about: "a UDP chat client that sends a text with /say, prints its echo, and leaves",
   over: "udp",
+  leastPatience: 3000,
   given: "{host} and {port} (HOST, PORT): the server. {text} (TEXT): the message.",
   prints: "the echo as NAME: TEXT in a line of its own, and the lines of others",
   exits: "0 after the echo; another code and one line about it when the server does not answer",

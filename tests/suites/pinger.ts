@@ -145,6 +145,7 @@ const suite: Suite = {
   role: "client",
   about: "a pinger over UDP, with a responder that loses and delays",
   over: "udp",
+  leastPatience: 2000,
   given: "{host} and {port} (HOST, PORT): the responder, which sends back what it receives",
   prints:
     "a line for each ping: its round-trip time with a unit, or the words timed out; at the end the loss in percent",

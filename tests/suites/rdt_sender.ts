@@ -376,6 +376,7 @@ const suite: Suite = {
   role: "client",
   about: "the sender of a file over UDP, with a network that loses, doubles, delays and spoils",
   over: "udp",
+  leastPatience: 2000,
   given: "{host} and {port} (HOST, PORT): the receiver. {file} (FILE): the path of the file to send.",
   prints: "what you like",
   exits: "0 when the end is acknowledged; another code and one line about it when the receiver is silent",

@@ -6,7 +6,7 @@
 import { Peer, reset } from "./_peer.ts";
 import { word, words } from "./_random.ts";
 import { step } from "./_record.ts";
-import { batchOf, call, frame, isError, RpcPeer, same } from "./_rpc_peer.ts";
+import { batchOf, call, frame, isError, isObject, RpcPeer, same } from "./_rpc_peer.ts";
 import { type Check, fail, Gone, randomOf, type Server, type Suite } from "./_suite.ts";
 
 const first = "a call";
@@ -149,7 +149,13 @@ const checks: Check<Server>[] = [
         await peer.send(notification);
         await pause(100); // in one piece with the next frame it would be for another check
       }
-      await adds(peer, server, "send nothing back when a call has no id");
+      const hint = "send nothing back when a call has no id, also when it fails";
+      const { params, wanted } = sum(server);
+      await peer.send(call("add", params, 1));
+      const message = await peer.message(hint);
+      // Whatever comes first must be the answer to the call that has an id.
+      if (!isObject(message) || message.id !== 1) fail("no response to a notification", JSON.stringify(message), hint);
+      same(message, 1, wanted, hint);
     },
   },
   {
@@ -289,7 +295,10 @@ const checks: Check<Server>[] = [
       await peer.send(call("sleep", [1], "slow"));
       await pause(100);
       const hint = "run each call in a thread or task of its own, and go on reading; a lock keeps two answers apart";
-      await peer.calls("add", params, "quick", wanted, hint);
+      await peer.send(call("add", params, "quick"));
+      const quick = await peer.response(hint);
+      if (quick.id === "slow") fail("the result of add, while sleep runs", "the result of sleep first", hint);
+      same(quick, "quick", wanted, hint);
       const slow = await peer.response("answer sleep when its time is over");
       if (slow.id !== "slow" || !("result" in slow)) fail("the result of sleep", JSON.stringify(slow), hint);
     },

@@ -566,6 +566,7 @@ const suite: Suite = {
   role: "server",
   about: "a TFTP server, which serves and takes files",
   over: "udp",
+  leastPatience: 3000,
   given:
     "{host} and {port} in its command, or HOST and PORT in its environment: where it listens. {root} (ROOT): its folder.",
   prints: "what you like",

@@ -423,6 +423,7 @@ const suite: Suite = {
   role: "client",
   about: "a TFTP client that gets a file",
   over: "udp",
+  leastPatience: 3000,
   given:
     "{host} and {port} (HOST, PORT): the server. {name} (NAME): the file to ask for. {file} (FILE): the path to write it to.",
   prints: "what you like; for an error of the server its text",

@@ -88,6 +88,7 @@ export async function* runSuite(run: Run): AsyncGenerator<Result> {
 async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGenerator<Result> {
   const [patience, limit] = [limits.patience, run.limit * 1000];
   const failed = new Set<string>();
+  const least = Math.max(1000, run.suite.leastPatience ?? 0);
   let lost = 0; // milliseconds in checks that failed
   let startup = 0; // the longest time, in milliseconds, until the program was heard of
   let cause = ""; // why no further check can be run
@@ -106,10 +107,12 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
     }
     // The more time was lost, the less there is for a next step: the whole ends in `limit`.
     if (lost > 0) {
-      const least = Math.min(patience, Math.max(1000, 2 * startup)); // what starts slowly, or on a busy machine, is not hurried
-      recording.patience = Math.max(least, Math.min(patience, limit / 6 - lost / 3));
+      // What starts slowly, or on a busy machine, is not hurried; nor is what rightly waits a second before it sends again.
+      const slow = Math.min(patience, Math.max(least, 2 * startup));
+      recording.patience = Math.max(slow, Math.min(patience, limit / 6 - lost / 3));
       recording.start = Math.max(2 * recording.patience, 4 * startup);
     }
+    started.begin();
     const deadline = Promise.withResolvers<"late">();
     const timer = setTimeout(() => deadline.resolve("late"), limit - lost);
     try {
@@ -121,7 +124,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
           `expected the check to end, got none in ${run.limit} s\nhint: answer sooner, or use --limit`,
         );
       }
-      started.answered = true;
+      started.hasAnswered();
       yield result("passed");
     } catch (error) {
       if (error instanceof NotKnown) {
@@ -132,10 +135,11 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       // A TCP server that could be connected to was there; a sent datagram says nothing.
       const touched = recording.entries.some(({ kind, text }) => kind !== "step" || /^(connected|nothing)/.test(text));
       if (run.suite.role === "client" && touched) started.answered = true;
-      if (recording.received > 0 || run.suite.over !== "udp" && recording.sent > 0) started.answered = true;
+      if (recording.received > 0 || run.suite.over !== "udp" && recording.sent > 0) started.hasAnswered();
       const diagnosis = started.answered ? "" : await started.diagnose(error instanceof Refused);
       if (diagnosis) cause ||= diagnosis.split("\n")[0] ?? diagnosis;
-      yield result("failed", diagnosis || error.message + started.report());
+      const report = await started.report();
+      yield result("failed", diagnosis || withHint(error.message, report.hint) + report.text);
       lost += recording.seconds * 1000;
     } finally {
       clearTimeout(timer);
@@ -160,6 +164,10 @@ class Started {
   #address: Address;
   /** Whether it has ever done something right. */
   answered = false;
+  /** The program that has done something since its start: it is not starting any more. */
+  #awake: Program | undefined;
+  /** How much it had printed when the running check began. */
+  #printed = { stdout: 0, stderr: 0 };
   /** With `--network`: the port of the relay, and of what is behind it. */
   #relay: Relay & { to: number } = { port: 0, programs: [], to: 0 };
 
@@ -169,6 +177,12 @@ class Started {
     this.#random = new Random(run.seed ^ 0x5eed); // other words than those that `prepare` makes
     this.#prepared = prepared;
     this.#address = run.at ?? { hostname: "127.0.0.1", port: run.port };
+  }
+
+  /** A check begins: what the program has printed before belongs to others. */
+  begin(): void {
+    const { stdout = "", stderr = "" } = this.#program ?? {};
+    this.#printed = { stdout: stdout.length, stderr: stderr.length };
   }
 
   /** A server that runs. One that has ended, by a crash or on purpose, is started again: one failure does not cause others. */
@@ -197,7 +211,7 @@ class Started {
     const [program, since] = [this.#program, this.#since];
     // One that has ended with 0 may have left a daemon, which is still starting.
     const starting = () =>
-      !this.#elsewhere &&
+      !this.#elsewhere && program !== this.#awake &&
       (program?.status === undefined
         ? Date.now() < since + limits.start
         : program.status.code === 0 && Date.now() < since + (this.#hasLeft ? limits.start : 3000));
@@ -294,6 +308,7 @@ class Started {
     const command = this.#run.words.map((word) => replace(word, values));
     const env = Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value]));
     this.#since = Date.now();
+    this.#printed = { stdout: 0, stderr: 0 };
     return this.#program = new Program(command, {
       ...{ env: { ...env, [name]: value }, cwd: this.#run.cwd },
       most: 1 << 24, // no program prints as much as this on purpose
@@ -354,11 +369,18 @@ class Started {
       } before anything that waits; --timeout gives a slow start more time`;
   }
 
-  /** What has become of the program, for a check that failed. */
-  report(): string {
+  /** It has done something right, or at least something. */
+  hasAnswered(): void {
+    this.answered = true;
+    this.#awake = this.#program;
+  }
+
+  /** What has become of the program in a check that failed, and what to change, if that can be seen from what it has printed. */
+  async report(): Promise<{ text: string; hint: string }> {
     const program = this.#program;
-    if (!program) return "";
-    if (program.tooMuch) return "\nyour program printed more than 16 MiB, and was stopped";
+    if (program) await inTime(program.ended, 200); // its connections end a moment before it does
+    if (!program) return { text: "", hint: "" };
+    if (program.tooMuch) return { text: "\nyour program printed more than 16 MiB, and was stopped", hint: "" };
     const ended = !program.status
       ? ""
       : program.stopped
@@ -366,8 +388,10 @@ class Started {
         count(Math.round((Date.now() - this.#since) / 1000), "second")
       } after its start`
       : `\nyour program ${ending(program.status)}`;
-    const crashed = /Traceback|^\s+at |Exception in thread|panicked|goroutine/m.test(program.stderr);
-    return ended + output(program, crashed ? 40 : 5);
+    const printed = program.stderr.slice(this.#printed.stderr);
+    const crashed = /Traceback|^\s+at |Exception in thread|panicked|goroutine/m.test(printed);
+    const hint = program.status && !program.stopped ? crashHint(printed) : "";
+    return { text: ended + output(program, crashed ? 40 : 5, this.#printed), hint };
   }
 }
 
@@ -414,8 +438,24 @@ function ending({ code }: Deno.CommandStatus): string {
 
 const replace = (text: string, values: Values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
-/** The last lines of what a program has printed. */
-function output(program: Program, lines: number): string {
-  const tail = program.tail(lines);
+/** What to change in a program that has ended by itself, by what it has printed; "" if that is not known. */
+function crashHint(printed: string): string {
+  if (/ConnectionReset|BrokenPipe|ECONNRESET|EPIPE|SocketException|os error (32|104)\)/.test(printed)) {
+    return "a client may leave at any time: catch the error of recv and send for this client alone, and go on with the others";
+  }
+  if (/UnicodeDecodeError|MalformedInputException|invalid utf-?8|Utf8Error/i.test(printed)) {
+    return "what arrives may be any bytes: decode with errors='replace', or catch the error";
+  }
+  return "";
+}
+
+/** The problem with this hint in place of its own, if there is one. */
+const withHint = (problem: string, hint: string) =>
+  hint ? problem.replace(/\nhint: [^]*$/, `\nhint: ${hint}`) : problem;
+
+/** The last lines of what a program has printed since then. */
+function output(program: Program, lines: number, since = { stdout: 0, stderr: 0 }): string {
+  const printed = program.stdout.slice(since.stdout) + program.stderr.slice(since.stderr);
+  const tail = printed.trimEnd().split("\n").slice(-lines).join("\n");
   return tail === "" ? "" : tail.split("\n").map((line) => `\n  | ${printableLine(line.slice(0, 200))}`).join("");
 }

@@ -1,0 +1,164 @@
+/** What `deno task check` says about a program that fails a check: its hint, its output, its bytes; and how long it waits. */
+import { assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { Peer } from "./suites/_peer.ts";
+import { received, recordIn, Recording, sent, step } from "./suites/_record.ts";
+import { type Check, fail, limits, quote, type Server, type Suite } from "./suites/_suite.ts";
+import { type Result, runSuite } from "./support/checking.ts";
+import { testWith } from "./support/helpers.ts";
+import { judge } from "./support/judge.ts";
+import { has } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
+
+const python = await has("python3", "--version");
+
+/** Runs a suite with these checks on a program in Python. */
+async function run(source: string, checks: readonly Check<Server>[], more: Partial<Suite> = {}): Promise<Result[]> {
+  const suite: Suite = { about: "a server", ...more, role: "server", checks };
+  const results: Result[] = [];
+  const all: readonly Check<never>[] = suite.checks;
+  const program = { words: ["python3", "-c", source], cwd: root };
+  for await (const result of runSuite({ suite, checks: all, ...program, port: 0, seed: 1, limit: 30 })) {
+    results.push(result);
+  }
+  return results;
+}
+
+const check = (name: string, run: (server: Server) => Promise<void>): Check<Server> => ({
+  ...{ name, why: "It matters.", points: 1, run },
+});
+
+const says = (word: string) =>
+  check(word, async (server) => {
+    using peer = await Peer.connect(server);
+    await peer.send(word);
+    const reply = await peer.some("reply");
+    if (reply.length === 0) fail("a reply", "the end of the connection", "loop over recv");
+  });
+
+/** Prints each word, replies, and leaves at "boom" with that line on stderr. */
+const talker = (line: string) => `
+import os, socket, sys
+s = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    c, _ = s.accept()
+    word = c.recv(100).decode()
+    print("word", word)
+    if word == "boom":
+        sys.exit(${JSON.stringify(line)})
+    c.sendall(b"x")
+    c.close()
+`;
+
+testWith(
+  python,
+  "python3",
+  "check: a crash has the hint for its reason, and the output of this check alone",
+  async () => {
+    const problem = async (line: string) =>
+      (await run(talker(line), ["before", "boom"].map(says))).map(({ problem }) => problem).join("");
+    const [reset, bytes, other] = await Promise.all([
+      problem("ConnectionResetError: [Errno 104]"),
+      problem("UnicodeDecodeError: 'utf-8' codec"),
+      problem("ZeroDivisionError: division by zero"),
+    ]);
+    assertMatch(reset, /hint: a client may leave at any time: catch the error of recv and send for this client alone/);
+    assertMatch(bytes, /hint: what arrives may be any bytes/);
+    assertMatch(other, /hint: loop over recv\n/);
+    assertStringIncludes(other, "| word boom");
+    assertEquals(other.match(/word before/), null); // it belongs to the check that passed
+  },
+);
+
+testWith(python, "python3", "check: a UDP server that has answered once is not starting any more", async () => {
+  const server = `
+import os, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", int(os.environ["PORT"])))
+while True: s.sendto(*s.recvfrom(100))
+`;
+  const seen: (boolean | undefined)[] = [];
+  const asks = check("asks", async ({ hostname, port, starting }) => {
+    const socket = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+    const answer = socket.receive();
+    let isThere = false;
+    answer.then(() => isThere = true);
+    while (!isThere) {
+      await socket.send(Uint8Array.of(1), { transport: "udp", hostname, port });
+      await new Promise((again) => setTimeout(again, 50));
+    }
+    await answer;
+    socket.close();
+    seen.push(starting?.());
+  });
+  await run(server, [asks, { ...asks, name: "again" }], { over: "udp" });
+  assertEquals(seen, [true, false]);
+});
+
+testWith(
+  python,
+  "python3",
+  "check: where a second is usual, a step keeps its time also after checks that failed",
+  async () => {
+    const patience: number[] = [];
+    const looks = (name: string) =>
+      check(name, (server) => says("x").run(server).then(() => void patience.push(limits.patience)));
+    // As if it had cost more time than the limit has for one step: the check takes some, and --limit says the rest.
+    const slow = check("slow", async () => {
+      await new Promise((go) => setTimeout(go, 300));
+      fail("much", "little", "do more");
+    });
+    const suite = [looks("first"), slow, looks("second")];
+    const before = limits.usual;
+    for (const leastPatience of [0, 3000]) {
+      const results: Result[] = [];
+      const all: Suite = { about: "a server", role: "server", checks: suite, leastPatience };
+      const words = ["python3", "-c", talker("")];
+      const asked: readonly Check<never>[] = suite;
+      for await (
+        const result of runSuite({ suite: all, checks: asked, words, cwd: root, port: 0, seed: 1, limit: 1 })
+      ) results.push(result);
+      assertEquals(results.map(({ state }) => state), ["passed", "failed", "passed"]);
+    }
+    assertEquals(patience[0], before);
+    assertEquals(patience[3], 3000);
+  },
+);
+
+Deno.test("check: bytes that are no text are shown so that they can be told apart", () => {
+  assertEquals(quote(new TextEncoder().encode("grün")), '5 bytes "grün"');
+  assertEquals(quote(Uint8Array.of(0x61, 0xfa, 0xfb, 0x0a)), '4 bytes "a\\xfa\\xfb\\x0a"');
+  assertEquals(quote(new Uint8Array(300).fill(0xff)), `300 bytes "${"\\xff".repeat(25)}…"`);
+});
+
+Deno.test("check: what a stream carries in many pieces is one line of what happened; each datagram is one", async () => {
+  const recording = new Recording();
+  const write = () =>
+    recordIn(recording, async () => {
+      for (const letter of "GET / HTTP/1.1") {
+        sent(new TextEncoder().encode(letter));
+        await new Promise((go) => setTimeout(go, 2));
+      }
+      step("waits");
+      received(Uint8Array.of(65));
+    });
+  await write();
+  const lines = recording.summary();
+  assertEquals(lines.length, 3);
+  assertMatch(
+    lines[0] ?? "",
+    /checker → program {2}14 bytes "GET \/ HTTP\/1\.1" {2}in 14 pieces, the last at \d\.\d{3} s$/,
+  );
+  recording.apart = true;
+  assertEquals(recording.summary(20).length, 16);
+});
+
+testWith(
+  python,
+  "python3",
+  "check tcp:reply: until its last check, a server may serve one client at a time",
+  async () => {
+    const names = ["answers a message", "the next client", "bytes that are not text", "a client that resets"];
+    const results = await judge("tcp:reply", "python3 reply.py one-at-a-time", names);
+    assertEquals(results.map(({ state, problem }) => problem || state), names.map(() => "passed"));
+  },
+);
