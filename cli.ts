@@ -272,10 +272,15 @@ export async function within<T, L = T>(limit: number, promise: Promise<T>, late:
   return await Promise.race([promise, timeUp]).finally(() => clearTimeout(timer));
 }
 
-/** Calls `stop` at the first Ctrl-C or SIGTERM; a second one exits with code 1 at once. */
+/** Calls `stop` at the first Ctrl-C or SIGTERM; a second one, half a second later or more, exits with code 1 at once. */
 export function onStop(stop: () => void): void {
-  let signals = 0;
-  const onSignal = () => ++signals === 1 ? stop() : Deno.exit(1);
+  let first: number | undefined;
+  const onSignal = () => {
+    // A terminal sends Ctrl-C to `deno task` and to the script, and `deno task` passes its own on: one key, two signals.
+    if (first !== undefined && performance.now() - first > 500) Deno.exit(1);
+    if (first === undefined) stop();
+    first ??= performance.now();
+  };
   Deno.addSignalListener("SIGINT", onSignal);
   Deno.addSignalListener(Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM", onSignal);
 }

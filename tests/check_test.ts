@@ -540,24 +540,14 @@ testWith(linux, "cp of Linux", "demo: ✗ with its reason and exit code 1 for a 
 });
 
 testWith(
-  portsFree(9999) && linux,
-  "port 9999 free, on Linux",
+  portsFree(9999, 9990) && linux,
+  "ports 9999 and 9990 free, on Linux",
   "demo: Ctrl-C prints the table so far, with exit code 1",
   async () => {
-    const program = new Program([
-      "deno",
-      "run",
-      "-R=deno.json",
-      "--allow-run",
-      "tests/demo.ts",
-      "udp:chat",
-      "ping:icmp",
-    ], {
-      cwd: root,
-    });
-    await program.line(/^── ping:icmp/, 60);
+    const program = new Program(["deno", "task", "--quiet", "demo", "udp:chat", "udp:game"], { cwd: root });
+    await program.line(/^── udp:game/, 60);
     await new Promise((started) => setTimeout(started, 500));
-    program.signal("SIGINT");
+    program.signalGroup("SIGINT"); // as a terminal does
     assertEquals((await program.end()).code, 1, program.stderr);
     assertMatch(program.stdout, /^udp:chat +✓ +[\d.]+\n\n1 pair worked, 0 failed, 0 skipped$/m);
   },

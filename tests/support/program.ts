@@ -163,6 +163,11 @@ export class Program {
     if (!this.#ended) this.#child.kill(signal);
   }
 
+  /** Sends a signal to the program and to its children, as a terminal does with Ctrl-C. */
+  signalGroup(signal: Deno.Signal): void {
+    Deno.kill(-this.pid, signal);
+  }
+
   /** Waits for its end. After `limit` seconds it stops the program and fails. */
   async end(limit = 20): Promise<Ended> {
     let late = false;
