@@ -699,7 +699,7 @@ Deno.test("query and lookup: output and exit codes", async () => {
     [
       "www.example.com  A      192.0.2.80",
       "www.example.com  A      192.0.2.81",
-      "web.example.com  AAAA   2001:db8::80",
+      "www.example.com  AAAA   2001:db8::80",
     ].join("\n"),
   );
   failedWith(
