@@ -30,6 +30,9 @@ export interface WebSocketLimits extends Tracing {
 
 type Side = "client" | "server";
 
+/** What frames are written to: a TCP connection, or TLS on one. */
+export type Wire = Pick<Deno.TcpConn, "write" | "close" | "localAddr" | "remoteAddr">;
+
 const nothing = new Uint8Array();
 
 /** A connection. `reader` must have room for a whole frame, and holds what came behind the handshake. */
@@ -42,7 +45,7 @@ export class WebSocketConnection {
   #closeSent = false;
 
   constructor(
-    readonly conn: Deno.TcpConn,
+    readonly conn: Wire,
     readonly reader: BufferedReader,
     readonly side: Side,
     readonly limits: WebSocketLimits,

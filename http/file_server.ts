@@ -16,8 +16,7 @@ import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
 import { drainAndClose } from "../tcp/_drain_and_close.ts";
-import type { CertificatePair } from "../tcp/_self_signed.ts";
-import { certificateOf, certificateOptions } from "../tcp/_server_certificate.ts";
+import { certificateOf, certificateOptions, type StartTls, tlsStarter } from "../tcp/_server_certificate.ts";
 import type { Stream } from "../tcp/_tls_server.ts";
 import { AccessLog } from "./_access_log.ts";
 import { isAllowedHost } from "./_allowed_host.ts";
@@ -175,7 +174,7 @@ interface Server {
   /** The address that it listens on. */
   readonly hostname: string;
   /** Does the server's part of a TLS handshake, if there is a certificate. */
-  readonly startTls: ((conn: Deno.TcpConn) => Promise<Stream>) | undefined;
+  readonly startTls: StartTls | undefined;
 }
 
 /** How much of a file is in memory while it is sent, in bytes. */
@@ -248,10 +247,3 @@ await run(command, async (flags) => {
   await clients.finished();
   server.log.flush();
 });
-
-/** node:tls is loaded only where it is used: it costs start-up time, and every server a little speed. */
-async function tlsStarter(pair: CertificatePair): Promise<Server["startTls"]> {
-  const { startTlsServer, tlsContext } = await import("../tcp/_tls_server.ts");
-  const context = tlsContext(pair);
-  return (conn) => startTlsServer(conn, context);
-}

@@ -12,12 +12,12 @@
  * @module
  */
 import { type Address, clientOptions, connect, count, Failure, flag, formatAddress } from "../cli.ts";
-import { printable, run, type Tracing, within } from "../cli.ts";
+import { printable, run, type Tracing } from "../cli.ts";
 import { type BodySink, fileSink } from "../tcp/_file_sink.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { progress } from "../tcp/_progress.ts";
 import { explain } from "../tcp/_socket_errors.ts";
-import { caOption, explainTls, readCertificates } from "../tcp/_tls_client.ts";
+import { caOption, explainTls, readCertificates, startTlsClient } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { Body, responseFraming } from "./_body.ts";
 import { terminalSink } from "./_body_sink.ts";
@@ -221,15 +221,7 @@ async function open(request: Destination, settings: Settings, caCerts: string[] 
   const tcp = await connect({ ...settings, host: peer.hostname, port: peer.port }, Deno.connect);
   if (!tls) return traced(tcp, settings);
   if (settings.proxy) await openTunnel(traced(tcp, settings), server, peer, settings);
-  const late = `${formatAddress(server)} did not finish the TLS handshake in ${settings.timeout} s`;
-  const conn = await Deno.startTls(tcp, { hostname: server.hostname, caCerts });
-  try {
-    await within(settings.timeout, conn.handshake(), late);
-  } catch (error) {
-    conn.close();
-    throw error;
-  }
-  return traced(conn, settings);
+  return traced(await startTlsClient(tcp, server, settings.timeout, caCerts), settings);
 }
 
 /** Asks the proxy for a tunnel to a server. Whatever is sent afterwards goes to the server. */

@@ -11,8 +11,10 @@
  * @module
  */
 import { clientOptions, connect, count, Failure, flag, formatAddress } from "../cli.ts";
-import { printable, run, seconds, text, within } from "../cli.ts";
+import { type Address, printable, run, seconds, text, within } from "../cli.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
+import { explain } from "../tcp/_socket_errors.ts";
+import { caOption, explainTls, readCertificates, startTlsClient } from "../tcp/_tls_client.ts";
 import { traced } from "../tcp/_trace.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { encodeRequest, headLength, MessageError, parseResponse, type ResponseHead } from "./_message.ts";
@@ -41,13 +43,17 @@ interface Socket {
   readonly closed: { code: number; reason: string } | undefined;
 }
 
-/** Opens a connection by hand: the handshake on a TCP connection, then frames. */
-async function openRaw(flags: Settings): Promise<Socket> {
-  const conn = traced(await connect(flags, Deno.connect), flags);
-  conn.setNoDelay(true);
-  const host = formatAddress({ hostname: flags.host, port: flags.port });
+/** Opens a connection by hand: the handshake on a TCP connection, or under TLS on one; then frames. */
+async function openRaw({ isTls, server, target }: Destination, flags: Settings): Promise<Socket> {
+  const host = formatAddress(server);
+  const tcp = await connect({ ...flags, host: server.hostname, port: server.port }, Deno.connect);
+  tcp.setNoDelay(true);
+  const conn = isTls
+    ? traced(await startTlsClient(tcp, server, flags.timeout, flags.caCerts), flags)
+    : traced(tcp, flags);
   const key = newKey();
-  await writeAll(conn, encodeRequest(handshakeRequest(host, flags.path, key)));
+  // A port that the scheme implies does not stand in Host (RFC 6455 §4.1).
+  await writeAll(conn, encodeRequest(handshakeRequest(host.replace(isTls ? /:443$/ : /:80$/, ""), target, key)));
   const reader = new BufferedReader(conn, MAX_MESSAGE + 64);
   const response = await within(flags.timeout, receiveHead(reader), `${host} did not answer in ${flags.timeout} s`);
   const fault = handshakeFault(response, key);
@@ -94,22 +100,24 @@ class WebSocketEvents implements Socket {
   }
 
   /** Opens a connection; while nobody listens, it is tried again for `flags.wait` seconds. */
-  static async open(flags: Settings): Promise<Socket> {
-    const host = formatAddress({ hostname: flags.host, port: flags.port });
+  static async open({ isTls, server, target }: Destination, flags: Settings): Promise<Socket> {
+    const host = formatAddress(server);
+    const to = { ...flags, host: server.hostname, port: server.port };
+    const client = flags.caCerts ? Deno.createHttpClient({ caCerts: flags.caCerts }) : undefined;
     const dial = async () => {
-      const socket = new WebSocket(`ws://${host}${flags.path}`);
+      const socket = new WebSocket(`${isTls ? "wss" : "ws"}://${host}${target}`, { client });
       const events = new WebSocketEvents(socket);
       const opened = Promise.withResolvers<void>();
       socket.addEventListener("open", () => opened.resolve());
-      socket.addEventListener("error", (event) => opened.reject(openError(event, host)));
+      socket.addEventListener("error", (event) => opened.reject(openError(event, server)));
       await within(flags.timeout, opened.promise, `${host} did not answer in ${flags.timeout} s`);
       return events;
     };
     try {
-      return await connect(flags, dial);
+      return await connect(to, dial);
     } catch (error) {
       if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-      (await connect(flags, Deno.connect)).close(); // it fails too, with an error that says why
+      (await connect(to, Deno.connect)).close(); // it fails too, with an error that says why
       throw new Failure(`${host} opened no WebSocket: ${printable(error.message)}`);
     }
   }
@@ -140,46 +148,79 @@ class WebSocketEvents implements Socket {
 }
 
 /** An error event has only the runtime's words. So that `--wait` works, these become an error with a code. */
-function openError(event: Event, host: string): Error {
+function openError(event: Event, server: Address): unknown {
   const message = event instanceof ErrorEvent ? event.message : "";
   if (/tcp connect error|dns error/.test(message)) {
     return Object.assign(new Deno.errors.ConnectionRefused(message), { code: "ECONNREFUSED" });
   }
-  return new Failure(`${host} opened no WebSocket: ${printable(message)}`);
+  const error = explainTls(new Error(message), server, PLAIN);
+  return error instanceof Failure
+    ? error
+    : new Failure(`${formatAddress(server)} opened no WebSocket: ${printable(message)}`);
 }
 
 const command = {
   name: "websocket_client",
   about: "Sends its arguments over a WebSocket as messages, and shows what comes.",
   run: "deno run -N=127.0.0.1 http/websocket_client.ts",
-  args: "[MESSAGE ...]",
+  args: "[URL] [MESSAGE ...]",
   examples: [
     "deno task websocket-client --listen 60 Hello",
-    "deno task websocket-client --raw --trace Hello",
+    "deno task websocket-client --raw --trace ws://127.0.0.1:8085/chat Hello",
   ],
   options: {
     ...clientOptions(8085),
-    "path": text("/chat", "the path of the WebSocket on the server", "/PATH"),
+    "path": text("/chat", "the path of the WebSocket, without a URL", "/PATH"),
     "listen": seconds(1, "how long to show messages before it closes"),
     "raw": flag("make the handshake and the frames by hand"),
+    "ca": caOption,
   },
 };
 
 interface Settings {
   readonly host: string;
   readonly port: number;
-  readonly path: string;
   readonly wait: number;
   readonly timeout: number;
   readonly trace: "" | "text" | "json" | "diagram";
   readonly pcap: string;
+  readonly caCerts: string[] | undefined;
 }
+
+/** What a URL says: whether TLS protects the connection, the server, and the path with its query. */
+interface Destination {
+  readonly isTls: boolean;
+  readonly server: Address;
+  readonly target: string;
+}
+
+/** Takes a URL apart (RFC 6455 §3). @throws {Failure} with code 2 when it is not that of a WebSocket. */
+function parseDestination(text: string): Destination {
+  const url = URL.parse(text);
+  if (!url || url.hostname === "" || /[#@]/.test(text)) {
+    throw new Failure(`a URL is ws://HOST:PORT/PATH or wss://…, without user and fragment, not ${printable(text)}`, 2);
+  }
+  const isTls = url.protocol === "wss:";
+  const server = { hostname: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || (isTls ? 443 : 80)) };
+  return { isTls, server, target: url.pathname + url.search };
+}
+
+/** What to do when a server does not speak TLS. */
+const PLAIN = "try ws://";
 
 await run(command, async (flags) => {
   if (!/^\/[!-"$-~]*$/.test(flags.path)) throw new Failure("--path begins with / and has no spaces", 2);
+  const [first = "", ...rest] = flags.args;
+  const isUrl = /^wss?:\/\//i.test(first);
+  const to = isUrl
+    ? parseDestination(first)
+    : { isTls: false, server: { hostname: flags.host, port: flags.port }, target: flags.path };
+  const settings = { ...flags, caCerts: await readCertificates(flags.ca) };
   // The runtime does not show its frames.
   const isRaw = flags.raw || flags.trace !== "" || flags.pcap !== "";
-  const socket = isRaw ? await openRaw(flags) : await WebSocketEvents.open(flags);
+  const socket = await (isRaw ? openRaw(to, settings) : WebSocketEvents.open(to, settings)).catch((error) => {
+    throw to.isTls ? explainTls(error, to.server, PLAIN) : explain(error, to.server);
+  });
   const over = new Promise<void>((resolve) => setTimeout(resolve, flags.listen * 1000));
   const late = over.then(() =>
     new Promise<never>((_, reject) => {
@@ -187,7 +228,7 @@ await run(command, async (flags) => {
       setTimeout(() => reject(new Failure(`the server did not close in ${flags.timeout} s`)), flags.timeout * 1000);
     })
   );
-  await Promise.race([converse(socket, flags.args, over), late]);
+  await Promise.race([converse(socket, isUrl ? rest : flags.args, over), late]);
   console.log(`Closed: ${printable(describeClose(socket.closed))}`);
   const failure = closeFailure(socket.closed);
   if (failure) throw failure;

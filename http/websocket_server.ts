@@ -15,12 +15,13 @@ import { announce } from "../tcp/_announce.ts";
 import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { type Client, Clients, maxClients } from "../tcp/_clients.ts";
 import { drainAndClose } from "../tcp/_drain_and_close.ts";
+import { certificateOf, certificateOptions, type StartTls, tlsStarter } from "../tcp/_server_certificate.ts";
 import { writeAll } from "../tcp/_write_all.ts";
 import { isAllowedHost } from "./_allowed_host.ts";
 import { authorityOf } from "./_authority.ts";
-import { concat } from "./_concat.ts";
 import { encodeResponse, Fields, headLength, MessageError, parseRequest, type RequestHead } from "./_message.ts";
 import { reasonPhrase } from "./_reason_phrase.ts";
+import { Answer, refusal } from "./_websocket_answer.ts";
 import { describeClose, WebSocketConnection } from "./_websocket_connection.ts";
 import { closeCodes, MAX_HEADER } from "./_websocket_frame.ts";
 import { acceptHandshake, asksForWebSocket, HandshakeError } from "./_websocket_handshake.ts";
@@ -61,10 +62,11 @@ interface Member {
 }
 
 /** Serves one connection: a page of the chat, or a WebSocket. */
-async function serve(client: Client, room: Set<Member>, flags: Settings, hostname: string, drop: () => void) {
+async function serve(client: Client, { room, flags, hostname, startTls }: Server, drop: () => void) {
   const { conn, name } = client;
   conn.setNoDelay(true);
-  const reader = new BufferedReader(conn, Math.max(65_536, flags["max-frame"] + 2 * MAX_HEADER), 4096);
+  const stream = startTls ? await startTls(conn) : conn; // wss: is all of this under TLS
+  const reader = new BufferedReader(stream, Math.max(65_536, flags["max-frame"] + 2 * MAX_HEADER), 4096);
   let line = "";
   try {
     client.idleTicks = -Infinity; // the limit is for the whole request, however slowly it comes
@@ -75,23 +77,25 @@ async function serve(client: Client, room: Set<Member>, flags: Settings, hostnam
     if (request === undefined) return console.log(`${name} closed the connection without a request`);
     line = `${request.method} ${request.target}`;
     const fields = respond(request, flags, hostname);
-    await writeAll(conn, encodeResponse({ status: 101, reason: reasonPhrase(101), fields }));
+    await writeAll(stream, encodeResponse({ status: 101, reason: reasonPhrase(101), fields }));
   } catch (error) {
     const answer = error instanceof MessageError ? refusal(error) : error;
     if (!(answer instanceof Answer)) throw error;
     console.log(`${name} "${printable(line)}" ${answer.status} ${reasonPhrase(answer.status)}${answer.why}`);
-    await writeAll(conn, answer.encode(line.startsWith("HEAD ")));
-    return await drainAndClose(conn);
+    await writeAll(stream, answer.encode(line.startsWith("HEAD ")));
+    return await drainAndClose(stream);
   }
   const limits = { ...flags, maxFrame: flags["max-frame"], maxMessage: flags["max-message"] };
-  const socket = new WebSocketConnection(conn, reader, "server", limits, () => client.idleTicks = 0);
+  const { localAddr, remoteAddr } = conn;
+  const wire = { localAddr, remoteAddr, close: () => conn.close(), write: (data: Uint8Array) => stream.write(data) };
+  const socket = new WebSocketConnection(wire, reader, "server", limits, () => client.idleTicks = 0);
   const member = { client, socket, drop, left: Promise.withResolvers<void>() };
   console.log(`${name} has opened a WebSocket`);
   room.add(member);
   try {
     const messages = await converse(member, room, flags);
     console.log(`${name} sent ${count(messages, "message")}, closed ${printable(describeClose(socket.closed))}`);
-    await drainAndClose(conn); // the server ends the TCP connection first (RFC 6455 §7.1.1)
+    await drainAndClose(stream); // the server ends the TCP connection first (RFC 6455 §7.1.1)
   } finally {
     room.delete(member);
     member.left.resolve();
@@ -137,38 +141,15 @@ const pages: Readonly<Record<string, [type: string, text: string, policy: string
   "/page.js": ["text/javascript; charset=UTF-8", chatScript, "default-src 'none'"],
 };
 
-/** A response that is not 101: the connection ends with it. */
-class Answer {
-  constructor(
-    readonly status: number,
-    readonly text: string,
-    readonly fields: [string, string][] = [],
-    readonly type = "",
-  ) {}
-
-  get why(): string {
-    return this.type ? "" : `: ${this.text}`;
-  }
-
-  encode(isHead: boolean): Uint8Array {
-    const { status, text, type } = this;
-    const reason = reasonPhrase(status);
-    const body = new TextEncoder().encode(type ? text : `${status} ${reason}\n${text}\n`);
-    const fields = new Fields([
-      ["Date", new Date().toUTCString()],
-      ["Content-Type", type || "text/plain; charset=UTF-8"],
-      ["Content-Length", `${body.length}`],
-      ["X-Content-Type-Options", "nosniff"],
-      ...this.fields,
-      ["Connection", this.fields.some(([name]) => name === "Upgrade") ? "close, Upgrade" : "close"],
-    ]);
-    const head = encodeResponse({ status, reason, fields });
-    return isHead ? head : concat([head, body]);
-  }
+/** What all connections share. */
+interface Server {
+  readonly room: Set<Member>;
+  readonly flags: Settings;
+  /** The address that it listens on. */
+  readonly hostname: string;
+  /** Does the server's part of a TLS handshake, if there is a certificate. */
+  readonly startTls: StartTls | undefined;
 }
-
-const refusal = (error: HandshakeError | MessageError): Answer =>
-  new Answer(error.status, error.message, error instanceof HandshakeError ? error.fields : []);
 
 interface Settings {
   readonly "echo": boolean;
@@ -189,6 +170,7 @@ const command = {
     "deno task websocket-server",
     "deno task websocket-server --echo --port 9001 --trace",
   ],
+  groups: { "TLS": ["cert", "key", "self-signed"] },
   options: {
     ...serverOptions(8085, "ping a client that is silent for half of it; then close; 0: never"),
     "echo": flag("send each message back to its sender, also at /"),
@@ -198,11 +180,14 @@ const command = {
     "max-message": integer(1 << 20, "the longest message, in bytes", 125, 1 << 28),
     "max-unsent": integer(1 << 20, "drop a client with more unread bytes than this", 1, 1 << 28),
     "max-clients": maxClients(1000),
+    ...certificateOptions,
   },
 };
 
 await run(command, async (flags) => {
   const room = new Set<Member>();
+  const pair = await certificateOf(flags, "websocket-client --ca");
+  const startTls = pair && await tlsStarter(pair);
   const clients = new Clients(flags, {
     onIdle: async (client) => {
       const member = memberOf(client);
@@ -218,7 +203,8 @@ await run(command, async (flags) => {
   const memberOf = (client: Client) => [...room].find((member) => member.client === client);
   onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
-  announce("WebSocket server", listener.addr);
+  const server = { room, flags, hostname: listener.addr.hostname, startTls };
+  announce(pair ? "WebSocket server with TLS" : "WebSocket server", listener.addr);
   const pings = flags.timeout > 0 ? setInterval(() => pingSilent(room), flags.timeout * 250) : undefined;
 
   let served = 0;
@@ -229,7 +215,7 @@ await run(command, async (flags) => {
         console.log(`${client.name} does not read: dropped`);
         clients.close(client);
       };
-      return serve(client, room, flags, listener.addr.hostname, drop);
+      return serve(client, server, drop);
     });
   }
   await clients.finished();

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { Failure, printable, text } from "../cli.ts";
 import { readText, reason } from "./_read_file.ts";
 import { type CertificatePair, checkedCertificate, selfSigned } from "./_self_signed.ts";
+import type { Stream } from "./_tls_server.ts";
 
 /** The options of every server that has TLS: `...certificateOptions`. */
 export const certificateOptions = {
@@ -41,6 +42,16 @@ export async function certificateOf(
   }
   if (flags.cert === "") return undefined;
   return { cert: await readText(flags.cert), key: await readText(flags.key) };
+}
+
+/** Does the server's part of a TLS handshake on a connection. */
+export type StartTls = (conn: Deno.TcpConn) => Promise<Stream>;
+
+/** What starts TLS with this pair. node:tls is loaded only where it is used: it costs start-up time, and some speed. */
+export async function tlsStarter(pair: CertificatePair): Promise<StartTls> {
+  const { startTlsServer, tlsContext } = await import("./_tls_server.ts");
+  const context = tlsContext(pair);
+  return (conn) => startTlsServer(conn, context);
 }
 
 /** The file of the key, beside that of its certificate: `localhost.key` for `localhost.pem`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Address, Failure, formatAddress, printable, text } from "../cli.ts";
+import { type Address, Failure, formatAddress, printable, text, within } from "../cli.ts";
 import { readText } from "./_read_file.ts";
 import { explain } from "./_socket_errors.ts";
 
@@ -25,6 +25,24 @@ export async function readCertificates(path: string): Promise<string[] | undefin
     if (!(error instanceof Error)) throw error;
   }
   throw new Failure(`${printable(path)}: expected a certificate in PEM`, 2);
+}
+
+/** Does the client's part of a TLS handshake on a connection. @throws {Failure} when it takes more than `timeout` seconds. */
+export async function startTlsClient(
+  tcp: Deno.TcpConn,
+  server: Address,
+  timeout: number,
+  caCerts: string[] | undefined,
+): Promise<Deno.TlsConn> {
+  const late = `${formatAddress(server)} did not finish the TLS handshake in ${timeout} s`;
+  const conn = await Deno.startTls(tcp, { hostname: server.hostname, caCerts });
+  try {
+    await within(timeout, conn.handshake(), late);
+    return conn;
+  } catch (error) {
+    conn.close();
+    throw error;
+  }
 }
 
 // The words of the TLS library, the same on every system.

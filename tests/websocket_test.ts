@@ -16,7 +16,18 @@ import { parseRequest, parseResponse } from "../http/_message.ts";
 import { Peer } from "./suites/_peer.ts";
 import { Gone } from "./suites/_suite.ts";
 import { SocketPeer } from "./suites/_websocket_peer.ts";
-import { client, failedWith, listening, runClient, serve, signals, suiteTest, testWith } from "./support/helpers.ts";
+import {
+  certificate,
+  client,
+  failedWith,
+  listening,
+  refusedWith,
+  runClient,
+  serve,
+  signals,
+  suiteTest,
+  testWith,
+} from "./support/helpers.ts";
 import { judge, patiently } from "./support/judge.ts";
 import { Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
@@ -379,6 +390,90 @@ Deno.test("client --raw: a server that breaks the rules is one line", async () =
     peer.close();
     await program.end();
     failedWith(program, 1, why);
+  }
+});
+
+Deno.test("wss: both clients with the certificate, without it, and at a server without TLS; one line each", async () => {
+  const folder = await Deno.makeTempDir();
+  const { cert, key } = await certificate(folder);
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, "http/websocket_server.ts", "--echo", "--cert", cert, "--key", key];
+  const { program, port } = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+  await using _ = program;
+  await program.line(/^WebSocket server with TLS listening on /);
+  const plain = await serve("http/websocket_server.ts", "--echo");
+  await using _plain = plain.program;
+  const run = async (...args: string[]) => {
+    const words = ["deno", "run", "-N", `-R=${folder}`, "http/websocket_client.ts", "--listen", "0.5", ...args];
+    const program = new Program(words, { cwd: root });
+    await program.end();
+    return program;
+  };
+  await Promise.all([[], ["--raw"]].map(async (way) => {
+    const large = "x".repeat(70_000); // several records of TLS
+    const trusted = await run(...way, "--ca", cert, `wss://localhost:${port}/chat?a=1`, "grüß", large);
+    assertEquals([trusted.stdout, trusted.status?.code], [`Received: grüß\nReceived: ${large}\nClosed: 1000\n`, 0]);
+    failedWith(
+      await run(...way, `wss://localhost:${port}/chat`, "x"),
+      1,
+      /: no TLS with localhost:\d+: no known authority has signed its certificate.*--ca FILE/,
+    );
+    failedWith(await run(...way, `wss://localhost:${plain.port}/`), 1, /it does not speak TLS there: try ws:\/\/$/m);
+    failedWith(await run(...way, `ws://localhost:${port}/`), 1, /opened no WebSocket|without an answer/);
+  }));
+  const traced = await run("--trace", "--ca", cert, `wss://localhost:${port}/`, "Hello");
+  assertStringIncludes(traced.stderr, 'frame: text, 5 bytes "Hello"'); // and not the bytes of TLS
+  assertEquals(program.stderr + plain.program.stderr, "");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("wss: clients that break the TLS handshake, or never end it, stop nobody", async () => {
+  const folder = await Deno.makeTempDir();
+  const { cert, key } = await certificate(folder);
+  const limits = ["--echo", "--timeout", "2", "--cert", cert, "--key", key];
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, "http/websocket_server.ts", ...limits];
+  const { program, port } = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+  await using _ = program;
+  using silent = await Deno.connect({ hostname: "127.0.0.1", port });
+  await silent.write(hex("16 03 01")); // a record begins
+  for (const data of [bytes("GET / HTTP/1.1\r\n\r\n"), hex("16 03 01 00 05 68 65 6c 6c 6f"), new Uint8Array()]) {
+    for (let i = 0; i < 10; i++) {
+      using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      await conn.write(data);
+      await conn.closeWrite();
+      await conn.read(new Uint8Array(99)).catch(() => {}); // an alert, or a reset
+    }
+  }
+  await program.line(/ no TLS: /);
+  const client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(cert)] });
+  const socket = new WebSocket(`wss://localhost:${port}/chat`, { client });
+  const message = new Promise<unknown>((resolve) => {
+    socket.addEventListener("open", () => socket.send("still here"));
+    socket.addEventListener("message", ({ data }) => resolve(data));
+    socket.addEventListener("error", resolve);
+  });
+  assertEquals(await message, "still here");
+  const page = await fetch(`https://localhost:${port}/`, { client });
+  assertStringIncludes(await page.text(), "<h1>Chat</h1>");
+  const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
+  socket.close(1000);
+  await closed;
+  client.close();
+  while (await silent.read(new Uint8Array(99)) !== null); // the server ends it
+  await program.line(/was silent for 2 s: closed$/);
+  assertEquals(program.stderr, "");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("client: a URL says server, path and TLS; a wrong one is wrong usage", async () => {
+  const { program, port } = await serve("http/websocket_server.ts", "--echo");
+  await using _ = program;
+  const to = (...args: string[]) => runClient("http/websocket_client.ts", port, "--listen", "0.2", ...args);
+  for (const way of [[], ["--raw"]]) {
+    const client = await to(...way, `WS://127.0.0.1:${port}`, "ws://is/a/message");
+    assertEquals(client.stdout, "Received: ws://is/a/message\nClosed: 1000\n", client.stderr);
+  }
+  for (const url of ["ws://", "ws://a:b@127.0.0.1/", "ws://127.0.0.1/#x", "wss://127.0.0.1:99999/"]) {
+    refusedWith(await to(url), /: a URL is ws:\/\/HOST:PORT\/PATH or wss:/);
   }
 });
 

@@ -138,7 +138,7 @@ export const peers: Readonly<Record<string, Peers>> = {
       "python3 websocket_client.py correct",
       "python3 websocket_client_asyncio.py {url} {text}",
       "node websocket_client_node.mjs",
-      "deno run -N=127.0.0.1 http/websocket_client.ts --raw --listen=60 --host={host} --port={port} --path={target} {text}",
+      "deno run -N=127.0.0.1 http/websocket_client.ts --raw --listen=60 {url} {text}",
     ],
     wrong: "python3 websocket_client.py WAY",
     mistakes: {
