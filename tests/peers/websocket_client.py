@@ -196,7 +196,7 @@ def converse():
         elif WAY == "prints-bytes":
             print(message)
         elif WAY != "prints-nothing":
-            print(message.decode(errors="ignore") if WAY == "text-only" else decode(message))
+            print(message.decode(errors="ignore") if kind == BINARY else decode(message))
         if WAY == "leaves-after-one":
             send(CLOSE, struct.pack("!H", 1000))
             sys.exit(0)

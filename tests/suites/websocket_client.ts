@@ -203,6 +203,7 @@ async function refuses(client: Client, respond: (key: string) => string, about: 
 const first = ["the handshake"];
 const sends = [...first, "a message is sent"];
 const prints = [...sends, "messages are printed"];
+const flows = [...prints, "several frames at once"];
 const fails = [...prints, "no server"];
 
 const checks: Check<Client>[] = [
@@ -252,6 +253,17 @@ const checks: Check<Client>[] = [
     },
   },
   {
+    name: "several frames at once",
+    why: "TCP is a stream: one read may return several frames, and a part of the next.",
+    points: 2,
+    needs: prints,
+    async run(client) {
+      const texts = Array.from({ length: 20 }, () => words(randomOf(client), 2));
+      const send = (socket: SocketPeer) => socket.peer.send(concat(texts.map((each) => frameOf(text, each))));
+      await shows(client, texts, "keep what is behind a frame for the next", send);
+    },
+  },
+  {
     name: "longer texts are sent",
     why: "RFC 6455 §5.2: up to 125 bytes the length has 7 bits; then 126 stands there, and two more bytes follow.",
     points: 1,
@@ -278,7 +290,7 @@ const checks: Check<Client>[] = [
     name: "all three lengths",
     why: "RFC 6455 §5.2: up to 125 bytes in 7 bits, up to 65535 in two more bytes, above that in eight.",
     points: 2,
-    needs: prints,
+    needs: flows,
     async run(client) {
       const all = words(randomOf(client), 20_000);
       const texts = [125, 126, 127, 128, 65_535, 65_536, 100_000].map((size, i) => all.slice(i, i + size - 1) + ".");
@@ -294,7 +306,7 @@ const checks: Check<Client>[] = [
     name: "binary messages",
     why: "RFC 6455 §5.6: a message is text or bytes. Of one with bytes, the client prints how many there are.",
     points: 1,
-    needs: prints,
+    needs: flows,
     async run(client) {
       const sizes = [randomOf(client).integer(60, 120), randomOf(client).integer(1000, 9000)];
       const hint = "opcode 2: the payload is no text; print the number of its bytes";
@@ -307,7 +319,7 @@ const checks: Check<Client>[] = [
     name: "all in single bytes",
     why: "TCP is a stream: the response, and each frame, arrive in any pieces.",
     points: 2,
-    needs: prints,
+    needs: flows,
     async run(client) {
       const said = words(randomOf(client), 3);
       const trickle = async (peer: Peer, bytes: Uint8Array) => {
@@ -322,22 +334,11 @@ const checks: Check<Client>[] = [
     },
   },
   {
-    name: "several frames at once",
-    why: "TCP is a stream: one read may return several frames, and a part of the next.",
-    points: 2,
-    needs: prints,
-    async run(client) {
-      const texts = Array.from({ length: 20 }, () => words(randomOf(client), 2));
-      const send = (socket: SocketPeer) => socket.peer.send(concat(texts.map((each) => frameOf(text, each))));
-      await shows(client, texts, "keep what is behind a frame for the next", send);
-    },
-  },
-  {
     name: "a frame behind the response",
     why: "RFC 6455 §4.2.2: after its response the server may send at once: one read may return both.",
     points: 1,
     level: "robust",
-    needs: [...prints, "several frames at once"],
+    needs: flows,
     async run(client) {
       const said = words(randomOf(client), 3);
       const respond = (peer: Peer, key: string) => peer.send(concat([encode(accepted(key)), frameOf(text, said)]));
@@ -349,7 +350,7 @@ const checks: Check<Client>[] = [
     why:
       "RFC 6455 §5.4: a message may come in several frames; all but the last have FIN 0, all but the first opcode 0.",
     points: 2,
-    needs: prints,
+    needs: flows,
     async run(client) {
       const [start, end] = [word(randomOf(client)), word(randomOf(client))];
       const many = words(randomOf(client), 30);
@@ -400,7 +401,7 @@ const checks: Check<Client>[] = [
     why: "RFC 6455 §5.4: control frames come between the fragments of a message, and are answered at once.",
     points: 1,
     level: "robust",
-    needs: [...prints, "fragments", "a ping"],
+    needs: ["fragments", "a ping"],
     async run(client) {
       const [start, end] = [word(randomOf(client)), word(randomOf(client))];
       const hint = "a control frame does not belong to the message: answer it, and go on with the fragments";
@@ -416,7 +417,7 @@ const checks: Check<Client>[] = [
     why: "RFC 6455 §5.5.3: an unsolicited pong gets no answer.",
     points: 1,
     level: "robust",
-    needs: prints,
+    needs: flows,
     async run(client) {
       const said = words(randomOf(client), 3);
       await shows(client, [said], "ignore a pong", async (socket) => {
@@ -496,7 +497,7 @@ const checks: Check<Client>[] = [
       "RFC 6455 §4.1: names of fields, websocket and Upgrade are compared without case; other fields may stand there.",
     points: 1,
     level: "robust",
-    needs: prints,
+    needs: flows,
     async run(client) {
       const said = words(randomOf(client), 3);
       const respond = (peer: Peer, key: string) =>
