@@ -7,7 +7,8 @@ import { type Question, rcodes } from "./_message.ts";
 import { canonicalName, FormatError, isSubdomain, parentName, parseName } from "./_name.ts";
 import type { ResourceRecord } from "./_record.ts";
 import { classes, types } from "./_record_types.ts";
-import { findRRset, findZone, lookUp, type RRsets, type Zone, type Zones } from "./_zone.ts";
+import { findRRset, findZone, lookUp, type Zone, type Zones } from "./_zone.ts";
+import type { RRsets } from "./_zone_names.ts";
 
 /** The response code, the AA flag and three sections. The first `glue` records of `additional` must not be omitted. */
 export interface Answer {
@@ -43,7 +44,7 @@ export function answer(zones: Zones, question: Question): Answer {
     if (found.kind === "delegation") return referral(zones, aliases, found.servers);
     if (found.kind === "redirection") {
       const { dname } = found;
-      if (!aliases.includes(dname)) aliases.push(dname);
+      if (!aliases.some(({ type, name }) => type === types.DNAME && name === dname.name)) aliases.push(dname);
       const target = redirect(name, dname);
       // The name would be too long (RFC 6672 §3.2).
       if (target === undefined) return { ...empty, rcode: rcodes.YXDOMAIN, authoritative: true, answers: aliases };
@@ -146,8 +147,8 @@ function addresses(zones: Zones, set: readonly ResourceRecord[]): ResourceRecord
   for (const { data } of set) {
     const host = data.at(-1);
     if (typeof host !== "string") continue;
-    const sets = findZone(zones, host)?.names.get(canonicalName(host));
-    found.push(...findRRset(sets, types.A) ?? [], ...findRRset(sets, types.AAAA) ?? []);
+    const names = findZone(zones, host)?.names;
+    found.push(...names?.getSet(host, types.A) ?? [], ...names?.getSet(host, types.AAAA) ?? []);
   }
   return found;
 }

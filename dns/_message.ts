@@ -79,6 +79,9 @@ export function rcodeName(rcode: number): string {
  */
 export const UDP_PAYLOAD = 1232;
 
+/** The largest UDP payload for a client without EDNS (RFC 1035 §4.2.1). */
+export const PLAIN_PAYLOAD = 512;
+
 function readFlags(bits: number, upper: number): Flags {
   return {
     qr: (bits & 0x8000) !== 0,

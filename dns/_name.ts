@@ -65,6 +65,32 @@ export function formatName(labels: readonly (readonly number[])[]): string {
   return labels.map((label) => label.map((byte) => escapes[byte]).join("") + ".").join("");
 }
 
+const DOT = ".".charCodeAt(0);
+const BACKSLASH = "\\".charCodeAt(0);
+
+/** Writes a name as it is in a message, without compression: labels behind their lengths, and an empty one. Returns its length. */
+export function toWire(name: string, target: Uint8Array): number {
+  let lengthAt = 0;
+  let at = 1;
+  for (let i = name === "." ? 1 : 0; i < name.length;) {
+    const code = name.charCodeAt(i);
+    if (code === DOT) {
+      target[lengthAt] = at - lengthAt - 1;
+      lengthAt = at++;
+      i += 1;
+    } else if (code === BACKSLASH) {
+      const { byte, end } = unescapeAt(name, i);
+      target[at++] = byte;
+      i = end;
+    } else {
+      target[at++] = code;
+      i += 1;
+    }
+  }
+  target[lengthAt] = 0;
+  return at;
+}
+
 /** The canonical form, for comparing names: ASCII letters in lower case (RFC 4343). */
 export const canonicalName = (name: string): string => name.toLowerCase();
 

@@ -29,7 +29,7 @@ import { location } from "./_location.ts";
 import { FormatError } from "./_name.ts";
 import { typeName, types } from "./_record_types.ts";
 import { algorithm, base64, hexadecimal, longTime, recordType, sizedBytes, time, typeSet } from "./_security_fields.ts";
-import { Reader, type Writer } from "./_wire.ts";
+import { Reader, Writer } from "./_wire.ts";
 
 /** A resource record (RFC 1035 §3.2.1). `ttl` in seconds. */
 export interface ResourceRecord {
@@ -81,6 +81,11 @@ const isText = (type: number) => type === types.TXT || type === types.SPF;
 /** The field at `index`; the further ones of TXT are character strings too. */
 const fieldAt = (fields: readonly Field[], index: number): Field => fields[index] ?? characterString;
 
+/** The most bytes of a record's data: its length field has two bytes (RFC 1035 §3.2.1). */
+const MAX_DATA = 65535;
+/** More bytes than a record's names and numbers can have. */
+const NAMES_SIZE = 1000;
+
 /** Reads the data of a record up to `end`. @throws {FormatError} when it does not have its type's form. */
 export function readData(reader: Reader, type: number, end: number): FieldValue[] {
   const fields = layouts.get(type) ?? unknownLayout;
@@ -100,6 +105,18 @@ export function writeData(writer: Writer, type: number, data: readonly FieldValu
 
 /** Parses the data of a record from the words of a zone file. @throws {FormatError} that says what was expected. */
 export function parseData(type: number, words: Word[], origin: string): FieldValue[] {
+  const data = parseFields(type, words, origin);
+  const size = data.reduce((sum: number, value) => sum + (typeof value === "object" ? value.length + 1 : 0), 0);
+  // Few records are so long that counting all their bytes is worth while.
+  if (size > MAX_DATA - NAMES_SIZE) {
+    const writer = new Writer(new Uint8Array(size + NAMES_SIZE), false);
+    writeData(writer, type, data);
+    if (writer.length > MAX_DATA) throw new FormatError(`expected at most ${MAX_DATA} bytes of data`);
+  }
+  return data;
+}
+
+function parseFields(type: number, words: Word[], origin: string): FieldValue[] {
   const fields = layouts.get(type);
   const isGeneric = words[0]?.text === "\\#" && !words[0].quoted;
   if (isGeneric) {

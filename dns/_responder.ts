@@ -4,16 +4,15 @@
  * @module
  */
 import { type Answer, answer } from "./_answer.ts";
-import { decode, EdnsError, encode, type Flags, type Message, rcodes, UDP_PAYLOAD } from "./_message.ts";
+import { decode, EdnsError, encode, type Flags, type Message, PLAIN_PAYLOAD, rcodes, UDP_PAYLOAD } from "./_message.ts";
 import { canonicalName, FormatError } from "./_name.ts";
+import { QuickAnswers } from "./_quick_answer.ts";
 import type { ResourceRecord } from "./_record.ts";
 import { classes, types } from "./_record_types.ts";
 import { ResponseCache } from "./_response_cache.ts";
 import { isUpToDate, transferMessages } from "./_transfer.ts";
 import { findZone, type Zones } from "./_zone.ts";
 
-/** The largest UDP payload for a client without EDNS (RFC 1035 §4.2.1). */
-const PLAIN_LIMIT = 512;
 const MAX_MESSAGE = 65535;
 
 /** The error code in a TSIG record that says that the server does not know the key (RFC 8945 §3). */
@@ -29,17 +28,21 @@ export type QueryOutcome =
 export class Responder {
   #zones: Zones;
   readonly #forwards: boolean;
+  #quick: QuickAnswers;
+  /** What the quick way does not answer. */
   readonly #cache = new ResponseCache();
 
   /** `forwards`: forward questions outside of the zones instead of answering REFUSED. */
   constructor(zones: Zones, forwards: boolean) {
     this.#zones = zones;
+    this.#quick = new QuickAnswers(zones);
     this.#forwards = forwards;
   }
 
   /** Replaces the zones. */
   reload(zones: Zones): void {
     this.#zones = zones;
+    this.#quick = new QuickAnswers(zones);
     this.#cache.clear();
   }
 
@@ -52,7 +55,7 @@ export class Responder {
     const isResponse = ((packet[2] ?? 0) & 0x80) !== 0;
     if (packet.length < 12 || isResponse) return { kind: "nothing" };
     if (!udp) return this.#decide(packet, udp);
-    const cached = this.#cache.get(packet);
+    const cached = this.#quick.answer(packet) ?? this.#cache.get(packet);
     if (cached) return { kind: "response", bytes: cached };
     const outcome = this.#decide(packet, udp);
     if (outcome.kind === "response") this.#cache.set(packet, outcome.bytes);
@@ -86,7 +89,7 @@ export class Responder {
     if (!query) return headerOnly(packet, rcodes.FORMERR);
     const { id, flags, questions, edns } = query;
     const message = { ...empty, id, flags: { ...responseFlags(flags, rcodes.NOERROR), tc: true }, questions };
-    return encode(withOpt(message, edns), PLAIN_LIMIT);
+    return encode(withOpt(message, edns), PLAIN_PAYLOAD);
   }
 
   #decide(packet: Uint8Array, udp: boolean): QueryOutcome {
@@ -95,7 +98,7 @@ export class Responder {
     const isStandard = ((packet[2] ?? 0) & 0x78) === 0;
     if (!query) return response(headerOnly(packet, isStandard ? rcodes.FORMERR : rcodes.NOTIMP));
     const { flags, questions, edns, tsig, error } = query;
-    const limit = udp ? Math.min(Math.max(edns?.size ?? 0, PLAIN_LIMIT), UDP_PAYLOAD) : MAX_MESSAGE;
+    const limit = udp ? Math.min(Math.max(edns?.size ?? 0, PLAIN_PAYLOAD), UDP_PAYLOAD) : MAX_MESSAGE;
     const fail = (rcode: number, signature?: ResourceRecord) => response(failure(query, limit, rcode, signature));
     if (!isStandard) return fail(rcodes.NOTIMP);
     const [question] = questions;

@@ -40,7 +40,7 @@ export function* transferMessages(head: Message, zone: Zone): Generator<Uint8Arr
 /** All records of a zone, its SOA record first and once more at the end (RFC 5936 §2.2). */
 function* transferRecords({ soa, names }: Zone): Generator<ResourceRecord> {
   yield soa;
-  for (const sets of names.values()) {
+  for (const [, sets] of names) {
     for (const set of sets) if (set[0]?.type !== types.SOA) yield* set;
   }
   yield soa;

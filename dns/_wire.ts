@@ -95,14 +95,16 @@ export class Reader {
 /** Writes a message into `buffer`. */
 export class Writer {
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #compresses: boolean;
   /** Where each name stands that was written, and each name that is its end, in canonical form. */
   readonly #offsets = new Map<string, number>();
   /** How many bytes have been written. */
   length = 0;
 
-  /** The default buffer has room for the longest message. */
-  constructor(buffer: Uint8Array<ArrayBuffer> = new Uint8Array(65535)) {
+  /** The default buffer has room for the longest message. `compresses`: whether a name may have pointers. */
+  constructor(buffer: Uint8Array<ArrayBuffer> = new Uint8Array(65535), compresses = true) {
     this.#bytes = buffer;
+    this.#compresses = compresses;
   }
 
   /** A copy of what has been written. */
@@ -152,10 +154,12 @@ export class Writer {
     if (name.length >= MAX_NAME) parseName(name); // throws when it is too long
     const canonical = canonicalName(name);
     for (let start = 0; start < name.length;) {
-      const rest = canonical.slice(start);
-      const offset = this.#offsets.get(rest);
-      if (offset !== undefined && compress) return this.u16(POINTER << 8 | offset);
-      if (offset === undefined && this.length <= MAX_POINTER) this.#offsets.set(rest, this.length);
+      if (this.#compresses) {
+        const rest = canonical.slice(start);
+        const offset = this.#offsets.get(rest);
+        if (offset !== undefined && compress) return this.u16(POINTER << 8 | offset);
+        if (offset === undefined && this.length <= MAX_POINTER) this.#offsets.set(rest, this.length);
+      }
       start = this.#label(name, start);
     }
     this.u8(0);

@@ -7,19 +7,16 @@ import { type Entry, type Include, noInclude, readMasterFile, ZoneError } from "
 import { canonicalName, isSubdomain, parentName } from "./_name.ts";
 import { printData, type ResourceRecord } from "./_record.ts";
 import { typeName, types } from "./_record_types.ts";
+import { ZoneBuilder } from "./_zone_builder.ts";
+import type { RRsets, ZoneNames } from "./_zone_names.ts";
 
-/**
- * The RRsets of a name: its records, those of one type together (RFC 2181 §5). A list, not a map: few names have more than a
- * few types, and the maps would take most of the memory. The list is empty for an empty non-terminal, a name that only has
- * names below it.
- */
-export type RRsets = ResourceRecord[][];
-
-/** The part of the name space that one SOA record begins. The names are in canonical form. */
+/** The part of the name space that one SOA record begins. The origin is in canonical form. */
 export interface Zone {
   readonly origin: string;
   readonly soa: ResourceRecord;
-  readonly names: ReadonlyMap<string, RRsets>;
+  readonly names: ZoneNames;
+  /** Whether there are delegations: NS records below the origin. */
+  readonly delegates: boolean;
   /** Whether there are DNAME records. */
   readonly redirects: boolean;
 }
@@ -38,8 +35,9 @@ export function findRRset(sets: RRsets | undefined, type: number): ResourceRecor
  * @throws {ZoneError} when a line is wrong, when there is not exactly one SOA record, or when records contradict each other.
  */
 export function parseZone(text: string, include: Include = noInclude): Zone {
-  const names = new Map<string, RRsets>();
-  const known: KnownData = new Map();
+  let builder: ZoneBuilder | undefined;
+  let delegates = false;
+  const known: KnownData = new WeakMap();
   const redirections: Entry[] = [];
   /** What stands before the SOA record, which is usually the first. */
   const early: Entry[] = [];
@@ -47,37 +45,39 @@ export function parseZone(text: string, include: Include = noInclude): Zone {
   let origin = "";
   let last: Entry | undefined;
 
-  const add = (record: ResourceRecord, line: number, file: string) => {
+  const add = (record: ResourceRecord, line: number, file: string, builder: ZoneBuilder) => {
     const name = canonicalName(record.name);
     if (!isSubdomain(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`, file);
-    const sets = names.get(name);
-    const conflict = findConflict(sets ?? [], record, name === origin);
+    const sets = builder.open(record.name);
+    const conflict = findConflict(sets, record, name === origin);
     if (conflict) throw new ZoneError(line, conflict, file);
-    if (sets) addRecord(sets, record, known);
-    else addName(names, name, origin, record);
+    addRecord(sets, record, known);
+    if (record.type === types.NS && name !== origin) delegates = true;
     if (record.type === types.DNAME) redirections.push({ record, line, file });
   };
   readMasterFile(text, include, (record, line, file) => {
-    if (soaEntry) {
+    if (soaEntry && builder) {
       if (record.type === types.SOA && !isSame(record, soaEntry.record)) {
         throw new ZoneError(line, "expected only one SOA record", file);
       }
-      return add(record, line, file);
+      return add(record, line, file, builder);
     }
     last = { record, line, file };
     early.push(last);
     if (record.type !== types.SOA) return;
     soaEntry = last;
     origin = canonicalName(record.name);
-    for (const entry of early.splice(0)) add(entry.record, entry.line, entry.file);
+    builder = new ZoneBuilder(origin);
+    for (const entry of early.splice(0)) add(entry.record, entry.line, entry.file, builder);
   });
-  if (!soaEntry) throw new ZoneError(last?.line ?? 1, "expected an SOA record", last?.file);
+  if (!soaEntry || !builder) throw new ZoneError(last?.line ?? 1, "expected an SOA record", last?.file);
   const soa = soaEntry.record;
-  if (!findRRset(names.get(origin), types.NS)) {
+  const names = builder.finish();
+  if (!names.getSet(origin, types.NS)) {
     throw new ZoneError(soaEntry.line, `expected an NS record for ${soa.name}`, soaEntry.file);
   }
-  if (redirections.length > 0) checkRedirections(redirections, names.keys());
-  return { origin, soa, names, redirects: redirections.length > 0 };
+  if (redirections.length > 0) checkRedirections(redirections, names);
+  return { origin, soa, names, delegates, redirects: redirections.length > 0 };
 }
 
 /** Whether two records have the same name and data: a record may be there twice (RFC 2181 §5). */
@@ -85,9 +85,9 @@ const isSame = (a: ResourceRecord, b: ResourceRecord) =>
   canonicalName(a.name) === canonicalName(b.name) && dataKey(a) === dataKey(b);
 
 /** Nothing exists below the owner of a DNAME record (RFC 6672 §2.4). */
-function checkRedirections(redirections: readonly Entry[], names: Iterable<string>): void {
+function checkRedirections(redirections: readonly Entry[], names: ZoneNames): void {
   const owners = new Map(redirections.map((entry) => [canonicalName(entry.record.name), entry]));
-  for (const name of names) {
+  for (const [name] of names) {
     for (let above = parentName(name); above !== undefined; above = parentName(above)) {
       const entry = owners.get(above);
       if (!entry) continue;
@@ -97,15 +97,6 @@ function checkRedirections(redirections: readonly Entry[], names: Iterable<strin
         entry.file,
       );
     }
-  }
-}
-
-/** Adds a name with its first record, and the names between it and the origin: they exist too, without records of their own (RFC 4592 §2.2.2). */
-function addName(names: Map<string, RRsets>, name: string, origin: string, first: ResourceRecord): void {
-  names.set(name, [[first]]); // an empty list that grows would reserve room for sixteen more
-  for (let above = parentName(name); above !== undefined; above = parentName(above)) {
-    if (above.length < origin.length || names.has(above)) break;
-    names.set(above, []);
   }
 }
 
@@ -131,7 +122,7 @@ function findConflict(sets: RRsets, record: ResourceRecord, isOrigin: boolean): 
 }
 
 /** The data of the records of each set that has more than one, to find the same record a second time. */
-type KnownData = Map<ResourceRecord[], Set<string>>;
+type KnownData = WeakMap<ResourceRecord[], Set<string>>;
 
 /** A record's data as text that is the same for the same data: names are compared without case. */
 function dataKey({ type, data }: ResourceRecord): string {
@@ -146,7 +137,7 @@ function addRecord(sets: RRsets, record: ResourceRecord, known: KnownData): void
     sets.push([record]);
     return;
   }
-  const keys = known.get(set) ?? new Set([dataKey(first)]);
+  const keys = known.get(set) ?? new Set(set.map(dataKey));
   known.set(set, keys);
   const key = dataKey(record);
   if (keys.has(key)) return;
@@ -191,7 +182,7 @@ export function lookUp(zone: Zone, name: string, type: number): LookupResult {
     if (redirection) [servers, dname] = [undefined, redirection];
   }
   if (zone.redirects && canonical !== zone.origin) {
-    dname = findRRset(zone.names.get(zone.origin), types.DNAME)?.[0] ?? dname;
+    dname = zone.names.getSet(zone.origin, types.DNAME)?.[0] ?? dname;
   }
   if (dname) return { kind: "redirection", dname };
   if (servers) return { kind: "delegation", servers };
@@ -204,14 +195,7 @@ export function lookUp(zone: Zone, name: string, type: number): LookupResult {
 const wildcardName = (name: string) => name === "." ? "*." : `*.${name}`;
 
 /** One line about a zone for the log. */
-export function describeZone(zone: Zone): string {
-  const allTypes = new Set<number>();
-  let count = 0;
-  for (const sets of zone.names.values()) {
-    for (const set of sets) {
-      if (set[0]) allTypes.add(set[0].type);
-      count += set.length;
-    }
-  }
-  return `${zone.origin} ${count} records of ${allTypes.size} types, serial ${zone.soa.data[2]}`;
+export function describeZone({ origin, soa, names }: Zone): string {
+  const { records, types } = names.count();
+  return `${origin} ${records} records of ${types} types, serial ${soa.data[2]}`;
 }

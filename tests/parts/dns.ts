@@ -16,6 +16,7 @@ import { decode, encode, type Flags, type Message, type Question, rcodes } from 
 import { FormatError, isSubdomain, parentName, parseName } from "../../dns/_name.ts";
 import { parseQuestion } from "../../dns/_parse_question.ts";
 import { buildQuery, decodeResponse, mismatch, randomizeCase } from "../../dns/_query_message.ts";
+import { QuickAnswers } from "../../dns/_quick_answer.ts";
 import { RateLimit } from "../../dns/_rate_limit.ts";
 import { printData, type ResourceRecord } from "../../dns/_record.ts";
 import { typeName, typeNumber } from "../../dns/_record_types.ts";
@@ -27,6 +28,7 @@ import { Reader, Writer } from "../../dns/_wire.ts";
 import { parseZone } from "../../dns/_zone.ts";
 import { ask } from "../../dns/query.ts";
 import { type Client, Clients } from "../../tcp/_clients.ts";
+import { below, mutate, seeded } from "../support/fuzz.ts";
 import { Captured, stub, Timers } from "../support/stub.ts";
 
 const flags: Flags = {
@@ -879,4 +881,105 @@ Deno.test("responder: limits over UDP and TCP, opcodes, versions, classes, what 
   );
   assertEquals([decode(short).flags, decode(short).edns?.dnssecOk], [{ ...flags, qr: true, tc: true }, true]);
   assertEquals(responder.truncated(query.subarray(0, 12)).toHex(), "000780010000000000000000");
+});
+
+Deno.test("quick answers: byte for byte those of the general way, and only for what they are made for (fixed seed)", () => {
+  const texts = Array.from({ length: 8 }, (_, i) => `t TXT "${String(i).padStart(136, "x")}"\n`).join("");
+  const zone = zoneOf(
+    `@ A 1.1.1.1\na A 1.1.1.2\na A 1.1.1.3\na AAAA ::1\nA TXT a\nMiXed A 1.1.1.4\nsp\\032ace A 1.1.1.5\n*.w A 1.1.1.6\n` +
+      `c CNAME a\nc NSEC a CNAME\ncut NS host.cut\ncut A 1.1.1.8\nhost.cut A 1.1.1.9\nd.e A 1.1.2.1\nz A 1.1.2.2\n` +
+      `one TXT "${"y".repeat(250)}" "${"y".repeat(225)}"\none SSHFP 1 1 AA\nlo\\.ng A 1.1.2.3\n${texts}`,
+  );
+  const inner = parseZone("$ORIGIN z.x.\n$TTL 60\n@ SOA a b 1 2 3 4 5\n@ NS a\na A 1.1.3.1\n@ CAA 0 issue x\n");
+  const redirecting = parseZone(
+    "$ORIGIN r.\n$TTL 60\n@ SOA a b 1 2 3 4 5\n@ NS a\na A 1.1.4.1\nd DNAME x.\n@ A 1.1.4.2\n",
+  );
+  const zones = new Map([["x.", zone], ["z.x.", inner], ["r.", redirecting]]);
+  const [quick, responder] = [new QuickAnswers(zones), new Responder(zones, false)];
+  const more = [
+    ".",
+    "none.x.",
+    "q.w.x.",
+    "q.cut.x.",
+    "A.z.X.",
+    "q.d.r.",
+    "A.X.",
+    "mIxEd.x.",
+    "y.",
+    `${"l".repeat(63)}.x.`,
+  ];
+  const names = new Set([...[...zones.values()].flatMap(({ names }) => [...names].map(([name]) => name)), ...more]);
+  const random = seeded(14);
+  const answered = new Map<string, number>();
+  const compare = (query: Uint8Array) => {
+    const response = quick.answer(query)?.toHex();
+    // A query with the flag TC is none of the frequent ones, and its response is the same.
+    const outcome = responder.respond(query.with(2, (query[2] ?? 0) | 2), true);
+    assert(quick.answer(query.with(2, (query[2] ?? 0) | 2)) === undefined);
+    if (response !== undefined) {
+      assertEquals(response, outcome.kind === "response" && outcome.bytes.toHex(), query.toHex());
+    }
+    return response !== undefined;
+  };
+  for (const name of names) {
+    for (
+      const word of [
+        "A",
+        "AAAA",
+        "TXT",
+        "CAA",
+        "SSHFP",
+        "TLSA",
+        "NS",
+        "MX",
+        "CNAME",
+        "SOA",
+        "ANY",
+        "DS",
+        "NSEC",
+        "TYPE999",
+      ]
+    ) {
+      for (const size of [undefined, 0, 511, 522, 523, 1223, 1224, 1232, 4096]) {
+        const [rd, cd, ad, dnssecOk] = Array.from({ length: 4 }, () => random() < 0.5);
+        const asked = { ...flags, rd: rd ?? false, cd: cd ?? false, ad: ad ?? false };
+        const edns = size === undefined ? {} : { edns: { size, version: 0, dnssecOk: dnssecOk ?? false } };
+        const query = encode({
+          ...empty,
+          id: below(random, 65_536),
+          flags: asked,
+          questions: [question(name, word)],
+          ...edns,
+        });
+        if (compare(query)) answered.set(`${name} ${word}`, (answered.get(`${name} ${word}`) ?? 0) + 1);
+        const damaged = mutate(query, random);
+        if (damaged.length >= 12) compare(damaged);
+        if (size !== undefined) { // another version, a flag that nobody knows, an option
+          compare(query.with(-5, 1));
+          compare(query.with(-1, 4));
+          compare(query.with(-3, 0x40));
+          compare(Uint8Array.of(...query.with(-1, 4), 0, 10, 0, 0));
+        }
+      }
+    }
+  }
+  const all = [
+    "a.x. A",
+    "a.x. AAAA",
+    "a.x. TXT",
+    "A.X. A",
+    "A.X. AAAA",
+    "A.X. TXT",
+    "x. A",
+    "mixed.x. A",
+    "mIxEd.x. A",
+    "sp\\032ace.x. A",
+    "*.w.x. A",
+  ];
+  all.push("d.e.x. A", "lo\\.ng.x. A", "one.x. SSHFP", "z.x. CAA", "a.z.x. A", "A.z.X. A");
+  for (const each of all) assertEquals(answered.get(each), 9, each);
+  // With its header and question, the text has 512 bytes, and the eight have 1,213. An OPT record has 11.
+  assertEquals([answered.get("one.x. TXT"), answered.get("t.x. TXT")], [6, 3]);
+  assertEquals([...answered.keys()].filter((each) => !all.includes(each)).sort(), ["one.x. TXT", "t.x. TXT"]);
+  assertEquals(new QuickAnswers(new Map()).answer(encode({ ...empty, questions: [question("a.x.")] })), undefined);
 });

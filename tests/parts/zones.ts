@@ -10,13 +10,16 @@ import { answer } from "../../dns/_answer.ts";
 import { parseInteger, uint16, uint32, uint8, type Word } from "../../dns/_field.ts";
 import { parseMasterFile, ZoneError } from "../../dns/_master_file.ts";
 import type { Question } from "../../dns/_message.ts";
-import { FormatError } from "../../dns/_name.ts";
+import { FormatError, toWire } from "../../dns/_name.ts";
+import { NameTable } from "../../dns/_name_table.ts";
 import { parseTtl, printBytes, quoteText, toAbsolute, unescapeText } from "../../dns/_presentation.ts";
 import { printData, type ResourceRecord } from "../../dns/_record.ts";
 import { className, isDataType, typeName, typeNumber } from "../../dns/_record_types.ts";
 import { printParameters } from "../../dns/_svcb.ts";
 import { readZones } from "../../dns/_zone_files.ts";
 import { describeZone, findZone, lookUp, parseZone } from "../../dns/_zone.ts";
+import { ZoneNames } from "../../dns/_zone_names.ts";
+import { below, seeded } from "../support/fuzz.ts";
 import { stub } from "../support/stub.ts";
 
 const question = (name: string, word = "A", class_ = 1): Question => (
@@ -65,6 +68,11 @@ Deno.test("fields: numbers and their ranges, texts and their lengths, data as by
   for (const wrong of ["1 0A0B", "3 0A0B", "1", "", "x 0A", "1 0", "1 0G", "-1 0A"]) {
     assertEquals(data(`TYPE65280 \\# ${wrong}`), ":2: expected \\#, a length and as many bytes in hexadecimal");
   }
+  assertEquals(data(`TYPE65280 \\# 65535 ${"00".repeat(65_535)}`).length, "\\# 65535 ".length + 2 * 65_535);
+  const tooLong = ":2: expected at most 65535 bytes of data"; // their number would not fit into two bytes
+  assertEquals(data(`TYPE65280 \\# 65536 ${"00".repeat(65_536)}`), tooLong);
+  const strings = Array.from({ length: 255 }, () => a(255)).join(" ");
+  assertEquals([data(`TXT ${strings} ${a(254)}`).length, data(`TXT ${strings} ${a(255)}`)], [255 * 258 + 256, tooLong]);
   assertEquals(data(`TXT "\\#" 1 0A`), `"#" "1" "0A"`);
   assertEquals(data("MX \\# 4 0001 0161").slice(0, 2), ":2");
   assertEquals(data("MX \\# 5 0001 0161 00"), "1 a.");
@@ -332,6 +340,73 @@ Deno.test("zone: names between, conflicts, duplicates, what the log says", () =>
   assertEquals(findZone(new Map([["x.", zone]]), "y."), undefined);
 });
 
+Deno.test("zone memory: the records of the file in any order, of few names and many, in each thread (fixed seed)", () => {
+  const random = seeded(3);
+  const lines: string[] = [];
+  for (let i = 0; i < 4000; i++) {
+    // Some names have one record, others hundreds; one record in ten is there twice.
+    const name = i % 2 ? `n${i}` : `many${below(random, 1 + below(random, 20))}${".few".repeat(below(random, 3))}`;
+    const text = below(random, 2)
+      ? `A 10.0.${below(random, 4)}.${below(random, 250)}`
+      : `TXT "${"t".repeat(below(random, 200))}"`;
+    lines.push(
+      `${random() < 0.1 ? lines[below(random, lines.length)] ?? "" : `${name} ${60 + below(random, 9)} ${text}`}\n`
+        .trim(),
+    );
+  }
+  const zone = zoneOf(lines.map((line) => `${line}\n`).join(""));
+  // What the zone must have: each record once, and one TTL for those of one type.
+  const expected = new Map<string, Map<string, Set<string>>>();
+  for (const { record: { name, type, data } } of parseMasterFile(`$ORIGIN x.\n${lines.join("\n")}`)) {
+    const sets = expected.get(name) ?? new Map<string, Set<string>>();
+    expected.set(name, sets);
+    sets.set(typeName(type), (sets.get(typeName(type)) ?? new Set()).add(printData(type, data)));
+  }
+  const sizes = [...expected.values()].map((sets) => [...sets.values()].reduce((sum, { size }) => sum + size, 0));
+  assert(Math.max(...sizes) > 100 && sizes.filter((size) => size === 1).length > 1000);
+  const copy = new ZoneNames(structuredClone(zone.names.memory));
+  for (const names of [zone.names, copy]) {
+    for (const [name, sets] of expected) {
+      const found = names.get(name)?.map((set): [string, Set<string>] => {
+        assertEquals(new Set(set.map(({ name, ttl, class: class_ }) => `${name} ${ttl} ${class_}`)).size, 1);
+        return [typeName(set[0]?.type ?? 0), new Set(set.map(({ type, data }) => printData(type, data)))];
+      });
+      assertEquals(new Map(found), sets, name);
+      for (const [word, { size }] of sets) assertEquals(names.getSet(name, typeNumber(word) ?? 0)?.length, size);
+      assertEquals(names.getSet(name, 99), undefined);
+    }
+    assertEquals([names.get("few.x.")?.length, names.get("none.x."), names.getSet("none.x.", 1)], [
+      0,
+      undefined,
+      undefined,
+    ]);
+    const all = [...names].flatMap(([, sets]) => sets.flat()).length;
+    assertEquals(names.count(), { records: all, types: 4 });
+  }
+  assert(zone.names.memory.bytes.buffer instanceof SharedArrayBuffer, "threads have it without copying");
+});
+
+Deno.test("name table: every name is found by its bytes in either case, and no other", () => {
+  const table = new NameTable();
+  const bytes = new Uint8Array(255);
+  const names = [".", ...Array.from({ length: 1000 }, (_, i) => `${i % 7 ? "n" : "N"}${i}.${"long".repeat(i % 15)}x.`)];
+  for (const [number, name] of names.entries()) {
+    assertEquals(table.numberOf(name), -1, name);
+    assertEquals(table.add(bytes, 0, toWire(name, bytes)), number);
+  }
+  const same = new NameTable(table.memory);
+  for (const [number, name] of names.entries()) {
+    assertEquals([table.numberOf(name.toUpperCase()), same.numberOf(name.toLowerCase())], [number, number]);
+    assertEquals(same.nameAt(number), name);
+  }
+  // A byte that differs by 32 is the same only if it is a letter.
+  for (const [a, b] of [["\\064.", "\\096."], ["\\091.", "\\123."], ["\\193.", "\\225."], ["a.b.", "a\\.b."]]) {
+    table.add(bytes, 0, toWire(a ?? "", bytes));
+    assertEquals(table.numberOf(b ?? ""), -1, b);
+  }
+  assertEquals([same.size, table.size], [1001, 1005]);
+});
+
 Deno.test("zone: cuts, redirections and wildcards on the way to a name", () => {
   const zone = zoneOf(
     "cut NS a\ncut DS 1 8 2 AA\ndeep.cut NS b\nhost.cut A 1.1.1.1\n*.w A 1.1.1.1\nb.w TXT x\nd DNAME y\n*.e.b.w TXT z\n",
@@ -504,7 +579,7 @@ Deno.test("zone files: those of a server, and what they include", async () => {
   await write("secret", "words\n");
   const zones = await readZones([`${folder}/z/a`, `${folder}/z/y`]);
   assertEquals([...zones.keys()], ["x.", "y."]);
-  assertEquals([...zones.get("x.")?.names.keys() ?? []], ["x.", "b.x.", "c.x."]);
+  assertEquals([...zones.get("x.")?.names ?? []].map(([name]) => name), ["x.", "b.x.", "c.x."]);
   const wrong = async (...names: string[]) => {
     const said = await failure(readZones(names.map((name) => `${folder}/${name}`)));
     return said.replaceAll(folder, "F").replaceAll("\\", "/");

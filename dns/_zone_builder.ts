@@ -1,0 +1,109 @@
+/**
+ * Collects the records of a zone, and makes the memory of `_zone_names.ts` of them.
+ *
+ * @module
+ */
+import { MAX_NAME, toWire } from "./_name.ts";
+import { NameTable } from "./_name_table.ts";
+import { type ResourceRecord, writeData } from "./_record.ts";
+import { moreBytes, moreWords, newBytes, newWords } from "./_shared_memory.ts";
+import { Writer } from "./_wire.ts";
+import { readSets, type RRsets, ZoneNames } from "./_zone_names.ts";
+
+/** A name with more records than this keeps them as objects until the end. */
+const MANY = 50;
+
+export class ZoneBuilder {
+  readonly #originLength: number;
+  readonly #table = new NameTable();
+  #places = newWords(64);
+  #bytes = newBytes(1024);
+  #length = 1; // no name's records begin at 0
+  readonly #name = new Uint8Array(MAX_NAME);
+  readonly #record = new Uint8Array(1 << 17);
+  readonly #writer = new Writer(this.#record, false);
+
+  // The records of one name usually stand together in a file: they are objects until another name begins.
+  #open = -1;
+  #openSets: RRsets = [];
+  readonly #large = new Map<number, RRsets>();
+
+  /** No name is above `origin`. */
+  constructor(origin: string) {
+    this.#originLength = toWire(origin, this.#name);
+  }
+
+  /**
+   * The records of a name, for adding others until the next call; an empty list for a new name. With a new name there are those
+   * between it and the origin: they exist too, without records (RFC 4592 §2.2.2).
+   */
+  open(name: string): RRsets {
+    const end = toWire(name, this.#name);
+    const known = this.#table.find(this.#name, 0, end);
+    if (known >= 0 && known === this.#open) return this.#openSets;
+    this.#close();
+    this.#open = known < 0 ? this.#addName(end) : known;
+    return this.#openSets = this.#large.get(known) ?? readSets(this.#bytes, this.#places[this.#open] ?? 0, name);
+  }
+
+  /** The names and records that were added. */
+  finish(): ZoneNames {
+    this.#close();
+    for (const [number, sets] of this.#large) this.#write(number, sets);
+    const places = newWords(this.#table.size);
+    places.set(this.#places.subarray(0, this.#table.size));
+    const bytes = newBytes(this.#length);
+    bytes.set(this.#bytes.subarray(0, this.#length));
+    return new ZoneNames({ table: this.#table.memory, places, bytes });
+  }
+
+  #addName(end: number): number {
+    const number = this.#table.add(this.#name, 0, end);
+    for (let at = 0; end - at > this.#originLength;) {
+      at += 1 + (this.#name[at] ?? 0);
+      if (end - at < this.#originLength || this.#table.find(this.#name, at, end) >= 0) break;
+      this.#table.add(this.#name, at, end);
+    }
+    while (this.#places.length < this.#table.size) this.#places = moreWords(this.#places);
+    return number;
+  }
+
+  #close(): void {
+    const [number, sets] = [this.#open, this.#openSets];
+    this.#open = -1;
+    if (sets.length > 1 || (sets[0]?.length ?? 0) > 1) {
+      const count = sets.reduce((sum, set) => sum + set.length, 0);
+      if (count > MANY) return void this.#large.set(number, sets);
+    }
+    if (sets.length > 0) this.#write(number, sets);
+    this.#openSets = [];
+  }
+
+  #write(number: number, sets: RRsets): void {
+    const place = this.#length;
+    this.#places[number] = place;
+    this.#length += 4;
+    let count = 0;
+    for (const set of sets) {
+      for (const record of set) this.#writeRecord(record);
+      count += set.length;
+    }
+    new DataView(this.#bytes.buffer).setUint32(place, count);
+  }
+
+  #writeRecord({ type, class: class_, ttl, data }: ResourceRecord): void {
+    const writer = this.#writer;
+    writer.truncate(0);
+    writer.u16(type);
+    writer.u16(class_);
+    writer.u32(ttl);
+    writer.u16(0); // the length, not known yet
+    writeData(writer, type, data);
+    writer.setU16(8, writer.length - 10);
+    const end = this.#length + writer.length;
+    // With room for the number of the next name's records.
+    if (end + 4 > this.#bytes.length) this.#bytes = moreBytes(this.#bytes, end + 4);
+    for (let i = 0; i < writer.length; i++) this.#bytes[this.#length + i] = this.#record[i] ?? 0;
+    this.#length = end;
+  }
+}
