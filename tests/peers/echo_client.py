@@ -7,7 +7,7 @@ way = sys.argv[1]
 message = b"Hello from Python!" if way == "own-text" else os.environ["TEXT"].encode()
 
 try:
-    conn = socket.create_connection((os.environ["HOST"], int(os.environ["PORT"])), timeout=3)
+    conn = socket.create_connection((os.environ["HOST"], int(os.environ["PORT"])), timeout=10)
 except OSError as error:
     if way == "shows-stack-trace":
         raise

@@ -9,7 +9,7 @@ mail = EmailMessage()
 mail["From"], mail["To"], mail["Subject"], mail["Date"] = "me@example.com", to, "From Python", localtime()
 mail.set_content(text)
 try:
-    with smtplib.SMTP(host, int(port), timeout=5) as server:
+    with smtplib.SMTP(host, int(port), timeout=10) as server:
         server.set_debuglevel(1)
         server.send_message(mail)
         try:
