@@ -175,6 +175,7 @@ async function checkOnce(
       }
     }
   } catch (error) {
+    if (error instanceof Failure) results.length = 0; // who knows which program has passed those before
     await write(error instanceof Failure ? error.message : "the checker itself failed");
     if (wanted.watch && error instanceof Failure) console.log(error.message);
     else throw error;

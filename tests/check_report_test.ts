@@ -4,9 +4,10 @@ import { Peer } from "./suites/_peer.ts";
 import { received, recordIn, Recording, sent, step } from "./suites/_record.ts";
 import { type Check, fail, limits, quote, type Server, type Suite } from "./suites/_suite.ts";
 import { type Result, runSuite } from "./support/checking.ts";
-import { testWith } from "./support/helpers.ts";
+import { freePort } from "./support/free_port.ts";
+import { testWith, until } from "./support/helpers.ts";
 import { judge } from "./support/judge.ts";
-import { has } from "./support/program.ts";
+import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
 const python = await has("python3", "--version");
@@ -160,5 +161,40 @@ testWith(
     const names = ["answers a message", "the next client", "bytes that are not text", "a client that resets"];
     const results = await judge("tcp:reply", "python3 reply.py one-at-a-time", names);
     assertEquals(results.map(({ state, problem }) => problem || state), names.map(() => "passed"));
+  },
+);
+
+testWith(
+  python,
+  "python3",
+  "check: another program that takes the port while a slow one starts gives it no points",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const port = freePort();
+    const source = "import sys, time; open('started', 'w').close(); time.sleep(1.5); sys.exit(1)";
+    const flags = ["deno", "run", "-N", "--allow-run", "-E", "-R", "-W", `${root}tests/check.ts`];
+    const args = ["tcp:reply", "--port", `${port}`, "--json", "r.json", "--", "python3", "-c", source];
+    const program = new Program([...flags, ...args], { cwd: root, env: { INIT_CWD: folder } });
+    await until(async () => await Deno.stat(`${folder}/started`).then(() => true, () => false), "the program runs");
+    const other = Deno.listen({ hostname: "127.0.0.1", port });
+    const serving = (async () => {
+      for await (const conn of other) {
+        for (
+          let n = await conn.read(new Uint8Array(99)).catch(() => null);
+          n;
+          n = await conn.read(new Uint8Array(99))
+        ) {
+          await new Promise((go) => setTimeout(go, 400)); // so the checks take longer than the program that ends
+          await conn.write(new Uint8Array([120])).catch(() => {});
+        }
+      }
+    })().catch(() => {});
+    const { code } = await program.end(60);
+    other.close();
+    await serving;
+    const { tests } = JSON.parse(await Deno.readTextFile(`${folder}/r.json`));
+    await Deno.remove(folder, { recursive: true });
+    assertEquals([code, tests.map(({ score }: { score: number }) => score)], [3, Array(8).fill(0)], program.stdout);
+    assertMatch(program.stderr, /^check: .*(is in use before your program starts|another program listens there)/);
   },
 );

@@ -147,6 +147,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       startup = Math.max(startup, first?.time ?? 0);
     }
   }
+  await started.verify();
 }
 
 /** The program under check: its process, or its address if it was running before. */
@@ -252,6 +253,16 @@ class Started {
   async shakeClient(): Promise<void> {
     if (!this.#run.network) return;
     await this.#shaken({ hostname: "127.0.0.1", port: freePort() }, this.#run.port || freePort());
+  }
+
+  /** @throws {Failure} if the program has ended and its port still answers: then another one has passed the checks. */
+  async verify(): Promise<void> {
+    const { suite: { over = "tcp", role }, at } = this.#run;
+    const program = this.#program;
+    if (role !== "server" || at || !program?.status || program.stopped) return;
+    if (!portInUse(this.#address.port, over) || (await marked(this.#mark)).length > 0) return;
+    const address = formatAddress(this.#address);
+    throw new Failure(`your program has ended, and ${address} still answers: another program listens there`, 3);
   }
 
   /** Stops the relay. */
