@@ -47,6 +47,8 @@ export class Capture {
   add(event: Event): void {
     const { t, from, to, transport, data, note } = event;
     if (from === "" || to === "") return;
+    const isLost = transport === "udp" && /^lost/.test(note);
+    if (event.half === "in" && !isLost) return; // a relay's messages are written when they go out
     if (transport === "tcp") this.#addTcp(event);
     else if (transport === "icmp") this.#addIcmp(event);
     else if (transport === "udp" && (data.length > 0 || note === "datagram" || event.side === "relay")) {

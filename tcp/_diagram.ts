@@ -1,6 +1,7 @@
 /**
  * `--trace=diagram`: the exchange as a picture for a terminal of 80 columns. The client is on the left, the server on the
- * right, and each message is an arrow with its time and the beginning of what it says.
+ * right, and each message is an arrow with its time and the beginning of what it says. A relay stands in the middle: what it
+ * passes on at once goes through it, and what it holds or loses comes only so far.
  *
  * @module
  */
@@ -9,6 +10,9 @@ import { type Event, isEchoRequest, plainText } from "./_trace_event.ts";
 
 /** Columns between the two sides. */
 const WIDTH = 68;
+
+/** The column of a relay between them, and what is left for each half. */
+const MIDDLE = WIDTH >> 1;
 
 /** A client and a server that exchange messages. */
 interface Pair {
@@ -39,7 +43,7 @@ export class Diagram {
     const mark = this.#count > 1 ? `#${pair.number} ` : "";
     const row = this.#row(t, this.#line(event, pair, mark));
     if (note === "closed") this.#pairs.delete(name);
-    return known ? [row] : [heading(pair, event.transport), row];
+    return known ? [row] : [heading(pair, event), row];
   }
 
   /** A server that runs for long sees many clients: the oldest is forgotten, and gets a new number when it comes again. */
@@ -60,15 +64,19 @@ export class Diagram {
     if (["FIN", "closed", "RST"].includes(note)) ended.add(from);
     // A host that pings itself has one address for both sides.
     const isForward = event.transport === "icmp" ? !isAnswer(event) : from === client;
-    return arrow(isForward, mark + labelOf(event), /^lost/.test(note));
+    const isLost = /^(lost|stall)/.test(note);
+    if (event.side !== "relay") return arrow(isForward, mark + labelOf(event), isLost);
+    return relayed(isForward, mark + labelOf(event), isLost ? "in" : event.half, isLost);
   }
 }
 
 const isAnswer = (event: Event) => event.transport === "icmp" && !isEchoRequest(event);
 
 /** What stands on an arrow. */
-function labelOf({ data, note, says }: Event): string {
-  const words = note === "datagram" ? "" : note === "closed" ? "FIN (closed)" : printable(note);
+function labelOf({ data, note, says, side }: Event): string {
+  // Behind a relay the times say how long it has held a message, and the sign at its lane that it has lost it.
+  const seen = side === "relay" ? note.replace(/^(delayed \d+ ms(, )?|lost$)/, "") : note;
+  const words = seen === "datagram" ? "" : seen === "closed" ? "FIN (closed)" : printable(seen);
   if (data.length === 0) return words || "0 bytes";
   const text = plainText(data.subarray(0, 100), data.length > 100);
   const what = says ??
@@ -79,13 +87,32 @@ function labelOf({ data, note, says }: Event): string {
 /** An arrow with a label, which is cut where it does not fit; a lost message ends halfway. */
 function arrow(isForward: boolean, label: string, isLost: boolean): string {
   const length = isLost ? Math.floor(WIDTH * 0.7) : WIDTH;
+  const gap = " ".repeat(WIDTH - length);
+  const shaft = arrowOf(isForward, label, length, isLost);
+  return isForward ? `${shaft}${gap}` : `${gap}${shaft}`;
+}
+
+/** An arrow of so many columns. */
+function arrowOf(isForward: boolean, label: string, length: number, isLost = false): string {
   const text = cut(label, length - 8);
   const dashes = length - 4 - columns(text);
   const [left, right] = ["─".repeat(1 + (dashes >> 1)), "─".repeat(dashes - (dashes >> 1))];
   const line = `${left} ${text} ${right}`;
-  const gap = " ".repeat(WIDTH - length);
   const end = isLost ? "✗" : isForward ? "▶" : "◀";
-  return isForward ? `${line}${end}${gap}` : `${gap}${end}${line}`;
+  return isForward ? `${line}${end}` : `${end}${line}`;
+}
+
+/** An arrow on one side of a relay, or through it. */
+function relayed(isForward: boolean, label: string, half: "in" | "out" | undefined, isLost: boolean): string {
+  const [left, right] = [MIDDLE, WIDTH - MIDDLE - 1];
+  if (half === undefined) {
+    const whole = arrowOf(isForward, label, WIDTH);
+    const isThere = whole[MIDDLE] === "─" && columns(whole.slice(0, MIDDLE)) === MIDDLE;
+    return isThere ? `${whole.slice(0, MIDDLE)}┼${whole.slice(MIDDLE + 1)}` : whole;
+  }
+  const isLeft = isForward === (half === "in");
+  const shaft = arrowOf(isForward, label, isLeft ? left : right, isLost);
+  return isLeft ? `${shaft}│${" ".repeat(right)}` : `${" ".repeat(left)}│${shaft}`;
 }
 
 function center(label: string): string {
@@ -95,10 +122,14 @@ function center(label: string): string {
 }
 
 /** The line above the first message of two sides. */
-function heading({ client, server, number }: Pair, transport: string): string {
+function heading({ client, server, number }: Pair, { transport, side }: Event): string {
   const left = `#${number} client ${printable(client)}`;
   const right = `server ${printable(server)} (${transport})`;
   const gap = WIDTH + 2 - columns(left) - columns(right);
+  const [before, after] = [MIDDLE - 1 - columns(left), gap - MIDDLE - 4 + columns(left)];
+  if (side === "relay" && before > 0 && after > 0) {
+    return `${" ".repeat(10)}${left}${" ".repeat(before)}relay${" ".repeat(after)}${right}`;
+  }
   return gap > 0
     ? `${" ".repeat(10)}${left}${" ".repeat(gap)}${right}`
     : `${" ".repeat(10)}${left}\n${right.padStart(80)}`;

@@ -16,6 +16,8 @@ const cuts = ["stall", "reset", "close", "half-open"] as const;
 interface Piece {
   readonly data: Uint8Array;
   readonly note: string;
+  /** When it came in, if that has been shown. */
+  readonly came?: number | undefined;
   /** When it goes on, on the clock of `performance.now()`. */
   readonly due: number;
   readonly cut?: Cut;
@@ -30,7 +32,10 @@ export interface Way {
   readonly to: Socket;
   readonly network: Network;
   readonly fates: Fates;
-  readonly show: (data: Uint8Array, note: string) => void;
+  /** Shows what goes on, and when it came in, unless it does both at once. */
+  readonly show: (data: Uint8Array, note: string, came?: number) => void;
+  /** Shows what comes in and must wait, or is lost. Returns when. */
+  readonly hold: (data: Uint8Array, note: string) => number | undefined;
   readonly cut: (how: Cut) => void;
 }
 
@@ -43,7 +48,7 @@ export async function passShaken(way: Way): Promise<boolean> {
       await until(piece.due);
       if (piece.cut) way.cut(piece.cut);
       else {
-        way.show(piece.data, piece.note);
+        way.show(piece.data, piece.note, piece.came);
         await write(to, piece.data);
       }
       queue.done(piece.data.length);
@@ -52,16 +57,20 @@ export async function passShaken(way: Way): Promise<boolean> {
   sending.catch(() => queue.close()); // it is awaited below; until then nothing must wait for room
   const isOver = await read(way, queue);
   if (isOver) queue.close();
+  const came = isOver && queue.isBusy ? way.hold(nothing, "FIN") : undefined;
   await sending;
+  if (isOver) way.show(nothing, "FIN", came);
   return isOver;
 }
 
+const nothing = new Uint8Array();
+
 /** Reads until the end of the stream, and plans when each piece goes on. Returns false when the connection is to be cut. */
-async function read({ from, network, fates }: Way, queue: Queue): Promise<boolean> {
+async function read({ from, network, fates, hold }: Way, queue: Queue): Promise<boolean> {
   const line = new Line(network);
   let [total, due] = [0, 0];
   const cutOff = async (cut: Cut) => {
-    await queue.put({ data: new Uint8Array(), note: "", due, cut });
+    await queue.put({ data: nothing, note: "", due, cut });
     queue.close();
     return false;
   };
@@ -69,21 +78,26 @@ async function read({ from, network, fates }: Way, queue: Queue): Promise<boolea
     const fate = fates.next();
     const limit = Math.min(...cuts.map((cut) => network[cut])); // it may change while the relay runs
     const command = cuts.find((cut) => cut === fate.command);
-    if (command) return await cutOff(command);
+    if (command) {
+      hold(chunk, `lost: ${command}`);
+      return await cutOff(command);
+    }
     const late = fate.delay + (2 ** fate.losses - 1) * RETRANSMISSION;
     const why = fate.losses > 0 ? ` (lost ${count(fate.losses, "time")})` : "";
     const note = late > 0 ? `delayed ${Math.round(late)} ms${why}` : "";
     const data: Uint8Array = chunk.subarray(0, Math.max(0, limit - total));
-    const { slice } = network;
+    const { slice, rate } = network;
+    const atLimit = cuts.find((cut) => network[cut] === limit);
+    const isHeld = late > 0 || rate < Infinity || data.length > slice || data.length < chunk.length;
+    const came = isHeld ? hold(chunk, data.length === 0 ? `lost: ${atLimit}` : "") : undefined;
     for (let at = 0; at < data.length; at += slice) {
       const piece = data.subarray(at, at + slice);
       // A timer's turn between two slices: written at once, they would arrive together.
       const pause = slice < Infinity ? 1 : 0;
       due = Math.max(due + pause, performance.now() + line.wait(piece.length) + late); // none overtakes another
-      await queue.put({ data: piece, note, due });
+      await queue.put({ data: piece, note, came, due });
     }
     total += chunk.length;
-    const atLimit = cuts.find((cut) => network[cut] === limit);
     if (atLimit && total >= limit) return await cutOff(atLimit);
   }
   return true;
@@ -116,6 +130,11 @@ class Queue {
     this.#pieces.push(piece);
     this.#bytes += piece.data.length;
     this.#notify();
+  }
+
+  /** Whether something waits. */
+  get isBusy(): boolean {
+    return this.#bytes > 0;
   }
 
   /** The next piece; `undefined` after the last one. It counts until it is `done`. */

@@ -20,6 +20,12 @@ export interface Message {
   readonly says?: string;
   /** How many routers its packet may still pass, where the program knows that. */
   readonly ttl?: number;
+  /** The addresses of a relay that it passes: the one that it comes to, and the one that it goes on from. */
+  readonly via?: readonly [string, string];
+  /** Whether it only comes in at a relay, or only goes out. What a relay passes on at once does both. */
+  readonly half?: "in" | "out";
+  /** When a message that goes out has come in. */
+  readonly came?: number;
 }
 
 /** Whether an event is an echo request of ICMP, of IPv4 or IPv6. The other messages of ICMP are answers to one. */
@@ -30,15 +36,18 @@ export const isEchoRequest = ({ transport, data }: Pick<Message, "transport" | "
 export type Event = Message & { readonly t: number };
 
 /** One event as a line of JSON. */
-export function formatJson({ t, side, transport, from, to, data, note }: Event): string {
-  return JSON.stringify({ t, side, transport, from, to, bytes: data.length, data: data.toBase64(), note });
+export function formatJson({ t, side, transport, from, to, data, note, via, half, came }: Event): string {
+  return JSON.stringify({
+    ...{ t, side, transport, from, to, bytes: data.length, data: data.toBase64(), note, via, half, came },
+  });
 }
 
 /** One event for people: when, from where to where, how many bytes, and the bytes or a note. */
-export function formatText({ t, from, to, data, note }: Event): string[] {
+export function formatText({ t, from, to, data, note, half }: Event): string[] {
   const way = from === "" && to === "" ? "" : ` ${from} → ${to}`; // some notes are about the network itself
   const head = `${new Date(t / 1000).toISOString().slice(11, 23)}${way}`;
-  const words = note === "FIN" ? "end of stream (FIN)" : note === "RST" ? "reset (RST)" : note;
+  const said = note === "FIN" ? "end of stream (FIN)" : note === "RST" ? "reset (RST)" : note;
+  const words = [said, half === "in" ? "comes in" : ""].filter((word) => word !== "").join(", ");
   if (data.length === 0) return [`${head}  ${printable(words) || "0 bytes"}`];
   const lines = [`${head}  ${count(data.length, "byte")}${words && `  ${printable(words)}`}`];
   const part = data.subarray(0, 512); // enough to see what it is; --trace=json has every byte

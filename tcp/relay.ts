@@ -18,9 +18,9 @@ import { roomForSockets } from "./_descriptor_reserve.ts";
 import type { Side } from "./_network.ts";
 import { obeyStdin } from "./_relay_control.ts";
 import { announceSeed, checkPermission, fatesOf, isPlain, type Plan, planOf, relayOptions } from "./_relay_options.ts";
+import { RelayTrace } from "./_relay_trace.ts";
 import { type Cut, passShaken, write } from "./_shaken_stream.ts";
 import { codeOf, explain } from "./_socket_errors.ts";
-import { isTraced, showMessage } from "./_trace.ts";
 
 /** Passes on what one side sends, until it ends its stream; then ends the stream to the other side. */
 async function passOn(link: Link, side: Side): Promise<void> {
@@ -38,21 +38,21 @@ async function shakeOn(link: Link, side: Side): Promise<void> {
   const [from, to] = side === "client" ? [link.client, link.server] : [link.server, link.client];
   const isOver = await passShaken({
     ...{ from, to, network: link.plan.networks[side], fates: fatesOf(link.plan, side, link.number) },
-    show: (data, note) => link.show(side, data, note),
+    show: (data, note, came) => link.show(side, data, note, came),
+    hold: (data, note) => link.trace.held(side, data, note),
     cut: (how) => link.cut(side, how),
   });
-  if (isOver) {
-    link.show(side, nothing, "FIN");
-    to.end();
-    return;
+  if (isOver) return void to.end();
+  for await (const data of from.iterator({ destroyOnReturn: false })) {
+    link.trace.held(side, data, `lost: ${link.cutBy}`);
   }
-  for await (const _ of from.iterator({ destroyOnReturn: false })); // what comes now goes nowhere
   link.end();
 }
 
 /** A client's connection, and the one to the server that belongs to it. */
 class Link {
   readonly name: string;
+  readonly trace: RelayTrace;
   readonly bytes = { client: 0, server: 0 };
   /** How the relay has cut it off. */
   cutBy: Cut | undefined;
@@ -63,9 +63,11 @@ class Link {
     readonly server: Socket,
     readonly plan: Plan,
     readonly number: number,
-    readonly tracing: Tracing,
+    tracing: Tracing,
   ) {
     this.name = formatAddress({ hostname: client.remoteAddress ?? "", port: client.remotePort ?? 0 });
+    const ends = { client: this.name, server: formatAddress(plan.to), near: localOf(client), far: "" };
+    this.trace = new RelayTrace(tracing, "tcp", () => (ends.far ||= localOf(server), ends));
   }
 
   /** Passes on both directions, until both have ended. */
@@ -81,12 +83,10 @@ class Link {
     this.end();
   }
 
-  show(side: Side, data: Uint8Array, note = ""): void {
+  /** Shows what goes on, and when it came in, unless it does both at once. */
+  show(side: Side, data: Uint8Array, note = "", came?: number): void {
     this.bytes[side] += data.length;
-    if (!isTraced(this.tracing)) return;
-    const server = formatAddress(this.plan.to);
-    const [from, to] = side === "client" ? [this.name, server] : [server, this.name];
-    showMessage(this.tracing, { side: "relay", transport: "tcp", from, to, data, note });
+    this.trace.passed(side, data, note, came);
   }
 
   /** One side has reset its connection: so the other side's is reset, too. */
@@ -101,7 +101,11 @@ class Link {
 
   cut(side: Side, how: Cut): void {
     this.cutBy = how;
-    this.show(side, nothing, how === "reset" ? "RST" : how === "close" ? "FIN" : how);
+    const other = side === "client" ? "server" : "client";
+    const end = how === "reset" ? "RST" : "FIN";
+    if (how === "stall") this.trace.held(side, nothing, how);
+    else this.trace.ended(side, end);
+    if (how === "reset" || how === "close") this.trace.ended(other, end);
     if (how === "reset") {
       this.client.resetAndDestroy();
       this.server.resetAndDestroy();
@@ -226,6 +230,11 @@ async function serveLink(link: Link, timeout: number): Promise<boolean> {
   const end = cutBy ? `; the relay cut it off: ${cutBy}` : "";
   console.log(`${name}: ${count(bytes.client, "byte")} to the server, ${count(bytes.server, "byte")} back${end}`);
   return !cutBy;
+}
+
+/** The relay's own address of a connection; "" before it is connected, and after its end. */
+function localOf({ localAddress = "", localPort }: Socket): string {
+  return localPort ? formatAddress({ hostname: localAddress, port: localPort }) : "";
 }
 
 /** An address as node:net takes it. */

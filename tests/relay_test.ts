@@ -327,7 +327,7 @@ Deno.test("tcp/relay.ts: --control changes the network of a connection that is o
   await relay.line(/the relay cut it off: reset$/);
   assertEquals(relay.status, undefined);
   const back = relay.stderr.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line))
-    .filter(({ from, bytes }) => from === `127.0.0.1:${echo.port}` && bytes > 0);
+    .filter(({ from, bytes, half }) => from === `127.0.0.1:${echo.port}` && bytes > 0 && half !== "in");
   assertEquals(back.map(({ data }) => atob(data)), ["one", "t", "w", "o", "s", "i", "x", "ten"]);
 });
 
@@ -412,16 +412,23 @@ Deno.test("udp/relay.ts: a script loses the first datagrams, and the client of t
       "← * you are anna (datagram)",
       "→ /say 1 hello (lost)",
       "→ /say 1 hello (datagram)",
+      "← #1 anna: hello (datagram)",
       "← #1 anna: hello (delayed 50 ms)",
       "→ /quit (datagram)",
       "← * bye (sent twice)",
       "← * bye (sent twice)",
     ]);
     assertMatch(relay.stdout, /: 4 datagrams \(1 lost\) to the server, 3 datagrams back$/m);
+    const held = events.filter(({ half, note }) => half === "in" && note !== "lost");
+    const late = events.find(({ note }) => note === "delayed 50 ms");
+    assertEquals(held.map(({ t }) => t), [late.came], "it says when it came in");
+    assertEquals(events.map(({ half }) => half ?? ""), ["", "", "in", "", "in", "out", "", "", "out"]);
+    const ports = events.map(({ via }) => new Set(via)).reduce((all, each) => all.union(each));
+    assertEquals([ports.size, ports.has(`127.0.0.1:${port}`)], [2, true], "its own two addresses");
     const packets = readCapture(await Deno.readFile(file));
     assertEquals(
       packets.map(({ comment }) => comment),
-      brief.map((line) => /\((.*)\)$/.exec(line)?.[1]?.replace("datagram", "")),
+      brief.toSpliced(4, 1).map((line) => /\((.*)\)$/.exec(line)?.[1]?.replace("datagram", "")),
     );
     if (await has("tshark", "--version")) {
       assertEquals(await output("tshark", "-n", "-r", file, "-Y", "_ws.expert.severity >= 0x600000"), "");

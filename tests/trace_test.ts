@@ -54,6 +54,30 @@ Deno.test("diagram: several clients have numbers, a lost message ends halfway", 
   assertMatch(first ?? "", /│─+ #2 1 byte lost "b" ─+✗ +│$/);
 });
 
+Deno.test("diagram: a relay stands in the middle: what it passes on at once goes through, the rest only so far", () => {
+  const diagram = new Diagram();
+  const t = 1_800_000_000_000_000;
+  const relay = { side: "relay", transport: "udp", data: encode("hello"), note: "datagram" } as const;
+  const lines = [
+    ...diagram.draw(event({ t, ...relay })),
+    ...diagram.draw(event({ t: t + 1000, ...relay, half: "in" })),
+    ...diagram.draw(event({ t: t + 201_000, ...relay, half: "out", note: "delayed 200 ms" })),
+    ...diagram.draw(event({ t: t + 202_000, ...relay, ...back, note: "lost", half: "in" })),
+    ...diagram.draw(event({ t: t + 203_000, ...relay, ...back, half: "in", data: encode("世界".repeat(40)) })),
+    ...diagram.draw(event({ t: t + 204_000, ...relay, ...back, data: encode("世界".repeat(40)) })),
+    ...diagram.draw(event({ t: t + 205_000, ...relay, ...back, half: "out", note: "bit 7 flipped" })),
+    ...diagram.draw(event({ t: t + 206_000, ...relay, data: new Uint8Array(), note: "" })),
+  ];
+  assertMatch(lines[0] ?? "", /^ {10}#1 client 127\.0\.0\.1:50000 +relay +server 127\.0\.0\.1:7 \(udp\)$/);
+  assertMatch(lines[1] ?? "", /^ {4}0\.000 │─+ 5 bytes "hello" ─+▶│$/);
+  assertMatch(lines[2] ?? "", /^ {4}1\.000 │─+ 5 bytes "hello" ─+▶│ {33}│$/);
+  assertMatch(lines[3] ?? "", /^ {2}201\.000 │ {34}│─+ 5 bytes "hello" ─+▶│$/, "the times say how late it is");
+  assertMatch(lines[4] ?? "", /^ {2}202\.000 │ {34}│✗─+ 5 bytes "hello" ─+│$/);
+  assertMatch(lines[7] ?? "", /^ {2}205\.000 │◀─+ 5 bytes bit 7 flipped "h.*… ─+│ {33}│$/);
+  assertMatch(lines[8] ?? "", /^ {2}206\.000 │─+ 0 bytes ─+▶│$/);
+  for (const line of lines) assertEquals(line.replace(/[世界]/g, "xx").length, 80, line);
+});
+
 /** A capture of these events. */
 async function captured(...events: Partial<Event>[]) {
   const path = await Deno.makeTempFile();
@@ -85,10 +109,11 @@ Deno.test("pcap: handshake, data in segments, FIN and RST, with sequence numbers
 });
 
 Deno.test("pcap: IPv6, UDP, names, two families, and a comment on what the relay did", async () => {
-  const [six, name, mixed] = await captured(
+  const [six, name, mixed, ...more] = await captured(
     { transport: "udp", from: "[2001:db8::1]:1000", to: "[::1]:53", data: encode("odd"), note: "datagram" },
     { transport: "udp", from: "fetch_client", to: "localhost:80", data: encode("a"), note: "datagram: lost" },
     { transport: "udp", from: "[::1]:5", to: "127.0.0.1:6", data: encode("x"), note: "datagram" },
+    { transport: "udp", side: "relay", half: "in", data: encode("x"), note: "datagram" }, // it comes again, when it goes out
     { note: "not about the network" },
   );
   assertEquals([six?.from, six?.to], [
@@ -97,7 +122,7 @@ Deno.test("pcap: IPv6, UDP, names, two families, and a comment on what the relay
   ]);
   assertMatch(name?.from ?? "", /^192\.0\.2\.1:\d+$/);
   assertEquals([name?.to, name?.comment], ["127.0.0.1:80", "datagram: lost"]);
-  assertEquals(mixed?.to, "00000000000000000000ffff7f000001:6");
+  assertEquals([mixed?.to, more.length], ["00000000000000000000ffff7f000001:6", 0]);
 });
 
 Deno.test("pcap: a file that cannot be written is exit code 2, one line, and nothing is opened", async () => {

@@ -12,11 +12,10 @@
  * @module
  */
 import { clientOptions, Failure, flag, formatAddress, onStop, printable, run, seconds, text, within } from "../cli.ts";
-import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { codeOf, explain } from "../tcp/_socket_errors.ts";
 import { answers, formatReply, formatRequest, nameError, parseReply } from "./_chat_message.ts";
 import type { Reply, Request } from "./_chat_message.ts";
-import { localAddress } from "./_local_address.ts";
+import { canonical, localAddress } from "./_local_address.ts";
 import { traced } from "./_trace.ts";
 
 /** Sends a request until its reply arrives. @throws {Failure} when no reply arrives in `limit` seconds (0: no limit). */
@@ -185,12 +184,6 @@ function openSocket(hostname: string): Deno.DatagramConn {
   } catch (error) {
     throw explain(error, { hostname, port: 0 });
   }
-}
-
-/** An address in the one form of RFC 5952; `undefined` for a name. */
-function canonical(hostname: string): string | undefined {
-  const bytes = parseAddress(hostname);
-  return bytes && printAddress(bytes);
 }
 
 /** Sends each line of stdin. Returns why the server refused a message, unless there is a person who has read it. */

@@ -12,14 +12,13 @@
  * @module
  */
 import { clientOptions, count, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
-import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { codeOf, explain } from "../tcp/_socket_errors.ts";
 import { type ClientMessage, describe, encodeClient, nameError, parseServer } from "./_game_message.ts";
 import { Interpolation, Prediction } from "./_game_prediction.ts";
 import { draw, Screen } from "./_game_screen.ts";
 import { Ticker } from "./_game_ticker.ts";
 import { type Heading, seek, type Snapshot, TICKS_PER_SECOND } from "./_game_world.ts";
-import { localAddress } from "./_local_address.ts";
+import { canonical, localAddress } from "./_local_address.ts";
 import { traced } from "./_trace.ts";
 
 /** One tick: predicts what this input does, and sends it with all that are not acknowledged: a datagram may be lost. */
@@ -229,10 +228,4 @@ function openSocket(hostname: string): Deno.DatagramConn {
   } catch (error) {
     throw explain(error, { hostname, port: 0 });
   }
-}
-
-/** An address in the one form of RFC 5952; `undefined` for a name. */
-function canonical(hostname: string): string | undefined {
-  const bytes = parseAddress(hostname);
-  return bytes && printAddress(bytes);
 }

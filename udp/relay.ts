@@ -13,16 +13,16 @@
  * @module
  */
 import { bind, count, flag, formatAddress, onStop, run, type Tracing } from "../cli.ts";
-import { parseAddress, printAddress } from "../tcp/_address.ts";
 import { announce } from "../tcp/_announce.ts";
 import { isClosedLocally } from "../tcp/_clients.ts";
-import { type Fates, Line } from "../tcp/_fate.ts";
+import { Line } from "../tcp/_fate.ts";
 import type { Side } from "../tcp/_network.ts";
 import { announceSeed, checkPermission, fatesOf, type Plan, planOf, relayOptions } from "../tcp/_relay_options.ts";
 import { obeyStdin } from "../tcp/_relay_control.ts";
+import { RelayTrace } from "../tcp/_relay_trace.ts";
 import { codeOf } from "../tcp/_socket_errors.ts";
-import { isTraced, showMessage } from "../tcp/_trace.ts";
-import { localAddress } from "./_local_address.ts";
+import { canonical, localAddress } from "./_local_address.ts";
+import { Way } from "./_relay_way.ts";
 
 /** Sends a datagram on in one direction, now or later, once, twice or never. */
 function send(session: Session, side: Side, data: Uint8Array): void {
@@ -33,7 +33,8 @@ function send(session: Session, side: Side, data: Uint8Array): void {
   session.lastSeen = performance.now();
   if (fate.isLost || way.waiting + data.length > queue) {
     way.lost++;
-    return show(session, side, data, fate.isLost ? "lost" : "lost: the queue is full");
+    session.trace.held(side, data, fate.isLost ? "lost" : "lost: the queue is full");
+    return;
   }
   const notes: string[] = [];
   const bytes = data.slice(); // the buffer is used again for the next datagram
@@ -44,59 +45,21 @@ function send(session: Session, side: Side, data: Uint8Array): void {
   }
   if (fate.delay > 0) notes.push(`delayed ${Math.round(fate.delay)} ms`);
   if (fate.isTwice) notes.push("sent twice");
-  const held = way.held; // an earlier datagram that this one overtakes
-  way.held = undefined;
+  const wait = way.line.wait(bytes.length) + fate.delay;
+  if (fate.isLate) notes.push("after the next one");
+  const isHeld = fate.isLate || wait > 0 || fate.flipAt !== undefined;
+  let came = isHeld ? session.trace.held(side, data, "datagram") : undefined;
+  const overtaken = way.overtake();
   const deliver = () => {
     for (let copy = fate.isTwice ? 2 : 1; copy > 0; copy--) {
-      show(session, side, bytes, notes.join(", ") || "datagram");
-      transmit(way, bytes);
+      came = session.trace.passed(side, bytes, notes.join(", ") || "datagram", came);
+      way.transmit(bytes);
     }
-    held?.();
+    overtaken?.();
   };
-  const wait = way.line.wait(bytes.length) + fate.delay;
-  if (fate.isLate) {
-    notes.push("after the next one");
-    way.held = after(way, bytes.length, HOLD, deliver);
-  } else if (wait <= 0) deliver();
-  else after(way, bytes.length, wait, deliver);
-}
-
-/** Sends a datagram after those before it: two calls of a socket's `send` at the same time may change places. */
-function transmit(way: Way, data: Uint8Array): void {
-  way.sending = way.sending.then(() => way.deliver(data)).catch(logError);
-}
-
-/** Calls `deliver` after so many milliseconds, or when what it returns is called, if that is earlier. */
-function after(way: Way, size: number, ms: number, deliver: () => void): () => void {
-  way.waiting += size;
-  let isDone = false;
-  const once = () => {
-    clearTimeout(timer);
-    if (isDone) return;
-    isDone = true;
-    way.waiting -= size;
-    deliver();
-  };
-  const timer = setTimeout(once, ms);
-  return once;
-}
-
-/** Milliseconds that a datagram waits for the next one, which is to overtake it. */
-const HOLD = 1000;
-
-/** One direction of a client's exchange. */
-interface Way {
-  readonly fates: Fates;
-  readonly line: Line;
-  readonly deliver: (data: Uint8Array) => Promise<unknown>;
-  /** Sends the datagram that waits to be overtaken. */
-  held: (() => void) | undefined;
-  /** Settles when the last datagram so far is sent. */
-  sending: Promise<unknown>;
-  /** Bytes that wait. */
-  waiting: number;
-  count: number;
-  lost: number;
+  if (fate.isLate) way.hold(bytes.length, deliver);
+  else if (wait <= 0) deliver();
+  else way.after(bytes.length, wait, deliver);
 }
 
 /** A client, by the address of its datagrams. */
@@ -106,6 +69,7 @@ interface Session {
   /** Receives what the server sends to this client. */
   readonly socket: Deno.DatagramConn;
   readonly ways: Readonly<Record<Side, Way>>;
+  readonly trace: RelayTrace;
   /** With --follow its port is the one from which the server answered first. */
   server: Deno.NetAddr;
   lastSeen: number;
@@ -142,20 +106,26 @@ function open(relay: Relay, from: Deno.NetAddr): Session | undefined {
   const socket = openSocket(relay, name);
   if (!socket) return undefined;
   const number = ++relay.clients;
-  const way = (side: Side, deliver: Way["deliver"]): Way => ({
-    ...{ fates: fatesOf(plan, side, number), line: new Line(plan.networks[side]), deliver },
-    ...{ held: undefined, sending: Promise.resolve(), waiting: 0, count: 0, lost: 0 },
-  });
+  const way = (side: Side, deliver: Way["deliver"]) =>
+    new Way(fatesOf(plan, side, number), new Line(plan.networks[side]), deliver, logError);
   const ways = {
     client: way("client", (data) => socket.send(data, session.server)),
     server: way("server", (data) => relay.socket.send(data, from)),
   };
   const server: Deno.NetAddr = { transport: "udp", ...plan.to };
-  const session: Session = { name, relay, socket, ways, server, lastSeen: performance.now() };
+  const [near, far] = [ownAddress(relay.socket), ownAddress(socket)];
+  const trace = new RelayTrace(
+    flags,
+    "udp",
+    () => ({ client: name, server: formatAddress(session.server), near, far }),
+  );
+  const session: Session = { name, relay, socket, ways, trace, server, lastSeen: performance.now() };
   sessions.set(name, session);
   receiveReplies(session).catch(logError);
   return session;
 }
+
+const ownAddress = ({ addr }: Deno.DatagramConn) => addr.transport === "udp" ? formatAddress(addr) : "";
 
 /** A socket towards the server; none when the system has no descriptor left. */
 function openSocket({ plan, sessions }: Relay, name: string): Deno.DatagramConn | undefined {
@@ -196,19 +166,6 @@ async function* datagrams(
       if (codeOf(error) !== "ECONNRESET" && codeOf(error) !== "ECONNREFUSED") throw error;
     }
   }
-}
-
-/** An address in the one form of RFC 5952; `undefined` for a name. */
-function canonical(hostname: string): string | undefined {
-  const bytes = parseAddress(hostname);
-  return bytes && printAddress(bytes);
-}
-
-function show({ name, relay }: Session, side: Side, data: Uint8Array, note: string): void {
-  if (!isTraced(relay.flags)) return;
-  const server = formatAddress(relay.plan.to);
-  const [from, to] = side === "client" ? [name, server] : [server, name];
-  showMessage(relay.flags, { side: "relay", transport: "udp", from, to, data, note });
 }
 
 function logError(error: unknown): void {

@@ -287,13 +287,22 @@ async function shaken(network: Partial<Network>, script: string, ...messages: st
   const [[client, from], [to, server]] = [await pair(), await pair()];
   using time = new VirtualTime();
   const shown: string[] = [];
+  const held: string[] = [];
+  const wasHeld: boolean[] = [];
   const cuts: Cut[] = [];
   let arrived = "";
   server.on("data", (data: Uint8Array) => arrived += new TextDecoder().decode(data));
   const whole = { ...perfect, ...network };
   const passing = passShaken({
     ...{ from, to, network: whole, fates: new Fates(whole, parseScript(script, "tcp"), "client", 1, 1) },
-    show: (data, note) => shown.push(`${time.now} ${new TextDecoder().decode(data)}${note && ` ${note}`}`),
+    show: (data, note, came) => {
+      if (note !== "FIN") shown.push(`${time.now} ${new TextDecoder().decode(data)}${note && ` ${note}`}`);
+      wasHeld.push(came !== undefined);
+    },
+    hold: (data, note) => {
+      held.push(`${time.now} ${new TextDecoder().decode(data)}${note && ` ${note}`}`);
+      return time.now;
+    },
     cut: (how) => cuts.push(how),
   });
   for (const each of messages) {
@@ -313,34 +322,38 @@ async function shaken(network: Partial<Network>, script: string, ...messages: st
   server.end();
   await ended;
   to.destroy();
-  return { shown, arrived, cuts, isOver, waits: time.waits };
+  return { shown, held, wasHeld, arrived, cuts, isOver, waits: time.waits };
 }
 
 Deno.test("shaken stream: late, narrow, in slices, and always in order", async () => {
   assertEquals(await shaken({}, "", "one", "two"), {
-    ...{ shown: ["0 one", "0 two"], arrived: "onetwo", cuts: [], isOver: true, waits: [] },
+    ...{ shown: ["0 one", "0 two"], held: [], wasHeld: [false, false, false] },
+    ...{ arrived: "onetwo", cuts: [], isOver: true, waits: [] },
   });
   assertEquals(await shaken({ delay: 30 }, "client: delay 2 200ms", "one", "two"), {
-    ...{ shown: ["30 one delayed 30 ms", "260 two delayed 230 ms"], arrived: "onetwo", cuts: [], isOver: true },
+    ...{ shown: ["30 one delayed 30 ms", "260 two delayed 230 ms"], held: ["0 one", "30 two"] },
+    ...{ wasHeld: [true, true, false], arrived: "onetwo", cuts: [], isOver: true },
     waits: [30, 230],
   });
   assertEquals((await shaken({ rate: 100 }, "", "0123456789")).shown, ["100 0123456789"], "ten bytes take a tenth");
-  assertEquals((await shaken({ slice: 2 }, "", "abcde")).shown, ["1 ab", "2 cd", "3 e"]);
+  const sliced = await shaken({ slice: 2 }, "", "abcde");
+  assertEquals([sliced.shown, sliced.held], [["1 ab", "2 cd", "3 e"], ["0 abcde"]], "it came in as a whole");
   assertEquals((await shaken({ slice: 2, rate: 100 }, "", "abcde")).shown, ["20 ab", "40 cd", "50 e"]);
   const lost = await shaken({ loss: 1 }, "", "x");
   assertEquals(lost.shown, [`${63 * 200} x delayed 12600 ms (lost 6 times)`]);
 });
 
 Deno.test("shaken stream: cut off after so many bytes, or at a message", async () => {
-  const { shown, arrived, cuts, isOver } = await shaken({ stall: 4 }, "", "abc", "def", "ghi");
-  assertEquals([shown, arrived, cuts, isOver], [["0 abc", "0 d"], "abcd", ["stall"], false]);
+  const { shown, held, arrived, cuts, isOver } = await shaken({ stall: 4 }, "", "abc", "def", "ghi");
+  assertEquals([shown, held, arrived, cuts, isOver], [["0 abc", "0 d"], ["0 def"], "abcd", ["stall"], false]);
   for (const cut of ["reset", "close", "half-open"] as const) {
     const at = await shaken({ [cut]: 3 }, "", "abc", "def");
     assertEquals([at.arrived, at.cuts, at.isOver], ["abc", [cut], false]);
     const scripted = await shaken({}, `client: ${cut} 2`, "abc", "def");
     assertEquals([scripted.arrived, scripted.cuts, scripted.isOver], ["abc", [cut], false]);
+    assertEquals(scripted.held, [`0 def lost: ${cut}`], "what does not go on is shown as lost");
     const none = await shaken({ [cut]: 0 }, "", "abc");
-    assertEquals([none.arrived, none.cuts, none.shown], ["", [cut], []]);
+    assertEquals([none.arrived, none.cuts, none.shown, none.held], ["", [cut], [], [`0 abc lost: ${cut}`]]);
   }
   const both = await shaken({ stall: 5, reset: 2 }, "", "abc");
   assertEquals([both.arrived, both.cuts], ["ab", ["reset"]], "whichever comes first");

@@ -20,27 +20,30 @@ export class DatagramFlow {
     this.#sheet = sheet;
   }
 
-  sent(data: Uint8Array, t: number): void {
+  sent(data: Uint8Array, t: number): Arrow {
     const key = data.toBase64();
-    const arrow = take(this.#guesses, key);
-    if (arrow) {
-      arrow.departed = Math.min(t, arrow.arrived ?? t);
-      this.#sheet.changed(arrow);
-    } else put(this.#onTheWay, key, this.#add(key, data, { departed: t }));
+    const guess = take(this.#guesses, key);
+    if (guess) {
+      guess.departed = Math.min(t, guess.arrived ?? t);
+      this.#sheet.changed(guess);
+      return guess;
+    }
+    const arrow = this.#add(key, data, { departed: t });
+    put(this.#onTheWay, key, arrow);
+    return arrow;
   }
 
-  received(data: Uint8Array, t: number): void {
+  received(data: Uint8Array, t: number): Arrow {
     const key = data.toBase64();
-    const arrow = take(this.#onTheWay, key);
-    if (arrow) {
-      arrow.arrived = Math.max(t, arrow.departed ?? t);
-      this.#sheet.changed(arrow);
-    } else put(this.#guesses, key, this.#add(key, data, { arrived: t }));
-  }
-
-  /** A relay shows a datagram once, when it passes it on or loses it. */
-  passed(data: Uint8Array, times: { departed: number; arrived?: number }, note: string): Arrow {
-    return this.#add(data.toBase64(), data, { ...times, note });
+    const known = take(this.#onTheWay, key);
+    if (known) {
+      known.arrived = Math.max(t, known.departed ?? t);
+      this.#sheet.changed(known);
+      return known;
+    }
+    const arrow = this.#add(key, data, { arrived: t });
+    put(this.#guesses, key, arrow);
+    return arrow;
   }
 
   /** The datagrams that have not arrived so far. */

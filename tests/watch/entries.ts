@@ -4,12 +4,14 @@
  * @module
  */
 
-/** A program, or the other end of a relay: a vertical line of the picture. */
+/** A program, a relay, or the other end of a relay: a vertical line of the picture. */
 export interface Lane {
   readonly kind: "lane";
   readonly id: number;
-  readonly side: "client" | "server";
+  readonly side: "client" | "relay" | "server";
   readonly name: string;
+  /** Whether it is a relay over a perfect network, which only looks on. */
+  readonly isPassive?: true;
 }
 
 /** Two addresses that exchange messages. */
@@ -19,6 +21,8 @@ export interface Connection {
   readonly transport: string;
   readonly client: string;
   readonly server: string;
+  /** The connection of a client with a relay, of which this one is the part between relay and server. */
+  partOf?: number;
 }
 
 /** A message from one lane to another. Times are in microseconds since 1970. */
@@ -41,6 +45,13 @@ export interface Arrow {
   isLost?: true;
   /** The first datagram that had the same bytes. */
   again?: number;
+  /** Of an arrow that goes out of a relay: when its message came in there, and as which arrow, where that is known. */
+  came?: number;
+  through?: number;
+  /** Whether its message goes out of a relay as it has come in. */
+  isSame?: true;
+  /** Of an arrow that comes to a relay or goes out of it: the lane on the other side of the relay. */
+  beyond?: number;
   /** It was a guess, and has become a part of another arrow. */
   isGone?: true;
 }

@@ -13,14 +13,14 @@ import { Owners } from "./owners.ts";
 const MOST = 8;
 
 export class Lanes {
-  readonly #create: (side: Lane["side"], name: string) => Lane;
+  readonly #create: (source: Source) => Lane;
   readonly #sources = new Map<Source, Lane>();
   readonly #owners = new Owners();
   readonly #strangers = new Map<string, Lane>();
   #first: Lane | undefined;
 
   /** `create` makes a lane and shows it. */
-  constructor(create: (side: Lane["side"], name: string) => Lane) {
+  constructor(create: (source: Source) => Lane) {
     this.#create = create;
   }
 
@@ -30,7 +30,13 @@ export class Lanes {
   }
 
   addSource(source: Source): void {
-    if (source.side !== "relay") this.#sources.set(source, this.#add(source.side, source.name));
+    this.#sources.set(source, this.#add(source));
+  }
+
+  /** Gives a relay one of its addresses. */
+  give(source: Source, address: string): void {
+    const lane = this.#sources.get(source);
+    if (lane) this.#owners.give(address, lane.id);
   }
 
   laneOfSource(source: Source): Lane | undefined {
@@ -49,11 +55,12 @@ export class Lanes {
 
   /** The lanes of an arrow. They may change, when the trace of the other side tells whose address it is. */
   place(arrow: Arrow, { client, server }: Connection, from: string): void {
-    const [a, b] = [this.#laneOf(client, "client"), this.#laneOf(server, "server")];
+    const [a, b] = [this.laneOf(client, "client"), this.laneOf(server, "server")];
     [arrow.from, arrow.to] = from === client ? [a, b] : [b, a];
   }
 
-  #laneOf(address: string, side: Lane["side"]): number {
+  /** The lane of an address, that of a new one if nobody is known to have it. */
+  laneOf(address: string, side: "client" | "server"): number {
     const owner = this.#owners.laneOf(address);
     if (owner !== undefined) return owner;
     // The newest program of this side: its own trace has not come yet, or it has none.
@@ -63,13 +70,15 @@ export class Lanes {
     if (known) return known.id;
     const last = [...this.#strangers.values()].at(-1);
     const isOne = this.#strangers.size < MOST || !last;
-    const lane = isOne ? this.#add(side, address.startsWith("kernel ") ? address : `${side} ${address}`) : last;
+    const lane = isOne
+      ? this.#add({ side, name: address.startsWith("kernel ") ? address : `${side} ${address}` })
+      : last;
     this.#strangers.set(address, lane);
     return lane.id;
   }
 
-  #add(side: Lane["side"], name: string): Lane {
-    const lane = this.#create(side, printable(name));
+  #add(source: Source): Lane {
+    const lane = this.#create({ ...source, name: printable(source.name) });
     this.#first ??= lane;
     return lane;
   }

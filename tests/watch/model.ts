@@ -5,54 +5,52 @@
  */
 import { printable } from "../../cli.ts";
 import { type Event, isEchoRequest } from "../../tcp/_trace_event.ts";
-import { DatagramFlow } from "./datagram_flow.ts";
-import { isUpgrade } from "./dissect_websocket.ts";
-import { type Protocol, says } from "./dissect.ts";
+import type { Protocol } from "./dissect.ts";
 import { Echoes } from "./echoes.ts";
 import type { Arrow, Connection, Entry, Lane, Mark } from "./entries.ts";
 import { Lanes } from "./lanes.ts";
+import { type Link, Links } from "./links.ts";
+import { Messages } from "./messages.ts";
 import { parseEvent } from "./parse_event.ts";
-import { type Sheet, StreamFlow } from "./stream_flow.ts";
+import { Relayed } from "./relayed.ts";
+import type { Sheet } from "./stream_flow.ts";
 import { words } from "./words.ts";
 
 /** The most arrows and marks, and the most bytes of messages, that are kept. */
 export const LIMITS = { entries: 200_000, bytes: 256 * 1024 * 1024 };
 
-/** A program whose trace is read. A relay has no lane: it is the network between the others. */
+/** A program whose trace is read. */
 export interface Source {
   readonly side: "client" | "server" | "relay";
   readonly name: string;
-  /** A relay's server. */
-  readonly to?: string;
-}
-
-interface Link {
-  readonly connection: Connection;
-  readonly streams: Readonly<Record<string, StreamFlow>>;
-  readonly datagrams: Readonly<Record<string, DatagramFlow>>;
-  readonly opened: { arrow?: Arrow; by: Set<string> };
+  /** Whether it is a relay over a perfect network, which only looks on. */
+  readonly isPassive?: true;
 }
 
 /** A picture that grows. `log` has each entry once for every time it has changed. */
 export class Model {
   readonly log: Entry[] = [];
-  readonly data = new Map<number, Uint8Array>();
+  readonly messages: Messages;
+  readonly data: Map<number, Uint8Array>;
   readonly connections: Connection[] = [];
-  /** The last message in the other direction, which some protocols need to be understood. */
-  readonly before = new Map<number, number>();
-  /** The messages that a client has sent. */
-  readonly isFromClient = new Set<number>();
   readonly #entriesById = new Map<number, Entry>();
-  readonly #lanes = new Lanes((side, name) => {
-    const lane: Lane = { kind: "lane", id: ++this.#ids, side, name };
+  readonly #lanes = new Lanes((source) => {
+    const lane: Lane = { kind: "lane", id: ++this.#ids, ...source };
     this.#note(lane);
     return lane;
   });
-  readonly #links = new Map<string, Link>();
+  readonly #links: Links = new Links((transport, client, server) => {
+    const connection: Connection = { kind: "connection", id: ++this.#ids, transport, client, server };
+    this.connections.push(connection);
+    this.#note(connection);
+    return connection;
+  }, (connection, from) => this.#sheetOf(connection, from));
+  readonly #relayed = new Relayed({
+    ...{ links: this.#links, lanes: this.#lanes },
+    open: (link, note, t) => this.#open(link, note, t),
+    note: (entry) => this.#note(entry),
+  });
   readonly #echoes = new Echoes();
-  /** The connections that have become a WebSocket. */
-  readonly #upgraded = new Set<number>();
-  readonly #last = new Map<string, number>();
   #ids = 0;
   #entries = 0;
   #bytes = 0;
@@ -60,7 +58,10 @@ export class Model {
   #changed = Promise.withResolvers<void>();
 
   /** `protocol`: how to read the messages; without it, their bytes decide. */
-  constructor(readonly protocol?: Protocol) {}
+  constructor(readonly protocol?: Protocol) {
+    this.messages = new Messages(protocol);
+    this.data = this.messages.data;
+  }
 
   /** Settles when the log has grown. */
   get changed(): Promise<void> {
@@ -111,18 +112,20 @@ export class Model {
 
   /** All programs have ended: what has not arrived so far never will. */
   finish(): void {
-    for (const { datagrams, connection: { client, server } } of this.#links.values()) {
+    const lose = (arrow: Arrow, note: string) => {
+      arrow.isLost = true;
+      arrow.note ||= note;
+      this.#note(arrow);
+    };
+    for (const link of this.#links.all()) {
+      const { client, server } = link.connection;
       // Without the trace of the receiver nobody knows whether it has received a datagram.
-      const lost = [client, server].flatMap((from) => {
-        const to = from === client ? server : client;
-        return this.#lanes.isTraced(to) ? datagrams[from]?.missing() ?? [] : [];
-      });
-      for (const arrow of lost) {
-        arrow.isLost = true;
-        arrow.note ||= "not received";
-        this.#note(arrow);
+      for (const [from, to] of [[client, server], [server, client]] as const) {
+        if (!this.#lanes.isTraced(to)) continue;
+        for (const arrow of link.from(from).datagrams.missing()) lose(arrow, "not received");
       }
     }
+    for (const arrow of this.#relayed.waiting()) lose(arrow, "held until the end");
   }
 
   /** An event of a program's trace. */
@@ -134,30 +137,29 @@ export class Model {
       const what = /:\d+$/.test(from) ? "reads" : "sends";
       return this.addMark(source, note || `${what} ${words(data)}`, t, { data });
     }
-    const isSent = source.side === "relay" ? from !== source.to : this.#lanes.isSent(source, event);
+    if (source.side === "relay") return this.#relayed.add(source, event);
+    const isSent = this.#lanes.isSent(source, event);
     // A proxy is a server on one connection and a client on the next: its trace says which.
-    const isFromClient = source.side === "relay" ? from !== source.to : event.side === "client" ? isSent : !isSent;
+    const isFromClient = event.side === "client" ? isSent : !isSent;
     const [client, server] = isFromClient ? [from, to] : [to, from];
-    const link = this.#linkOf(transport, client, server, note === "connected" || note === "accepted" ? note : "");
-    if (source.side === "relay") this.#passed(link, event);
-    else if (transport === "tcp") this.#tcp(link, source, event, isSent);
-    else if (isSent) link.datagrams[from]?.sent(data, t);
-    else link.datagrams[from]?.received(data, t);
+    const link = this.#links.of(transport, client, server, note === "connected" || note === "accepted" ? note : "");
+    if (transport === "tcp") this.#tcp(link, source, event, isSent);
+    else if (isSent) link.from(from).datagrams.sent(data, t);
+    else link.from(from).datagrams.received(data, t);
   }
 
-  #tcp({ streams, opened, connection }: Link, source: Source, event: Event, isSent: boolean): void {
+  #tcp(link: Link, source: Source, event: Event, isSent: boolean): void {
     const { from, to, data, note, t } = event;
-    const stream = streams[from];
-    if (note === "connected" || note === "accepted") return this.#open(opened, connection, note, t);
-    if (data.length > 0) return isSent ? stream?.sent(data, t) : stream?.received(data, t);
-    // Another note, such as TLS or a WebSocket's frame, is about what has been sent before or comes next.
-    if (!/^(FIN|RST|closed)$/.test(note)) {
-      return note && !this.#upgraded.has(connection.id) ? this.addMark(source, note, t) : undefined;
-    }
-    if (!isSent) return stream?.receivedEnd(note, t);
+    const { stream } = link.from(from);
+    if (note === "connected" || note === "accepted") this.#open(link, note, t);
+    else if (data.length > 0 && isSent) stream.sent(data, t);
+    else if (data.length > 0) stream.received(data, t);
+    else if (!/^(FIN|RST|closed)$/.test(note)) {
+      // Another note, such as TLS or a WebSocket's frame, is about what has been sent before or comes next.
+      if (note && !this.messages.isUpgraded(link.connection)) this.addMark(source, note, t);
+    } else if (!isSent) stream.receivedEnd(note, t);
     // A close sends a FIN, unless the program has already ended its side.
-    const isFirst = stream?.sentEnd(note === "closed" ? "FIN (closed)" : note, t);
-    if (!isFirst) this.addMark(source, `closed ${to}`, t);
+    else if (!stream.sentEnd(note === "closed" ? "FIN (closed)" : note, t)) this.addMark(source, `closed ${to}`, t);
   }
 
   /** ICMP has no ports, and no program answers: the kernel of a host or of a router does. */
@@ -165,7 +167,7 @@ export class Model {
     const { from, to, data, note, t } = event;
     const isRequest = isEchoRequest(event);
     const [client, server] = isRequest ? [from, `kernel of ${to}`] : [to, `kernel of ${from}`];
-    const { connection } = this.#linkOf("icmp", client, server, "");
+    const { connection } = this.#links.of("icmp", client, server);
     const arrow = this.#addArrow(connection, isRequest ? client : server, data, {
       ...isRequest ? { departed: t } : { arrived: t },
       note,
@@ -176,69 +178,38 @@ export class Model {
     this.#note(dropped);
   }
 
-  #open(opened: Link["opened"], connection: Connection, note: string, t: number): void {
+  /** Shows how a connection begins: its client has connected, or its server has accepted it. */
+  #open({ opened, connection }: Link, note: "connected" | "accepted", t: number): Arrow {
     const isClient = note === "connected";
     if (!opened.arrow) {
-      opened.arrow = this.#addArrow(connection, connection.client, new Uint8Array(), {
+      return opened.arrow = this.#addArrow(connection, connection.client, new Uint8Array(), {
         ...isClient ? { departed: t } : { arrived: t },
         note: "connected",
       });
-    } else {
-      const { departed = t, arrived = t } = opened.arrow;
-      opened.arrow.departed = isClient ? Math.min(t, arrived) : departed;
-      opened.arrow.arrived = isClient ? arrived : Math.max(t, departed);
-      this.#lanes.place(opened.arrow, connection, connection.client); // by now both sides may be known
-      this.#note(opened.arrow);
     }
+    const { departed = t, arrived = t } = opened.arrow;
+    opened.arrow.departed = isClient ? Math.min(t, arrived) : departed;
+    opened.arrow.arrived = isClient ? arrived : Math.max(t, departed);
+    this.#lanes.place(opened.arrow, connection, connection.client); // by now both sides may be known
+    this.#note(opened.arrow);
+    return opened.arrow;
   }
 
-  /** A relay shows a message when it passes it on, and says for how long it has held it. */
-  #passed({ connection, datagrams }: Link, { transport, from, data, note, t }: Event): void {
-    const delay = Number(/delayed (\d+) ms/.exec(note)?.[1] ?? 0) * 1000;
-    const isLost = /^(lost|stall|half-open)/.test(note);
-    const times = isLost ? { departed: t } : { departed: t - delay, arrived: t };
-    const shown = note === "datagram" ? "" : note;
-    const arrow = transport === "udp"
-      ? datagrams[from]?.passed(data, times, shown)
-      : this.#addArrow(connection, from, data, { ...times, note: shown });
-    if (!isLost || !arrow) return;
-    arrow.isLost = true;
-    this.#note(arrow);
-  }
-
-  /** The link of two addresses. A port that is used again, for a new connection, is a new link. */
-  #linkOf(transport: string, client: string, server: string, opening: string): Link {
-    const key = `${transport} ${[normal(client), normal(server)].sort().join(" ")}`;
-    const known = this.#links.get(key);
-    if (known && !(opening && known.opened.by.has(opening))) {
-      if (opening) known.opened.by.add(opening);
-      return known;
-    }
-    const connection: Connection = { kind: "connection", id: ++this.#ids, transport, client, server };
-    this.connections.push(connection);
-    this.#note(connection);
-    const sheet = (from: string): Sheet => ({
+  /** What the arrows of one direction ask of the picture. */
+  #sheetOf(connection: Connection, from: string): Sheet {
+    return {
       add: (data, more) => this.#addArrow(connection, from, data, more),
       changed: (arrow, data) => {
         if (arrow.from === 0) return; // there was no room for it
         if (data) {
           this.data.set(arrow.id, data);
-          Object.assign(arrow, { bytes: data.length, text: this.#textOf(data, connection, from) });
+          Object.assign(arrow, { bytes: data.length, text: this.messages.textOf(data, connection, from) });
         }
         if (arrow.isGone) this.data.delete(arrow.id);
         this.#lanes.place(arrow, connection, from);
         this.#note(arrow);
       },
-    });
-    const [one, other] = [sheet(client), sheet(server)];
-    const link: Link = {
-      connection,
-      streams: { [client]: new StreamFlow(one), [server]: new StreamFlow(other) },
-      datagrams: { [client]: new DatagramFlow(one), [server]: new DatagramFlow(other) },
-      opened: { by: new Set(opening ? [opening] : []) },
     };
-    this.#links.set(key, link);
-    return link;
   }
 
   #addArrow(
@@ -248,30 +219,14 @@ export class Model {
     more: Partial<Pick<Arrow, "departed" | "arrived" | "note">>,
   ): Arrow {
     const id = ++this.#ids;
-    const text = this.#textOf(data, connection, from);
+    const text = this.messages.textOf(data, connection, from);
     const base = { id, connection: connection.id, from: 0, to: 0, bytes: data.length, note: "", text };
     const arrow: Arrow = { kind: "arrow", ...base, ...more };
     if (!this.#hasRoom(data.length)) return arrow; // it is counted by nobody
-    if (data.length > 0) {
-      this.data.set(id, data);
-      if (from === connection.client) this.isFromClient.add(id);
-      const other = from === connection.client ? "server" : "client";
-      const before = this.#last.get(`${connection.id} ${other}`);
-      if (before !== undefined) this.before.set(id, before);
-      this.#last.set(`${connection.id} ${from === connection.client ? "client" : "server"}`, id);
-    }
+    if (data.length > 0) this.messages.add(id, data, connection, from);
     this.#lanes.place(arrow, connection, from);
     this.#note(arrow);
     return arrow;
-  }
-
-  /** What stands on an arrow. */
-  #textOf(data: Uint8Array, { id, transport, client }: Connection, from: string): string {
-    if (transport === "tcp" && isUpgrade(data)) this.#upgraded.add(id);
-    const isFromClient = from === client;
-    const nothing = new Uint8Array(); // a few words need no more than the message itself
-    const subject = { data, transport, isFromClient, before: nothing, earlier: () => nothing };
-    return says(subject, this.#upgraded.has(id) ? "websocket" : this.protocol) ?? words(data);
   }
 
   #hasRoom(bytes: number): boolean {
@@ -292,6 +247,3 @@ export class Model {
     this.touch();
   }
 }
-
-/** A server that is bound to all addresses shows 0.0.0.0; its clients know it by one. */
-const normal = (address: string) => address.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");

@@ -29,6 +29,11 @@ export class Owners {
     return isSent;
   }
 
+  /** Gives a program an address of which its trace has told. */
+  give(address: string, lane: number): void {
+    this.#lanes.set(address, lane);
+  }
+
   /** The lane of the program that has an address; undefined as long as no trace has shown it. */
   laneOf(address: string): number | undefined {
     return this.#lanes.get(address);

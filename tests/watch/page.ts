@@ -83,6 +83,7 @@ ${button("start", "From the start", "Step through the exchange from its start (b
 ${button("out", "−", "Smaller (-)", ' aria-label="Smaller"')}
 ${button("in", "+", "Larger (+)", ' aria-label="Larger"')}
 ${button("scale", "To scale", "Show the true time (t)", ' aria-pressed="false"')}
+${button("relay", "Relay", "Show what the relay gets and what it sends (r)", ' aria-pressed="true" hidden')}
 </span>
 <label>Connection <select id="connections"><option value="">all</option></select></label>
 <span class="group">

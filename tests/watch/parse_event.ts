@@ -11,13 +11,20 @@ const transports = ["tcp", "udp", "icmp"] as const;
 /** The event in a line; undefined when the line is none. */
 export function parseEvent(line: string): Event | undefined {
   if (!line.startsWith("{")) return undefined;
-  const { t, side, transport, from, to, data, note } = parseObject(line);
+  const { t, side, transport, from, to, data, note, via, half, came } = parseObject(line);
   const knownSide = sides.find((each) => each === side);
   const knownTransport = transports.find((each) => each === transport);
   if (typeof t !== "number" || !Number.isFinite(t) || t < 0 || !knownSide || !knownTransport) return undefined;
   if (typeof from !== "string" || typeof to !== "string" || typeof note !== "string") return undefined;
   const bytes = typeof data === "string" ? decode(data) : undefined;
-  return bytes && { t, side: knownSide, transport: knownTransport, from, to, data: bytes, note };
+  if (!bytes) return undefined;
+  const event = { t, side: knownSide, transport: knownTransport, from, to, data: bytes, note };
+  if (knownSide !== "relay" || from === "") return event;
+  const [at, next] = Array.isArray(via) ? via : [];
+  if (typeof at !== "string" || typeof next !== "string") return undefined;
+  if (half !== undefined && half !== "in" && half !== "out") return undefined;
+  if (came !== undefined && !(typeof came === "number" && came <= t)) return undefined;
+  return { ...event, via: [at, next], ...half ? { half } : {}, ...came === undefined ? {} : { came } };
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -76,7 +76,7 @@ export async function planPair(name: string, network: string, script = ""): Prom
   );
   const parts = parsed.map(({ words, script, isServer }): Part => {
     const file = words[script] ?? "";
-    const isTraced = !isRelayed && traceable.get(file) === true;
+    const isTraced = traceable.get(file) === true;
     const command = [...words.slice(0, script + 1), ...isTraced ? ["--trace=json"] : [], ...words.slice(script + 1)];
     // Servers of the same script differ in what they serve.
     const source = isServer
@@ -138,7 +138,9 @@ export function planCommand(words: readonly string[], { to, over, network, scrip
 function relayPart(over: "tcp" | "udp", port: number, to: string, network: string, script = ""): Part {
   const scripted = script === "" ? [] : ["--script", script];
   const command = [...relayCommand(over, port, to, network), ...scripted, "--control", "--trace=json"];
-  return { source: { side: "relay", name: "relay", to }, command, cwd: root, isTraced: true };
+  const isPassive = network === "" && script === "";
+  const source: Source = { side: "relay", name: "the relay", ...isPassive ? { isPassive } : {} };
+  return { source, command, cwd: root, isTraced: true };
 }
 
 /** The words of a task's command: those in single quotes may have spaces. */

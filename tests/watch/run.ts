@@ -50,7 +50,7 @@ export async function runPlan(
   const { servers, relay, clients, hint, isChain } = plan;
   // A proxy stands between the client and the server.
   const lanes = isChain ? servers.toReversed() : servers;
-  for (const part of [...clients.slice(0, 1), ...lanes, relay]) if (part) model.addSource(part.source);
+  for (const part of [...clients.slice(0, 1), relay, ...lanes]) if (part) model.addSource(part.source);
   await using programs = new AsyncDisposableStack();
   const begin = (part: Part) => programs.use(start(part, model, print));
   const serving = servers.map(begin);
@@ -104,8 +104,7 @@ function start(part: Part, model: Model, print: (line: string) => void): Program
     for (const stream of ["stdout", "stderr"] as const) lines[stream].split("\n").forEach((line) => take(line, stream));
     const isBad = code !== 0 && !program.stopped;
     const how = program.stopped ? "was stopped" : signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
-    if (source.side !== "relay") model.addMark(source, how, now(), isBad ? { isFailure: true } : {});
-    else if (isBad) model.addMark(source, `the relay ${how}`, now(), { isFailure: true });
+    if (source.side !== "relay" || isBad) model.addMark(source, how, now(), isBad ? { isFailure: true } : {});
     if (isBad) print(`${name} ${how}`);
   });
   return program;

@@ -5,6 +5,7 @@
  */
 import { count, Failure } from "../../cli.ts";
 import type { Protocol } from "./dissect.ts";
+import type { Entry } from "./entries.ts";
 import { Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { Control, runPlan } from "./run.ts";
@@ -98,7 +99,9 @@ export class Stage {
     if (control) show.change = (network) => control.change(network);
     else delete show.change;
     await runPlan(plan, model, console.log, control);
-    const arrows = new Set(model.log.filter((entry) => entry.kind === "arrow" && !entry.isGone));
+    // What goes out of a relay has been counted when it came in.
+    const isMessage = (entry: Entry) => entry.kind === "arrow" && !entry.isGone && entry.came === undefined;
+    const arrows = new Set(model.log.filter(isMessage));
     const stays = name === this.#acts.at(-1)?.name ? "; the page stays until Ctrl-C" : "";
     console.log(`watch: the exchange is over, with ${count(arrows.size, "message")}${stays}`);
   }

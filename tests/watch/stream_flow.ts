@@ -43,7 +43,7 @@ export class StreamFlow {
     this.#sheet = sheet;
   }
 
-  sent(data: Uint8Array, t: number): void {
+  sent(data: Uint8Array, t: number): Arrow {
     const end = this.#written += data.length;
     const arrow = this.#sheet.add(data, { departed: t });
     for (let guess = this.#guesses[0]; guess; guess = this.#guesses[0]) {
@@ -55,6 +55,7 @@ export class StreamFlow {
         break;
       }
       this.#guesses.shift();
+      if (guess.arrow.isLost) Object.assign(arrow, { isLost: true, note: guess.arrow.note });
       guess.arrow.isGone = true;
       this.#sheet.changed(guess.arrow);
     }
@@ -62,29 +63,35 @@ export class StreamFlow {
     if (read) this.#arrive(arrow, read.t);
     else this.#onTheWay.push({ arrow, data, end });
     this.#reads = this.#reads.filter((read) => read.end > end);
+    return arrow;
   }
 
-  received(data: Uint8Array, t: number): void {
+  /** Returns the arrows that arrive. */
+  received(data: Uint8Array, t: number): Arrow[] {
+    const arrows: Arrow[] = [];
     const end = this.#read += data.length;
     for (let part = this.#onTheWay[0]; part && part.end <= end; part = this.#onTheWay[0]) {
       this.#onTheWay.shift();
       this.#arrive(part.arrow, t);
+      arrows.push(part.arrow);
     }
-    if (end <= this.#written) return;
+    if (end <= this.#written) return arrows;
     this.#reads.push({ end, t });
     const rest = data.subarray(-Math.min(data.length, end - this.#written));
-    this.#guesses.push({ arrow: this.#sheet.add(rest, { arrived: t }), data: rest, end });
+    const arrow = this.#sheet.add(rest, { arrived: t });
+    this.#guesses.push({ arrow, data: rest, end });
+    return [...arrows, arrow];
   }
 
-  /** The sender ends this direction. Returns whether it had not done so before. */
-  sentEnd(note: string, t: number): boolean {
-    if (this.#end?.departed !== undefined) return false;
+  /** The sender ends this direction. Returns the arrow of the end; undefined if it has already ended. */
+  sentEnd(note: string, t: number): Arrow | undefined {
+    if (this.#end?.departed !== undefined) return undefined;
     if (!this.#end) this.#end = this.#sheet.add(nothing, { departed: t, note });
     else {
       this.#end.departed = Math.min(t, this.#end.arrived ?? t);
       this.#sheet.changed(this.#end);
     }
-    return true;
+    return this.#end;
   }
 
   /** The receiver sees the end of this direction. */

@@ -22,20 +22,21 @@ export function subjectOf(model: Model, id: number): Subject | undefined {
   return {
     data,
     transport: connection?.transport ?? "tcp",
-    isFromClient: model.isFromClient.has(id),
-    before: model.data.get(model.before.get(id) ?? 0) ?? nothing,
+    isFromClient: model.messages.isFromClient.has(id),
+    before: model.data.get(model.messages.before.get(id) ?? 0) ?? nothing,
     earlier: () => arrow?.kind === "arrow" ? earlier(model, arrow) : nothing,
   };
 }
 
 /** The bytes that go in the direction of an arrow, before it. */
 function earlier(model: Model, arrow: Arrow): Uint8Array {
+  const { isFromClient } = model.messages;
   const parts: Uint8Array[] = [];
   let length = 0;
   for (const [id, data] of model.data) { // in the order in which they were added
     const other = model.entry(id);
     if (id === arrow.id || other?.kind !== "arrow" || other.connection !== arrow.connection) continue;
-    if (model.isFromClient.has(id) !== model.isFromClient.has(arrow.id)) continue;
+    if (isFromClient.has(id) !== isFromClient.has(arrow.id)) continue;
     if (startOf(other) > startOf(arrow) || (startOf(other) === startOf(arrow) && id > arrow.id)) continue;
     length += data.length;
     if (length > MOST) return nothing;

@@ -20,8 +20,11 @@ export async function showDetails(section, item, store, load, isCurrent) {
   const took = item.departed !== undefined && item.arrived !== undefined
     ? `, ${((item.arrived - item.departed) / 1000).toFixed(3)} ms on its way`
     : "";
+  const held = item.came < item.departed
+    ? `, held by the relay for ${((item.departed - item.came) / 1000).toFixed(3)} ms`
+    : "";
   const way = connection ? `${connection.client} ↔ ${connection.server} (${connection.transport})` : "";
-  section.innerHTML = `<h2>${safe(labelOf(item))}</h2><p>${safe(when.join(", ") + took)}<br>${safe(way)}</p>`;
+  section.innerHTML = `<h2>${safe(labelOf(item))}</h2><p>${safe(when.join(", ") + took + held)}<br>${safe(way)}</p>`;
   if (item.bytes === 0) return;
   const { data, fields } = await load(item.id);
   if (!isCurrent()) return; // another message has been chosen meanwhile

@@ -8,7 +8,7 @@ import { labelOf, safe } from "./picture.js";
 /** The whole picture as SVG, with its own colours. */
 export function toSvg(picture, store) {
   const styles = getComputedStyle(document.documentElement);
-  const names = ["page", "text", "muted", "edge", "danger", ...[0, 1, 2, 3, 4, 5].map((i) => `hue-${i}`)];
+  const names = ["page", "raised", "text", "muted", "edge", "danger", ...[0, 1, 2, 3, 4, 5].map((i) => `hue-${i}`)];
   const probe = document.createElement("span");
   document.body.append(probe);
   const colour = (name) => {
@@ -22,8 +22,9 @@ export function toSvg(picture, store) {
     .replace(/<svg [^>]*>|<\/svg>$/g, "").replace(/ role="\w*"| aria-\w+="[^"]*"| tabindex="0"/g, "");
   const style = `text { font: 12px sans-serif; fill: ${colours.text}; } .time { fill: ${colours.muted}; }
 .lane { stroke: ${colours.edge}; } .arrow line, .tie { stroke: currentColor; fill: none; } .hit { display: none; }
-.head, circle { fill: currentColor; } .tie { stroke-dasharray: 2 3; } .lost { color: ${colours.danger} !important; }`;
-  const heads = store.lanes.map(({ id, name }) =>
+.relay { fill: ${colours.raised}; } .passage { stroke: currentColor; stroke-width: 1.5; stroke-dasharray: 3 3; }
+.note { fill: ${colours.raised}; } .head, circle { fill: currentColor; } .tie { stroke-dasharray: 2 3; } .lost { color: ${colours.danger} !important; }`;
+  const heads = store.shownLanes.map(({ id, name }) =>
     `<text x="${picture.places.get(id)}" y="16" text-anchor="middle">${safe(name)}</text>`
   );
   const [width, height] = [picture.width, picture.height + 24];
@@ -41,7 +42,7 @@ export function toMermaid(store) {
       ? `note over L${item.lane}: ${clean(item.text)}`
       : `L${item.from}${item.isLost ? "-x" : "->>"}L${item.to}: ${clean(labelOf(item))}`
   );
-  const lanes = store.lanes.map(({ id, name }) => `participant L${id} as ${clean(name)}`);
+  const lanes = store.shownLanes.map(({ id, name }) => `participant L${id} as ${clean(name)}`);
   return ["sequenceDiagram", ...lanes, ...lines].join("\n  ") + "\n";
 }
 

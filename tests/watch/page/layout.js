@@ -17,20 +17,27 @@ export const gap = (microseconds) => Math.min(MOST, 10 * Math.log10(1 + microsec
 
 /**
  * The height of each event. An item begins at least a row below the one before it, so that their texts do not overlap;
- * the end of an arrow only needs its time. Returns an array with `top` and `bottom` for each item, and the whole height.
+ * the end of an arrow only needs its time. What a relay passes on unchanged has said already what it says: it has a text
+ * where there is room. Returns an array with `top` and `bottom` for each item, and the whole height; `came` is where an arrow
+ * that goes out of a relay has come in.
  */
 export function layout(items, zoom) {
-  const events = items.flatMap((item, i) => [[startOf(item), i, 0], [endOf(item), i, 1]]);
+  const events = items.flatMap((item, i) => [
+    ...[[startOf(item), i, 0], [endOf(item), i, 1]],
+    ...item.came === undefined ? [] : [[item.came, i, -1]],
+  ]);
   events.sort(([t1, i1, end1], [t2, i2, end2]) => t1 - t2 || i1 - i2 || end1 - end2);
   const rows = items.map(() => ({ top: 0, bottom: 0, hasText: true }));
   let [y, last, lastStart] = [0, events[0]?.[0] ?? 0, -ROW * zoom];
-  for (const [t, i, isEnd] of events) {
+  for (const [t, i, which] of events) {
     y += gap(t - last) * zoom;
     last = t;
-    if (isEnd) rows[i].bottom = y;
+    if (which > 0) rows[i].bottom = y;
+    else if (which < 0) rows[i].came = y;
     else {
-      y = Math.max(y, lastStart + ROW * zoom);
-      lastStart = y;
+      if (!items[i].isSame || items[i].came === undefined) y = Math.max(y, lastStart + ROW * zoom);
+      rows[i].hasText = y >= lastStart + ROW * zoom;
+      if (rows[i].hasText) lastStart = y;
       rows[i].top = y;
     }
   }
@@ -45,10 +52,10 @@ export function layoutToScale(items, zoom) {
   const scale = whole / (last - first);
   let lastText = -Infinity;
   const rows = items.map((item) => {
-    const [top, bottom] = [startOf(item), endOf(item)].map((t) => (t - first) * scale);
+    const [top, bottom, came] = [startOf(item), endOf(item), item.came].map((t) => (t - first) * scale);
     const hasText = top - lastText >= 14;
     if (hasText) lastText = top;
-    return { top, bottom, hasText };
+    return { top, bottom, came, hasText };
   });
   return { rows, height: whole + 2 * ROW };
 }
@@ -57,8 +64,9 @@ export function layoutToScale(items, zoom) {
 export function lanePlaces(lanes, width) {
   const isNarrow = width < 480;
   const margin = isNarrow ? 72 : 96; // the times stand left of the first lane
-  const right = isNarrow ? 24 : lanes.length > 2 ? 110 : 48; // two names stand at the edges, more in the middle of their lanes
-  const step = Math.max(isNarrow ? 200 : 240, (width - margin - right) / Math.max(1, lanes.length - 1));
+  const right = isNarrow ? 24 : lanes.length > 3 ? 110 : 48; // the outer names stand at the edges, of many lanes in their middle
+  const least = lanes.length === 3 ? 170 : isNarrow ? 200 : 240;
+  const step = Math.max(least, (width - margin - right) / Math.max(1, lanes.length - 1));
   const places = new Map(lanes.map(({ id }, i) => [id, margin + i * step]));
   return { places, width: Math.max(width, margin + right + step * Math.max(0, lanes.length - 1)) };
 }

@@ -53,8 +53,10 @@ function arrange() {
   area.style.height = `${picture.height}px`;
   area.style.width = lanes.style.width = `${picture.width}px`;
   const [first = 0, second = picture.width] = picture.places.values();
-  lanes.innerHTML = store.lanes.map(({ id, name }, i) => {
-    const place = i === 0 ? "first" : store.lanes.length === 2 ? "last" : "";
+  const shownLanes = store.shownLanes;
+  lanes.innerHTML = shownLanes.map(({ id, name }, i) => {
+    const isLast = i === shownLanes.length - 1 && shownLanes.length <= 3;
+    const place = i === 0 ? "first" : isLast ? "last" : "";
     const style = `left: ${picture.places.get(id)}px; max-width: ${Math.min(second - first, picture.width / 2) - 8}px`;
     return `<span class="${place}" style="${style}" title="${safe(name)}">${safe(name)}</span>`;
   }).join("");
@@ -63,10 +65,21 @@ function arrange() {
   const hidden = limit < total ? `, ${total - limit} more to come` : "";
   const said = `${Math.min(total, limit)} events${hidden}`;
   if (status.textContent !== said) status.textContent = said;
+  listConnections();
+  find("#relay").hidden = !store.relay;
+  find("#relay").setAttribute("aria-pressed", store.isRelayShown);
+}
+
+/** The connections, of which one can be shown alone. */
+function listConnections() {
   const list = find("#connections");
-  for (const { id, client, server, transport } of [...store.connections.values()].slice(list.options.length - 1)) {
-    list.add(new Option(`${client} ↔ ${server} (${transport})`, id));
-  }
+  const choices = store.choices();
+  const said = choices.map(({ id, name }) => `${id} ${name}`).join();
+  if (list.dataset.said === said) return;
+  list.dataset.said = said;
+  const chosen = list.value;
+  list.replaceChildren(new Option("all", ""), ...choices.map(({ id, name }) => new Option(name, id)));
+  list.value = chosen;
 }
 
 /** Chooses an item, and opens it. */
@@ -126,6 +139,12 @@ function toScale() {
   zoom(1);
 }
 
+/** Shows the relay's lane, or what it passes on as one arrow. */
+function showRelay() {
+  store.change({ isRelayChosen: !store.isRelayShown });
+  redraw(true);
+}
+
 const actions = {
   pause: () => pause(isPaused() ? Infinity : store.shown.length),
   step: () => step(),
@@ -133,12 +152,13 @@ const actions = {
   in: () => zoom(1.25),
   out: () => zoom(0.8),
   scale: toScale,
+  relay: showRelay,
   svg: () => save(toSvg(picture, store), "image/svg+xml", "exchange.svg"),
   mermaid: () => save(toMermaid(store), "text/plain", "exchange.mmd"),
 };
 for (const [id, action] of Object.entries(actions)) find(`#${id}`)?.addEventListener("click", action);
 
-const keys = { p: "pause", s: "step", b: "start", "+": "in", "=": "in", "-": "out", t: "scale" };
+const keys = { p: "pause", s: "step", b: "start", "+": "in", "=": "in", "-": "out", t: "scale", r: "relay" };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, input")) return;
   const at = picture.indexOf(picture.selected);

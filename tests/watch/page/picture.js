@@ -34,6 +34,9 @@ const MOST_DRAWN = 1000;
 /** How many characters fit into so many pixels. */
 const fitting = (pixels) => Math.max(4, Math.floor(pixels / 7.3));
 
+/** Half the width of a relay. */
+const RELAY = 22;
+
 const cut = (text, most) => text.length > most ? `${text.slice(0, most - 1)}…` : text;
 
 export class Picture {
@@ -44,6 +47,9 @@ export class Picture {
   #rows = [];
   #index = new Map();
   #longest = 0;
+  /** How far below its arrival at a relay a message goes out at most. */
+  #longestHold = 0;
+  #relay;
   height = 0;
   width = 0;
   places = new Map();
@@ -58,8 +64,10 @@ export class Picture {
     const { rows, height } = (this.isToScale ? layoutToScale : layout)(this.#store.shown, this.zoom);
     [this.#rows, this.height] = [rows, height + 40];
     this.#longest = rows.reduce((most, { top, bottom }) => Math.max(most, bottom - top), 0);
+    this.#longestHold = rows.reduce((most, { top, came = top }) => Math.max(most, top - came || 0), 0);
     this.#index = new Map(this.#store.shown.map(({ id }, i) => [id, i]));
-    Object.assign(this, lanePlaces(this.#store.lanes, width));
+    Object.assign(this, lanePlaces(this.#store.shownLanes, width));
+    this.#relay = this.#store.relay?.id;
   }
 
   /** The height of an item; undefined if it is not shown. */
@@ -73,9 +81,13 @@ export class Picture {
 
   /** The SVG of what stands between two heights. */
   draw(from, to) {
-    const [first, last] = visibleRange(this.#rows, from - 60, to + 60, this.#longest);
-    const lines = [...this.places.values()].map((x) =>
-      `<line class="lane" x1="${x}" x2="${x}" y1="0" y2="${to - from}"/>`
+    const [first, last] = visibleRange(this.#rows, from - 60, to + 60 + this.#longestHold, this.#longest);
+    const line = (x) => `<line class="lane" x1="${x}" x2="${x}" y1="0" y2="${to - from}"/>`;
+    const lines = [...this.places].map(([id, x]) =>
+      id === this.#relay
+        ? `<rect class="relay" x="${x - RELAY}" y="0" width="${2 * RELAY}" height="${to - from}"/>` +
+          line(x - RELAY) + line(x + RELAY)
+        : line(x)
     );
     const parts = [];
     const step = Math.ceil((last - first) / MOST_DRAWN);
@@ -89,17 +101,17 @@ export class Picture {
       `<g aria-hidden="true">${lines.join("")}</g>${parts.join("")}</svg>`;
   }
 
-  #item(item, { top, bottom, hasText }, shift) {
+  #item(item, { top, bottom, came, hasText }, shift) {
     const time = shortTime(timeOf(startOf(item), this.#store));
     const isSelected = item.id === this.selected;
     const isTold = (hasText && this.zoom >= 0.6) || isSelected;
     const y = top + shift;
     const [what, more] = !isTold ? ["", ""] : item.kind === "mark" ? [this.#note(item), ""] : this.#text(item);
     const text = safe(what) + (more && `<tspan class="more" dx="8">${safe(more)}</tspan>`);
-    const shape = item.kind === "mark" ? this.#mark(item, y, what) : this.#arrow(item, y, bottom + shift, text);
-    const colour = item.kind === "mark"
-      ? ""
-      : ` style="color: var(--hue-${this.#store.connections.get(item.connection)?.colour ?? 0})"`;
+    const shape = item.kind === "mark"
+      ? this.#mark(item, y, what)
+      : this.#arrow(item, y, bottom + shift, came + shift, text);
+    const colour = item.kind === "mark" ? "" : ` style="color: ${this.#colourOf(item)}"`;
     const classes = [item.kind, item.isLost && "lost", item.isFailure && "failure"].filter((name) => name).join(" ");
     const place = isTold
       ? `<text class="time" x="${this.#left() - 20}" y="${y + 4}" text-anchor="end">${time}</text>`
@@ -125,7 +137,7 @@ export class Picture {
   /** As much of an arrow's text as fits: what it says, then the rest. */
   #text(item) {
     const [what = "", ...rest] = partsOf(item).filter((part) => !/^delayed \d+ ms$/.test(part)); // the arrow slants
-    const distance = Math.abs(this.places.get(item.from) - this.places.get(item.to));
+    const distance = Math.abs(this.#edge(item.from, item.to) - this.#edge(item.to, item.from));
     const room = fitting(item.isLost ? distance - 40 : distance - 30);
     const shown = cut(what, room);
     const more = rest.join(" · ");
@@ -158,14 +170,37 @@ export class Picture {
       `<text x="${left + width / 2}" y="${y + 4}" text-anchor="middle">${safe(label)}</text>`;
   }
 
-  #arrow(item, y1, y2, text) {
-    const [x1, whole] = [this.places.get(item.from) ?? 0, this.places.get(item.to) ?? 0];
-    const x2 = item.isLost ? (x1 + whole) / 2 : whole;
+  /** Where an arrow between two lanes touches the first one: a relay has two edges. */
+  #edge(id, other) {
+    const x = this.places.get(id) ?? 0;
+    if (id !== this.#relay) return x;
+    return x + (this.places.get(other) < x ? -RELAY : RELAY);
+  }
+
+  /** The way of a message through a relay, from the time when it comes in to the time when it goes out. */
+  #passage(item, x, came, y) {
+    if (item.from !== this.#relay || item.came === undefined) return "";
+    const colour = this.#colourOf(item);
+    return `<line class="passage" style="color: ${colour}" x1="${
+      this.#edge(item.from, item.beyond)
+    }" y1="${came}" x2="${x}" y2="${y}"/>`;
+  }
+
+  #colourOf({ connection }) {
+    return `var(--hue-${this.#store.connections.get(connection)?.colour ?? 0})`;
+  }
+
+  #arrow(item, y1, y2, came, text) {
+    const [x1, whole] = [this.#edge(item.from, item.to), this.#edge(item.to, item.from)];
+    // What arrives at a relay is lost there, what never arrives, somewhere on its way.
+    const isDropped = item.isLost && item.to === this.#relay && item.arrived !== undefined;
+    const x2 = isDropped ? this.places.get(item.to) : item.isLost ? (x1 + whole) / 2 : whole;
     const size = thickness(item.bytes);
     const ends = `x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"`;
     const angle = Math.atan2(y2 - y1, x2 - x1) * 180 / Math.PI;
     // Without the trace of one side it is dashed: it has departed or arrived at a time that nobody knows.
-    const isHalf = item.departed === undefined || (item.arrived === undefined && !item.isLost);
+    const isBesideRelay = item.from === this.#relay || item.to === this.#relay;
+    const isHalf = !isBesideRelay && (item.departed === undefined || (item.arrived === undefined && !item.isLost));
     const reach = 8 + size;
     // The line ends before the point of its head, which would not be seen below a thick line.
     const part = item.isLost ? 1 : 1 - 0.8 * reach / Math.max(reach, Math.hypot(x2 - x1, y2 - y1));
@@ -187,7 +222,7 @@ export class Picture {
     const y = y1 + 14 * (y2 - y1) / Math.max(1, Math.abs(x2 - x1));
     const place = `transform="translate(${x1 + (isForward ? 14 : -14)} ${y}) rotate(${slope})"`;
     const words = text && `<text ${place} y="-5" text-anchor="${isForward ? "start" : "end"}">${text}</text>`;
-    return tie + line + head + words;
+    return this.#passage(item, x1, came, y1) + tie + line + head + words;
   }
 
   /** From which lane to which one. */
