@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { type Event, formatJson } from "../tcp/_trace_event.ts";
 import { encodeFrame } from "../http/_websocket_frame.ts";
 import { dissect, protocols, says, type Subject } from "./watch/dissect.ts";
-import type { Arrow, Entry, Mark } from "./watch/entries.ts";
+import type { Arrow, Mark } from "./watch/entries.ts";
 import { LIMITS, Model, type Source } from "./watch/model.ts";
 import { gap, layout, layoutToScale, visibleRange } from "./watch/page/layout.js";
 import { Store } from "./watch/page/store.js";
@@ -12,12 +12,13 @@ import { planCommand, planPair, splitWords } from "./watch/plan.ts";
 import { Lines, runPlan } from "./watch/run.ts";
 import { answer, saved, type Show } from "./watch/server.ts";
 import { accessibility } from "./support/accessibility.ts";
-import { inBrowser, keep, openPage } from "./support/browser.ts";
+import { inBrowser, openPage } from "./support/browser.ts";
 import { failedWith, noSignals, refusedWith, signals, testWith, until } from "./support/helpers.ts";
 import { portInUse } from "./support/processes.ts";
 import { Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
-import { command, pairs, root } from "./support/tasks.ts";
+import { command, root } from "./support/tasks.ts";
+import { arrowsOf, isWatched, marksOf, serveShow, shown, watched } from "./support/watching.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -39,12 +40,6 @@ function pair(transport: "tcp" | "udp") {
   };
   return { model, server, client, add };
 }
-
-/** What the picture shows now, each entry once. */
-const shown = (model: Model): Entry[] => [...new Set(model.log)];
-const arrowsOf = (model: Model): Arrow[] =>
-  shown(model).filter((entry) => entry.kind === "arrow").filter(({ isGone }) => !isGone);
-const marksOf = (model: Model): Mark[] => shown(model).filter((entry) => entry.kind === "mark");
 
 /** From when to when, how many bytes, and what was said. */
 const told = (model: Model) =>
@@ -581,66 +576,8 @@ Deno.test("watch: the words of a task's command, and lines that arrive in parts"
   assertEquals(lines.split("x".repeat(5 << 20)).length, 1, "a line without an end is not kept for ever");
 });
 
-/** Runs a plan and returns what is shown. */
-async function watched(plan: Awaited<ReturnType<typeof planPair>>): Promise<Show> {
-  const show = { model: new Model(plan.protocol), title: plan.title, run: "1" };
-  await runPlan(plan, show.model, () => {});
-  return show;
-}
-
-/** How many arrows a pair has: those of its connections, and those of its messages. */
-const expected: Record<string, number | [least: number, most: number]> = {
-  ...{
-    "tcp:echo": 5,
-    "tcp:reply": 5,
-    "tcp:threaded": 4100,
-    "tcp:rpc": [13, 25],
-    "tcp:syscalls": 4,
-    "udp:chat": [6, 8],
-  },
-  ...{
-    "udp:pinger": [10, 20],
-    "udp:tftp": [8, 12],
-    "udp:syscalls": [19_000, 20_002],
-    "dns:lookup": [8, 9],
-    "dns:walk": [10, 20], // more when another test looks at its ports
-    "udp:game": [120, 320],
-  },
-  ...{
-    "http:raw": 6,
-    "http:websocket": [9, 12],
-    "http:files": [4, 6],
-    "http:proxy": [12, 16],
-    "smtp:send": [13, 15],
-    "rest:users": [28, 42],
-  },
-  ...{ "ping:system": 0, "ping:icmp": 8, "ping:traceroute": 6 },
-};
-
-/** What the tests of the pairs have seen, for those in a browser. */
-const shows = new Map<string, Show>();
-
-for (const [name] of pairs()) {
-  const isHere = !/syscalls|^ping/.test(name) || Deno.build.os === "linux";
-  Deno.test({
-    name: `watch ${name}: every message is an arrow between two lanes, and no program fails`,
-    ignore: !isHere,
-    async fn() {
-      const show = await watched(await planPair(name, ""));
-      shows.set(name, show);
-      const { model } = show;
-      const failures = marksOf(model).filter(({ isFailure }) => isFailure).map(({ text }) => text);
-      if (!name.startsWith("ping")) assertEquals(failures, []); // ping may be missing, or not be allowed
-      const found = arrowsOf(model).length;
-      if (name.startsWith("ping") && failures.length > 0) return; // the right to open an ICMP socket is missing
-      const wanted = expected[name] ?? -1;
-      const [least, most] = typeof wanted === "number" ? [wanted, wanted] : wanted;
-      assert(found >= least && found <= most, `${found} arrows: ${told(model).slice(0, 20).join("\n")}`);
-      assert(arrowsOf(model).every(({ from, to, isLost }) => from !== to && !isLost));
-      if (found === 0) assert(marksOf(model).length > 0, "what a program without a trace prints is shown");
-    },
-  });
-}
+// `deno task campaign` takes every lesson.
+for (const lesson of ["tcp:echo", "udp:chat", "dns:walk", "http:files"]) isWatched(lesson);
 
 Deno.test("watch: the settings of a network may have a seed", async () => {
   const { relay } = await planPair("udp:chat", "loss=20% seed=7 delay=1ms");
@@ -880,12 +817,6 @@ Deno.test("watch: a pair is started again over another network; not while it run
   await until(async () => (await (await fetch(url)).text()).includes("udp:chat, delay=20ms"), "the new title");
 });
 
-/** Serves a show on a free port. */
-function serveShow(show: Show) {
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => answer(request, show));
-  return { url: `http://127.0.0.1:${server.addr.port}/`, [Symbol.asyncDispose]: () => server.shutdown() };
-}
-
 inBrowser("watch in a browser: a pair appears as it happens; keys and clicks open messages and fields", async () => {
   const plan = await planPair("dns:lookup", "");
   const show: Show = { model: new Model(plan.protocol), title: plan.title, run: "1" };
@@ -999,68 +930,5 @@ inBrowser("watch in a browser: of ten thousand messages only those in view are d
   await page.locator("#picture").focus();
   await page.keyboard.press("Home");
   await page.waitForSelector("text=message 0");
-  assertEquals(errors, []);
-});
-
-inBrowser(
-  "watch in a browser: the saved page of every pair draws its messages, without an error, also on a phone",
-  async () => {
-    await using opened = await openPage(1000);
-    const { page, errors } = opened;
-    const file = await Deno.makeTempFile({ suffix: ".html" });
-    for (const [name] of pairs()) {
-      // What the tests above have seen; with --filter they may not have run.
-      const show = shows.get(name) ?? await watched(await planPair(name, ""));
-      await page.setViewportSize({ width: 1000, height: 640 });
-      await Deno.writeTextFile(file, saved(show));
-      await page.goto(`file://${file}`);
-      await page.waitForSelector(".arrow, .mark");
-      await page.locator("#picture").focus();
-      await page.keyboard.press("Home");
-      await page.waitForSelector("[aria-selected=true]");
-      const first = arrowsOf(show.model).find(({ bytes }) => bytes > 0);
-      if (first) {
-        await page.evaluate(`choose(${first.id})`);
-        await page.waitForSelector("#bytes");
-        const hasFields = !/^tcp|pinger|syscalls/.test(name); // their messages are text, or numbers of their own
-        assertEquals(await page.locator("#fields").count(), hasFields ? 1 : 0, `${name}: ${first.text}`);
-      }
-      await page.setViewportSize({ width: 360, height: 640 });
-      assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, name);
-      assertEquals(errors, [], name);
-    }
-    await Deno.remove(file);
-  },
-);
-
-inBrowser("watch in a browser: the pictures of the README", async () => {
-  await using opened = await openPage(1200);
-  const { page, errors } = opened;
-  const plan = await planPair("udp:chat", "delay=20ms", "client: drop 1; server: drop 2");
-  const chat = await watched({ ...plan, title: "udp:chat over a bad network" });
-  assertEquals(arrowsOf(chat.model).filter(({ isLost }) => isLost).length, 2);
-  assert(arrowsOf(chat.model).some(({ again }) => again !== undefined));
-  const again = () => "";
-  const change = () => Promise.resolve("");
-  Object.assign(chat, { again, change, network: "loss=20% delay=20ms", transport: "udp" });
-  const pictures = [
-    { show: chat, path: "tests/watch/watch.png", size: [1200, 880], text: "Anyone here", field: /^text/ },
-    { show: shows.get("smtp:send"), path: "tests/watch/smtp.png", size: [1100, 740], text: "250", field: /^text/ },
-    { show: shows.get("dns:walk"), path: "tests/watch/walk.png", size: [1800, 760], text: "answer", field: /^data/ },
-  ] as const;
-  for (const { show, path, size: [width, height], text, field } of pictures) {
-    if (!show) continue; // with --filter
-    await using server = serveShow(show);
-    await page.setViewportSize({ width, height });
-    await page.goto(server.url);
-    await page.waitForSelector("text=ended with exit code 0");
-    if (show === chat) await page.click("#network summary");
-    const chosen = arrowsOf(show.model).findLast((arrow) => arrow.text.includes(text));
-    await page.evaluate(`scroll.scrollTop = 0; choose(${chosen?.id})`);
-    await page.locator("#fields button", { hasText: field }).last().hover();
-    await page.waitForSelector("#bytes .lit");
-    await keep(page, path);
-    await page.goto("about:blank"); // its server waits until its events have no reader
-  }
   assertEquals(errors, []);
 });
