@@ -193,7 +193,7 @@ Deno.test("the files of a site: folders, names that are hidden, links, and what 
     ".well-known/w": "w",
   });
   const root = slashed(files.folder);
-  const own = { root, dotfiles: false, followSymlinks: false };
+  const own = { root: files.folder, dotfiles: false, followSymlinks: false };
   const path = async (site: typeof own, ...segments: string[]) => {
     const found = await find(site, segments);
     return found && slashed(found.path);
@@ -354,6 +354,8 @@ Deno.test("content codings: chosen by weight, the smallest of equals; made where
     ...{ "r.txt": crypto.getRandomValues(new Uint8Array(3000)), "LICENSE": random, "x.y/noext": "n", "p.PY": "p" },
   });
   const { cache, folder } = files;
+  const now = Date.now();
+  using _ = stub(Date, "now", () => now); // what is in the cache stays fresh, however slow the machine is
   await Deno.utime(`${folder}/d.js.br`, 1000, 1000);
   for (const name of ["c.js", "c.js.br", "c.js.gz"]) await Deno.utime(`${folder}/${name}`, 2000, 2000);
   await Deno.mkdir(`${folder}/b.png.gz`);

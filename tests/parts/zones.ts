@@ -587,7 +587,7 @@ Deno.test("zone files: those of a server, and what they include", async () => {
   assertEquals(await wrong("z/a", "z/a"), "2: F/z/a:1: the zone x. is in two of the files");
   const including = async (name: string) => {
     await write("z/w", `${apex}$INCLUDE ${name}\n`);
-    return (await wrong("z/w")).replace(/: (No such|The system).*/, "");
+    return (await wrong("z/w")).replace(/(: cannot read [\w.]+): .*/, "$1"); // the rest is in the system's language
   };
   for (
     const name of ["../secret", ".", "more/../../secret", ...Deno.build.os === "windows" ? [] : [`${folder}/secret`]]
