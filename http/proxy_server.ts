@@ -21,7 +21,7 @@ import { encodeRequest, Fields, MessageError, type RequestHead, type ResponseHea
 import { AllowedServers, checkRule, parseRule } from "./_proxy_allow.ts";
 import { ageOf, type Lookup, ResponseCache, reusable, type Stored } from "./_proxy_cache.ts";
 import { ProxyClient, proxyStatus } from "./_proxy_client.ts";
-import { Origin, type OriginSettings } from "./_proxy_origin.ts";
+import { Origins } from "./_proxy_origins.ts";
 import { FinalRecipient, forwarded, parseProxyRequest, ProxyError, type ProxyRequest } from "./_proxy_request.ts";
 import { tunnel } from "./_proxy_tunnel.ts";
 
@@ -44,22 +44,21 @@ async function exchange(client: ProxyClient, request: ProxyRequest, proxy: Proxy
 
 /** Passes a request on to its server, and the response back to the client piece by piece. Keeps a copy if that is allowed. */
 async function passOn(client: ProxyClient, request: ProxyRequest, found: Lookup, proxy: Proxy): Promise<string> {
-  const { cache, self, clients } = proxy;
+  const { cache, self, clients, origins } = proxy;
   const { method, url } = request;
   const { stored } = found;
-  using origin = await Origin.connect(request.to, proxy.allowed, proxy.settings);
-  const requestTime = Date.now();
-  // Not awaited: a server may respond before it has all of the body.
-  const sent = origin.send(stored ? withConditions(request, stored) : request, self, client.body());
-  sent.catch(() => {});
   const passOnInterim = (head: ResponseHead) => client.sendInterim(forwarded(head, self));
-  const received = await origin.receiveHead(sent, passOnInterim);
+  const asked = stored ? withConditions(request, stored) : request;
+  const answer = await origins.ask(asked, self, () => client.body(), passOnInterim);
+  using origin = answer.origin;
+  const { head: received, requestTime } = answer;
   const times = { requestTime, responseTime: Date.now() };
   const framing = origin.framingOf(received, method);
   const response = forwarded(received, self);
   cache.invalidate(method, url, response);
 
   if (stored && response.status === 304) {
+    origins.keep(origin);
     const updated = cache.refresh(stored, response, times);
     if (updated) return await sendStored(client, updated, `${why(found)}; fwd-status=304`, proxy);
     // It is about another response than the stored one: ask once more, without conditions.
@@ -75,6 +74,7 @@ async function passOn(client: ProxyClient, request: ProxyRequest, found: Lookup,
     await client.send(data); // awaited: a client that reads slowly slows down the server, and nothing piles up here
     copy?.add(data);
   }
+  origins.keep(origin); // complete: the next request to this server may use the connection
   await client.end();
   copy?.commit();
   return status;
@@ -101,7 +101,7 @@ function withConditions(request: ProxyRequest, stored: Stored): ProxyRequest {
 /** Connects to a server, and passes bytes both ways: TLS, mostly. */
 async function openTunnel(client: ProxyClient, request: ProxyRequest, proxy: Proxy): Promise<string> {
   if (request.hasBody) throw new ProxyError(400, "http_request_error", "CONNECT has no body");
-  using origin = await Origin.connect(request.to, proxy.allowed, proxy.settings);
+  using origin = await proxy.origins.connect(request.to);
   const first = await client.startTunnel();
   const { conn } = client.client;
   const { sent, received } = await tunnel(conn, origin.conn, first, () => client.client.idleTicks = 0);
@@ -164,12 +164,11 @@ async function answerItself(side: ProxyClient, request: RequestHead, { clients }
 interface Proxy {
   /** Its name in Via, Cache-Status and Proxy-Status. It differs in every run: so a loop is a loop, and not another proxy. */
   readonly self: string;
-  readonly allowed: AllowedServers;
+  readonly origins: Origins;
   readonly cache: ResponseCache;
   readonly clients: Clients;
   readonly log: AccessLog;
   readonly open: Map<Client, ProxyClient>;
-  readonly settings: OriginSettings;
 }
 
 const command = {
@@ -181,7 +180,7 @@ const command = {
     "deno task proxy-server --allow localhost:8000 --trace",
   ],
   groups: {
-    "Servers": ["allow", "origin-timeout"],
+    "Servers": ["allow", "origin-timeout", "max-idle", "idle-timeout"],
     "Cache": ["cache", "max-object", "heuristic"],
   },
   options: {
@@ -190,6 +189,8 @@ const command = {
     "allow": list("connect to this server; HOST:*: to all of its ports", "HOST:PORT"),
     "wait": seconds(0, "keep trying for this long while a server refuses"),
     "origin-timeout": seconds(20, "how long a server may take for each step; 0: no limit"),
+    "max-idle": integer(64, "connections to servers that stay open; 0: none", 0, 100_000),
+    "idle-timeout": seconds(15, "how long one stays open without a request; 0: no limit"),
     "cache": integer(64, "how much is stored at most, in MiB; 0: nothing", 0, 65_536, "MIB"),
     "max-object": integer(8, "how much of one response, in MiB", 1, 1024, "MIB"),
     "heuristic": integer(10, "fresh without a word: this part of its time unmodified", 0, 100, "PERCENT"),
@@ -212,6 +213,7 @@ await run(command, async (flags) => {
       await side.sendError({ status: 408, message: why }, "", true);
       proxy.log.addFault(client.conn.remoteAddr.hostname, why, 408, side.bytes);
     },
+    onLimited: () => proxy.origins.stop(), // each takes a descriptor that a client may need
     onInterrupt() {
       for (const [client, { state }] of proxy.open) if (state === "idle") clients.close(client);
     },
@@ -221,9 +223,9 @@ await run(command, async (flags) => {
   const limits = { total: flags.cache << 20, object: flags["max-object"] << 20, heuristic: flags.heuristic / 100 };
   const proxy: Proxy = {
     self: `socketlab-${crypto.randomUUID().slice(0, 8)}`,
-    allowed: new AllowedServers(rules, listener.addr),
+    origins: new Origins(new AllowedServers(rules, listener.addr), flags),
     cache: new ResponseCache(limits),
-    ...{ clients, log: new AccessLog(!flags.quiet), open: new Map(), settings: flags },
+    ...{ clients, log: new AccessLog(!flags.quiet), open: new Map() },
   };
   announce("Web proxy", listener.addr);
 
@@ -233,5 +235,6 @@ await run(command, async (flags) => {
     clients.serve(conn, (client) => serve(client, proxy));
   }
   await clients.finished();
+  proxy.origins.stop();
   proxy.log.flush();
 });

@@ -1,6 +1,9 @@
 /** The proxy: its parts, its cache over real connections, servers that fail, limits, and other people's programs around it. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { Fields } from "../http/_message.ts";
+import { Body, requestFraming } from "../http/_body.ts";
+import { Fields, parseRequest, type RequestHead } from "../http/_message.ts";
+import { readHead } from "../http/_read_head.ts";
+import { BufferedReader } from "../tcp/_buffered_reader.ts";
 import { inBrowser, openPage } from "./support/browser.ts";
 import { freePort } from "./support/free_port.ts";
 import { certificate, failedWith, listening, memory, testWith, until } from "./support/helpers.ts";
@@ -20,6 +23,8 @@ optionsTest("http/proxy_server.ts", {
   "timeout": "60",
   "wait": "0",
   "origin-timeout": "20",
+  "max-idle": "64, 0 to 100000",
+  "idle-timeout": "15",
   "exit-after": "0, 0 to 1000000",
   "max-clients": "1000, 1 to 1000000",
   "cache": "64",
@@ -291,6 +296,168 @@ Deno.test("proxy: bodies pass as they arrive, both ways, and a large one is not 
     const grown = await memory(program.pid) - before;
     assert(grown < 40, `${grown} MiB more for a body of 64 MiB`);
   }
+});
+
+/** A server that keeps its connections open: `reply` gets each request with the number of its connection, and may close it. */
+function keepingOrigin(
+  reply: (request: RequestHead, connection: number, conn: Deno.TcpConn) => string | Promise<string>,
+) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const seen: string[] = [];
+  /** How many connections are open. */
+  let open = 0;
+  let connections = 0;
+  const serve = async (conn: Deno.TcpConn, number: number) => {
+    open++;
+    const reader = new BufferedReader(conn);
+    try {
+      for (let body = ""; body !== "close";) {
+        const head = await readHead(reader, (bytes) => parseRequest(bytes));
+        if (!head) break;
+        const upload = new Body(requestFraming(head));
+        while (!upload.done) {
+          reader.consume(upload.push(reader.unread, () => {}));
+          if (!upload.done && !await reader.fill()) break;
+        }
+        seen.push(`${number} ${head.method} ${head.target}`);
+        body = await reply(head, number, conn);
+        if (body !== "close") await conn.write(new TextEncoder().encode(body));
+      }
+    } catch (error) {
+      if (error instanceof TypeError) throw error; // a bug of the test, and not of the network
+    } finally {
+      open--;
+      conn.close();
+    }
+  };
+  (async () => {
+    for await (const conn of listener) serve(conn, ++connections);
+  })().catch(() => {}); // closed by the test
+  const at = `http://127.0.0.1:${listener.addr.port}`;
+  return { at, seen, open: () => open, [Symbol.dispose]: () => listener.close() };
+}
+
+Deno.test("proxy: a connection to a server carries one request after another, of all clients", async () => {
+  const plain = respond("ok");
+  const replies: Record<string, string> = {
+    "/chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n",
+    "/none": "HTTP/1.1 204 No Content\r\n\r\n",
+    "/early": `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${plain}`,
+    "/missing": "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+  };
+  using origin = keepingOrigin(({ target, method, fields }) => {
+    assertEquals(fields.get("connection"), undefined);
+    if (method === "HEAD") return "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n";
+    return replies[target] ?? plain;
+  });
+  const { program, port } = await startProxy();
+  await using _ = program;
+  for (const path of ["/", "/chunks", "/none", "/early", "/missing", "/"]) await ask(port, origin.at + path);
+  using peer = await ProxyPeer.connect(port);
+  await peer.send(absolute(`${origin.at}/`).replace("GET", "HEAD"));
+  assertEquals((await peer.response("HEAD")).fields.get("content-length"), "5000");
+  assertEquals((await ask(port, `${origin.at}/last`)).body, "ok");
+  assertEquals(origin.seen.map((line) => line.split(" ")[0]).join(""), "11111111", origin.seen.join(", "));
+  // Eight at once need eight connections, and these serve all that follow.
+  const eight = () => Promise.all(Array.from({ length: 8 }, () => ask(port, `${origin.at}/`)));
+  await eight();
+  await eight();
+  assert(origin.open() <= 8, `${origin.open()}`);
+  assertEquals(program.stderr, "");
+});
+
+Deno.test("proxy: what must not be repeated goes on a new connection, also when one is idle", async () => {
+  using origin = keepingOrigin(() => respond("ok"));
+  const { program, port } = await startProxy();
+  await using _ = program;
+  using peer = await ProxyPeer.connect(port);
+  for (
+    const [method, body] of [["GET", ""], ["POST", "a=1"], ["PATCH", "x"], ["PUT", "whole"], ["POST", ""], ["GET", ""]]
+  ) {
+    const request = absolute(`${origin.at}/`, `Content-Length: ${body?.length}`).replace("GET", method ?? "");
+    await peer.send(request + body);
+    assertEquals((await peer.response()).status, 200);
+  }
+  assertEquals(origin.seen, ["1 GET /", "2 POST /", "3 PATCH /", "4 PUT /", "5 POST /", "5 GET /"]);
+});
+
+Deno.test("proxy: a server that closes an idle connection under a request: once more for GET, and no third time", async () => {
+  let isDown = false;
+  using origin = keepingOrigin(async ({ target }, connection, conn) => {
+    if (target === "/half") {
+      await conn.write(new TextEncoder().encode(respond("whole").slice(0, 12)));
+      return "close";
+    }
+    if (isDown || target === "/again" && connection === 1) return "close";
+    return respond(`on ${connection}`);
+  });
+  const { program, port } = await startProxy();
+  await using _ = program;
+  assertEquals((await ask(port, `${origin.at}/`)).body, "on 1");
+  assertEquals((await ask(port, `${origin.at}/again`)).body, "on 2");
+  assertEquals(origin.seen, ["1 GET /", "1 GET /again", "2 GET /again"]);
+  // A response that has begun is not asked for again.
+  const half = await ask(port, `${origin.at}/half`);
+  assertEquals([half.status, origin.seen.length], [502, 4]);
+  await ask(port, `${origin.at}/`);
+  isDown = true;
+  const before = origin.seen.length;
+  const lost = await ask(port, `${origin.at}/`);
+  assertEquals([lost.status, origin.seen.length - before], [502, 2]);
+  assertEquals(program.stderr, "");
+});
+
+Deno.test("proxy: connections that are not kept: their response says so, has no end, or was more than one", async () => {
+  const after = {
+    "/close": respond("ok", "Connection: close"),
+    "/old": "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "/more": `${respond("ok")}${respond("of the attacker")}`,
+    "/ntlm": respond("ok", "WWW-Authenticate: Basic realm=x, NTLM"),
+    "/stale": respond("ok"),
+  };
+  for (const [path, reply] of Object.entries(after)) {
+    using origin = keepingOrigin(({ target }) => target === path ? reply : respond("next"));
+    const { program, port } = await startProxy();
+    await using _ = program;
+    const more = path === "/stale" ? ["Authorization: Negotiate YII="] : [];
+    assertEquals((await ask(port, origin.at + path, ...more)).body, "ok");
+    assertEquals((await ask(port, `${origin.at}/next`)).body, "next", path);
+    assertEquals(origin.seen, [`1 GET ${path}`, "2 GET /next"]);
+  }
+  using origin = keepingOrigin(({ fields }) => respond(`connection: ${fields.get("connection")}`));
+  const { program, port } = await startProxy("--max-idle", "0");
+  await using _ = program;
+  for (let i = 1; i < 3; i++) assertEquals((await ask(port, `${origin.at}/`)).body, "connection: close");
+  assertEquals(origin.seen, ["1 GET /", "2 GET /"]);
+});
+
+Deno.test("proxy: idle connections have limits: how many, how long, and nothing that nobody has asked for", async () => {
+  const few = await startProxy("--max-idle", "2", "--idle-timeout", "0");
+  await using _few = few.program;
+  const origins = Array.from({ length: 3 }, () => keepingOrigin(() => respond("ok")));
+  using _all = { [Symbol.dispose]: () => origins.forEach((origin) => origin[Symbol.dispose]()) };
+  const [first, second, third] = origins;
+  assert(first && second && third);
+  for (const origin of origins) await ask(few.port, `${origin.at}/`);
+  await until(() => first.open() === 0, "the oldest is closed");
+  assertEquals([second.open(), third.open()], [1, 1]);
+
+  const brief = await startProxy("--idle-timeout", "0.4");
+  await using _brief = brief.program;
+  await ask(brief.port, `${first.at}/`);
+  assertEquals(first.open(), 1);
+  await until(() => first.open() === 0, "nobody has used it");
+
+  let unasked: Deno.TcpConn | undefined;
+  using talks = keepingOrigin((_request, _connection, conn) => {
+    unasked = conn;
+    return respond("ok");
+  });
+  await ask(few.port, `${talks.at}/`);
+  await unasked?.write(new TextEncoder().encode(respond("unasked")));
+  await until(() => talks.open() === 0, "what comes unasked ends the connection");
+  assertEquals((await ask(few.port, `${talks.at}/`)).body, "ok");
+  assertEquals(few.program.stderr + brief.program.stderr, "");
 });
 
 Deno.test("proxy: interim responses reach the client, and Expect waits for them", async () => {
