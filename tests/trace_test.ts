@@ -164,6 +164,11 @@ const variants: { server: string[]; client: string[]; decode: string; sees: RegE
     client: ["http/raw_client.ts", "https://127.0.0.1:{port}/about.txt", "--ca={folder}/cert.pem"],
     ...{ decode: "tcp,http", sees: /^HTTP HTTP\/1\.1 200 OK/ },
   },
+  {
+    server: ["http/websocket_server.ts", "--echo", "--cert={folder}/cert.pem", "--key={folder}/key.pem"],
+    client: ["http/websocket_client.ts", "wss://127.0.0.1:{port}/", "Hi", "--listen=0.5", "--ca={folder}/cert.pem"],
+    ...{ decode: "tcp,http", sees: /^WebSocket WebSocket Text \[FIN\]/ },
+  },
 ];
 
 Deno.test(

@@ -35,6 +35,12 @@ const rows: readonly Row[] = [
   row("http:client", "wget", "wget --version", "wget -qO- --tries=1 {url}"),
   row("http:client", "Python `urllib`", "python3 --version", "python3 world/urllib.py {url}"),
   row("http:client", "Node's `fetch`", "node --version", "node world/fetch.mjs {url}"),
+  row(
+    "http:websocket-client",
+    "Deno's `WebSocket`",
+    "deno --version",
+    "deno run -N=127.0.0.1 http/websocket_client.ts --listen=60 {url} {text}",
+  ),
   row("dns:server", "BIND", "named -v", "sh world/bind.sh"),
   row("dns:server", "NSD", "nsd -v", "sh world/nsd.sh"),
   row("dns:server", "Knot", "knotd --version", "sh world/knot.sh"),
