@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { accessibility } from "./support/accessibility.ts";
 import { inBrowser, keep, openPage } from "./support/browser.ts";
-import { listening, serve, until } from "./support/helpers.ts";
+import { certificate, listening, serve, until } from "./support/helpers.ts";
 
 inBrowser("the listing of a folder: its links work, and it fits on a phone", async () => {
   const { program, port } = await serve("http/file_server.ts", "--root", "http");
@@ -209,4 +209,25 @@ inBrowser("the chat: two pages talk, a message is text, and one of another origi
   })`;
   await foreign.goto("data:text/html,a page of another origin");
   assertEquals(await foreign.evaluate(connect), "refused");
+});
+
+inBrowser("the chat over TLS: a page of https: opens wss:, whose policy allows that", async () => {
+  const folder = await Deno.makeTempDir();
+  const { cert, key } = await certificate(folder);
+  const flags = ["-N=127.0.0.1", `-R=${folder}`, "http/websocket_server.ts", "--cert", cert, "--key", key];
+  const { program, port } = await listening((port) => ["deno", "run", ...flags, "--port", `${port}`]);
+  await using _ = program;
+  await using opened = await openPage(900, ["--ignore-certificate-errors"]);
+  const { page: anna, errors, browser } = opened;
+  const bert = await browser.newPage();
+  for (const page of [anna, bert]) {
+    await page.goto(`https://localhost:${port}/`);
+    await page.waitForSelector("#status:text('connected')");
+  }
+  await anna.fill("input[name=text]", "secret");
+  await anna.press("input[name=text]", "Enter");
+  await bert.waitForSelector("#log p");
+  assertEquals(await bert.locator("#log p").allTextContents(), ["secret"]);
+  assertEquals(errors, []);
+  await Deno.remove(folder, { recursive: true });
 });
