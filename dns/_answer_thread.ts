@@ -1,6 +1,6 @@
 /**
- * One thread of `server.ts --fast --threads`: a socket and zones of its own. Threads of JavaScript share no objects, so each
- * reads the zone files itself, all of them at the same time.
+ * One thread of `server.ts --fast --threads`, with a socket of its own. Threads of JavaScript share no objects, but memory: all
+ * threads answer from that of the zones that the server's own thread has read.
  *
  * @module
  */
@@ -15,27 +15,23 @@ import type { FromThread, ThreadSettings, ToThread } from "./_answer_threads.ts"
 import { questionKey } from "./_question_key.ts";
 import { RateLimit } from "./_rate_limit.ts";
 import { Responder } from "./_responder.ts";
-import { readZones } from "./_zone_files.ts";
+import { receiveZones } from "./_zone.ts";
 
 const tell = (message: FromThread) => self.postMessage(message);
 
-let reload = () => {};
+let responder: Responder | undefined;
 
 self.onmessage = ({ data }: MessageEvent<ToThread>) => {
-  if (data === "reload") reload();
-  else start(data);
+  if ("host" in data) start(data);
+  else responder?.reload(receiveZones(data.zones));
 };
 
 async function start(settings: ThreadSettings): Promise<void> {
-  const { host, port, files, threads } = settings;
+  const { host, port, zones, threads } = settings;
   try {
     const forwarder = forwardTo(settings.forward, settings["forward-timeout"]);
-    const responder = new Responder(await readZones(files), forwarder !== undefined);
+    responder = new Responder(receiveZones(zones), forwarder !== undefined);
     const rateLimit = new RateLimit(Math.ceil(settings.rate / threads));
-    reload = () => {
-      // What is wrong with a file is said by the server's own thread.
-      readZones(files).then((zones) => responder.reload(zones)).catch(() => {});
-    };
     const isCounted = settings.once || settings["exit-after"] > 0;
     const onQuery = isCounted ? (packet: Uint8Array) => tell({ asked: questionKey(packet) }) : () => {};
     const batch = await DatagramBatch.open(openCalls(), { hostname: host, port }, settings, true);

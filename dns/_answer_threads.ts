@@ -6,12 +6,13 @@
  */
 import { join } from "node:path";
 import { Failure, type Tracing } from "../cli.ts";
+import { type SharedZone, shareZones, type Zones } from "./_zone.ts";
 
 /** What a thread needs to know of the server's flags. */
 export interface ThreadSettings extends Tracing {
   readonly "host": string;
   readonly "port": number;
-  readonly "files": readonly string[];
+  readonly "zones": readonly SharedZone[];
   readonly "forward": string;
   readonly "forward-timeout": number;
   readonly "rate": number;
@@ -20,8 +21,8 @@ export interface ThreadSettings extends Tracing {
   readonly "exit-after": number;
 }
 
-/** What the server tells a thread: how to start; later, to read its zones again. */
-export type ToThread = "reload" | ThreadSettings;
+/** What the server tells a thread: how to start; later, other zones. */
+export type ToThread = ThreadSettings | Pick<ThreadSettings, "zones">;
 
 /** What a thread tells the server: that it answers or why it cannot; what each query asks, if the server counts them. */
 export type FromThread = "listening" | { readonly asked: string } | { readonly problem: string };
@@ -59,9 +60,9 @@ export class AnswerThreads {
     return new AnswerThreads(workers);
   }
 
-  /** Lets each thread read the zones again. */
-  reload(): void {
-    const message: ToThread = "reload";
+  /** Lets each thread answer from other zones. */
+  reload(zones: Zones): void {
+    const message: ToThread = { zones: shareZones(zones) };
     for (const worker of this.#workers) worker.postMessage(message);
   }
 }

@@ -8,7 +8,7 @@ import { canonicalName, isSubdomain, parentName } from "./_name.ts";
 import { printData, type ResourceRecord } from "./_record.ts";
 import { typeName, types } from "./_record_types.ts";
 import { ZoneBuilder } from "./_zone_builder.ts";
-import type { RRsets, ZoneNames } from "./_zone_names.ts";
+import { type RRsets, type ZoneMemory, ZoneNames } from "./_zone_names.ts";
 
 /** The part of the name space that one SOA record begins. The origin is in canonical form. */
 export interface Zone {
@@ -23,6 +23,15 @@ export interface Zone {
 
 /** The zones of a server by their origins. */
 export type Zones = ReadonlyMap<string, Zone>;
+
+/** A zone in a form that can be sent to another thread, which then shares its memory. */
+export type SharedZone = Omit<Zone, "names"> & { readonly memory: ZoneMemory };
+
+export const shareZones = (zones: Zones): SharedZone[] =>
+  Array.from(zones.values(), ({ names, ...zone }) => ({ ...zone, memory: names.memory }));
+
+export const receiveZones = (zones: readonly SharedZone[]): Zones =>
+  new Map(zones.map(({ memory, ...zone }) => [zone.origin, { ...zone, names: new ZoneNames(memory) }]));
 
 /** The records of one type; `undefined` when there are none. */
 export function findRRset(sets: RRsets | undefined, type: number): ResourceRecord[] | undefined {

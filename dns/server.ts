@@ -28,7 +28,7 @@ import { questionKey } from "./_question_key.ts";
 import { RateLimit } from "./_rate_limit.ts";
 import { Responder } from "./_responder.ts";
 import { SilentClients } from "./_silent_clients.ts";
-import { describeZone } from "./_zone.ts";
+import { describeZone, shareZones, type Zones } from "./_zone.ts";
 import { readZones } from "./_zone_files.ts";
 
 /** Answers queries over UDP until the socket is closed: a datagram is one query, and so is its response. */
@@ -110,7 +110,7 @@ const command = {
     "forward-timeout": seconds(5, "how long to wait for the other resolver; 0: no limit"),
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
-    "threads": integer(1, "with --fast, threads that answer over UDP; each reads the zones itself", 1, 64),
+    "threads": integer(1, "with --fast, threads that answer over UDP, all from the same zones", 1, 64),
     "allow-transfer": list("give this address whole zones (AXFR); may be repeated", "ADDRESS"),
     "max-clients": maxClients(1000),
     "exit-after": integer(0, "as --once, but after this many different questions; 0: never", 0, 1_000_000),
@@ -136,10 +136,12 @@ await run(command, async (flags) => {
   };
   onStop(stop);
   let others: AnswerThreads | undefined;
-  onHangup(() => {
-    reload(responder, files);
-    others?.reload();
-  });
+  onHangup(() =>
+    reload(files, (zones) => {
+      responder.reload(zones);
+      others?.reload(zones);
+    })
+  );
   // UDP has no end of an exchange: with --once the server stops after one second without a query.
   const idle = restartTimer(1000, stop);
   const enough = flags.once ? 1 : flags["exit-after"];
@@ -154,7 +156,7 @@ await run(command, async (flags) => {
   const listener = bind(flags, Deno.listen);
   const { port } = listener.addr; // with --port 0, the one that the system chose
   const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags, threads > 1));
-  if (threads > 1) others = await AnswerThreads.start({ ...flags, port, files }, onQuestion);
+  if (threads > 1) others = await AnswerThreads.start({ ...flags, port, zones: shareZones(zones) }, onQuestion);
   const socket = batch
     ? undefined
     : bind({ ...flags, port }, (addr) => Deno.listenDatagram({ ...addr, transport: "udp" }));
@@ -181,9 +183,9 @@ function sampleZone(): string {
 }
 
 /** Reads the zones again. If one of them is wrong, the old ones stay in use. */
-async function reload(responder: Responder, files: readonly string[]): Promise<void> {
+async function reload(files: readonly string[], use: (zones: Zones) => void): Promise<void> {
   try {
-    responder.reload(await readZones(files));
+    use(await readZones(files));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     console.error(`not reloaded, the old zones stay in use: ${error.message}`);
