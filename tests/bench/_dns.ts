@@ -3,7 +3,7 @@
  *
  * The first table is about the addresses of the sample zone. dnsmasq reads no zone files, so it gets them as host records. A
  * plain UDP echo in Deno shows the limit of its datagrams. The second table is about a zone of 100,000 records, with queries
- * in random order.
+ * in random order; dnsmasq gets these as a hosts file. The others are about the start with large zones, and the memory then.
  *
  * @module
  */
@@ -39,34 +39,23 @@ export async function benchDns(tools: Tools): Promise<void> {
     .map(({ record }) => ({ name: record.name.slice(0, -1), address: printData(1, record.data) }));
   const zone = `${folder}/big.zone`;
   await writeZone(zone, RECORDS);
+  await writeHosts(`${folder}/hosts`, RECORDS);
   const queries = { few: `${folder}/few.txt`, many: `${folder}/many.txt` };
   await Deno.writeTextFile(queries.few, hosts.map(({ name }) => `${name} A\n`).join(""));
   await writeRandomQueries(queries.many, RECORDS);
 
-  const candidates = zoneServers(tools, { "example.com": sample, "big.example": zone });
-  const withZones = await startInstalled(tools, candidates);
-  const others: Contender[] = [];
-  if (await has("dnsmasq", "--version")) {
-    const records = hosts.map(({ name, address }) => `--host-record=${name},${address}`);
-    const options = ["--bind-interfaces", "--no-resolv", "--no-hosts", "--log-facility=-", "--user=root", ...records];
-    const start = (port: number) => [
-      ...["dnsmasq", "--no-daemon", `--port=${port}`, "--listen-address=127.0.0.1"],
-      ...options,
-    ];
-    others.push(await startServer(tools, "dnsmasq", start, { line: /started/ }));
-  }
-  const echo = ["run", "--unstable-net", "-N=127.0.0.1", "tests/bench/udp_echo.ts"];
-  const start = (port: number) => [Deno.execPath(), ...echo, `${port}`];
-  others.push(await startServer(tools, "Deno, plain echo", start, { line: /listening/ }));
+  const withZones = await startInstalled(tools, zoneServers(tools, { "example.com": sample, "big.example": zone }));
+  const others = await startInstalled(tools, [dnsmasq(hosts, `${folder}/hosts`), plainEcho]);
 
   const title = `DNS, ${RECORDS} records in random order`;
   await measure("DNS, the addresses of the sample zone", queries.few, [...withZones, ...others], tools);
-  await measure(title, queries.many, withZones, tools);
+  await measure(title, queries.many, [...withZones, ...others.filter(({ name }) => name === "dnsmasq")], tools);
   for (const { program } of [...withZones, ...others]) await program.stop();
+  for (const records of [RECORDS, 10 * RECORDS]) await benchStart(tools, records);
 }
 
-/** A server that reads zone files, and the line that it prints when it has. */
-interface ZoneServer {
+/** A server to start, and the line that it prints when it answers. */
+interface DnsServer {
   readonly name: string;
   readonly needs: string;
   readonly line: RegExp;
@@ -74,7 +63,7 @@ interface ZoneServer {
 }
 
 /** Our server, plain and with `--fast`, and NSD, on these zones. The fast one comes first. */
-export function zoneServers({ folder }: Tools, zones: Record<string, string>): ZoneServer[] {
+function zoneServers({ folder }: Tools, zones: Record<string, string>): DnsServer[] {
   const files = Object.values(zones);
   const ours = ["run", "-N=127.0.0.1", `-R=dns,${folder}`, "dns/server.ts", "--rate", "0"];
   const fast = [...ours.toSpliced(1, 0, "--allow-ffi"), "--fast"];
@@ -86,7 +75,25 @@ export function zoneServers({ folder }: Tools, zones: Record<string, string>): Z
   ];
 }
 
-async function startInstalled(tools: Tools, servers: readonly ZoneServer[]): Promise<Contender[]> {
+/** dnsmasq, with some addresses as options and others in a file. */
+function dnsmasq(hosts: readonly { name: string; address: string }[], file: string): DnsServer {
+  const options = ["--bind-interfaces", "--no-resolv", "--no-hosts", "--log-facility=-", "--user=root"];
+  const records = [...hosts.map(({ name, address }) => `--host-record=${name},${address}`), `--addn-hosts=${file}`];
+  const start = (port: number) => [
+    ...["dnsmasq", "--no-daemon", `--port=${port}`, "--listen-address=127.0.0.1"],
+    ...[...options, ...records],
+  ];
+  return { name: "dnsmasq", needs: "dnsmasq", line: /read .*hosts - \d+ (names|addresses)/, start };
+}
+
+const plainEcho: DnsServer = {
+  name: "Deno, plain echo",
+  needs: "",
+  line: /listening/,
+  start: (port) => [Deno.execPath(), "run", "--unstable-net", "-N=127.0.0.1", "tests/bench/udp_echo.ts", `${port}`],
+};
+
+async function startInstalled(tools: Tools, servers: readonly DnsServer[]): Promise<Contender[]> {
   const contenders: Contender[] = [];
   for (const { name, needs, line, start } of servers) {
     if (needs !== "" && !await has("sh", "-c", `command -v ${needs}`)) continue;
@@ -127,7 +134,7 @@ async function dnsperf(tools: Tools, { port }: Contender, file: string, ...more:
  * Starts each server with these zones, several times. Returns for each: the milliseconds and the CPU milliseconds until it
  * answers, its memory in MiB then, and what it answers to `file`: queries a second, and the CPU time for each.
  */
-export async function measureStarts(tools: Tools, servers: readonly ZoneServer[], file: string): Promise<Measured[]> {
+async function measureStarts(tools: Tools, servers: readonly DnsServer[], file: string): Promise<Measured[]> {
   const present = [];
   for (const server of servers) {
     if (server.needs === "" || await has("sh", "-c", `command -v ${server.needs}`)) present.push(server);
@@ -151,8 +158,25 @@ async function groupMemory({ program }: Contender): Promise<number> {
   return [...sizes].reduce((sum, [, kib]) => sum + Number(kib), 0) / 1024;
 }
 
+/** Prints how long the servers take to start with a zone of so many records, and how much memory they have then. */
+export async function benchStart(tools: Tools, records: number): Promise<Measured[]> {
+  const [zone, queries] = [`${tools.folder}/start.zone`, `${tools.folder}/start.txt`];
+  await writeZone(zone, records);
+  await writeRandomQueries(queries, records);
+  const measured = await measureStarts(tools, zoneServers(tools, { "big.example": zone }), queries);
+  const columns = [
+    { name: "ms to start", ratio: "it / ours" } as const,
+    { name: "CPU ms", ratio: "it / ours" } as const,
+    { name: "MiB", ratio: "it / ours" } as const,
+    rate("queries/s"),
+    cpu,
+  ];
+  report(tools, `DNS, a zone of ${records} records`, columns, measured);
+  return measured;
+}
+
 /** Writes a zone with so many addresses. */
-export async function writeZone(path: string, records: number): Promise<void> {
+async function writeZone(path: string, records: number): Promise<void> {
   const line = (i: number) => `h${i} A 10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}\n`;
   const head = "$ORIGIN big.example.\n$TTL 1h\n@ SOA ns host 1 4h 30m 2w 5m\n@ NS ns\nns A 192.0.2.1\n";
   await Deno.writeTextFile(path, head);
@@ -162,8 +186,14 @@ export async function writeZone(path: string, records: number): Promise<void> {
   }
 }
 
+/** Writes the addresses of such a zone as a hosts file. */
+async function writeHosts(path: string, records: number): Promise<void> {
+  const line = (i: number) => `10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255} h${i}.big.example\n`;
+  await Deno.writeTextFile(path, Array.from({ length: records }, (_, i) => line(i)).join(""));
+}
+
 /** Writes queries for the names of such a zone, in random order. */
-export async function writeRandomQueries(path: string, records: number): Promise<void> {
+async function writeRandomQueries(path: string, records: number): Promise<void> {
   let seed = 1;
   const random = () => (seed = seed * 48271 % 0x7fffffff) % records;
   await Deno.writeTextFile(path, Array.from({ length: 200_000 }, () => `h${random()}.big.example A\n`).join(""));

@@ -6,7 +6,7 @@
  */
 import { Failure } from "../../cli.ts";
 import { has } from "../support/program.ts";
-import { measureStarts, writeRandomQueries, writeZone, zoneServers } from "./_dns.ts";
+import { benchStart } from "./_dns.ts";
 import { type Candidate, compile, loadColumns, measureLoad, startAll } from "./_load.ts";
 import { drawPlot, type Plot } from "./_plot.ts";
 import { cpu, type Measured, medianOf, rate, report } from "./_report.ts";
@@ -80,23 +80,11 @@ async function growFileServer(tools: Tools, program: string): Promise<void> {
 
 async function growZones(tools: Tools): Promise<void> {
   if (!await has("sh", "-c", "command -v dnsperf")) return;
-  const { folder } = tools;
   const start = new Points("DNS: CPU time until the server answers", "records", "ms");
   const size = new Points("DNS: memory", "records", "MiB");
   const each = new Points("DNS, names in random order: CPU time a query", "records", "µs");
   for (const records of [10, 1000, 100_000, 1_000_000]) {
-    const [zone, queries] = [`${folder}/growing.zone`, `${folder}/growing.txt`];
-    await writeZone(zone, records);
-    await writeRandomQueries(queries, records);
-    const measured = await measureStarts(tools, zoneServers(tools, { "big.example": zone }), queries);
-    const columns = [
-      { name: "ms to start", ratio: "it / ours" } as const,
-      { name: "CPU ms", ratio: "it / ours" } as const,
-      { name: "MiB", ratio: "it / ours" } as const,
-      rate("queries/s"),
-      cpu,
-    ];
-    report(tools, `DNS, a zone of ${records} records`, columns, measured);
+    const measured = await benchStart(tools, records);
     start.add(records, measured, 1);
     size.add(records, measured, 2);
     each.add(records, measured, 4);
