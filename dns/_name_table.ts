@@ -23,6 +23,12 @@ export interface NameTableMemory {
   readonly slots: Words;
 }
 
+/** A table for about so many names, with so many bytes in all. It grows when there are more. */
+export function emptyTable(bytes: number, names: number): NameTableMemory {
+  const slots = 2 ** Math.ceil(Math.log2(Math.max(64, 2 * names))); // a power of two, for `&` in place of `%`
+  return { size: 0, bytes: newBytes(bytes), starts: newWords(slots / 2), slots: newWords(slots) };
+}
+
 export class NameTable {
   #size: number;
   #bytes: Bytes;
@@ -31,9 +37,7 @@ export class NameTable {
   readonly #scratch = new Uint8Array(MAX_NAME);
 
   /** An empty table, or that of another thread. */
-  constructor(
-    memory: NameTableMemory = { size: 0, bytes: newBytes(1024), starts: newWords(64), slots: newWords(64) },
-  ) {
+  constructor(memory: NameTableMemory = emptyTable(1024, 32)) {
     ({ size: this.#size, bytes: this.#bytes, starts: this.#starts, slots: this.#slots } = memory);
   }
 
@@ -104,7 +108,7 @@ export class NameTable {
   }
 
   #doubleSlots(): void {
-    this.#slots = newWords(2 * this.#slots.length); // a power of two
+    this.#slots = newWords(2 * this.#slots.length);
     for (let number = 0; number < this.#size; number++) this.#fillSlot(number);
   }
 }

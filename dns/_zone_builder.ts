@@ -4,9 +4,9 @@
  * @module
  */
 import { MAX_NAME, toWire } from "./_name.ts";
-import { NameTable } from "./_name_table.ts";
+import { emptyTable, NameTable } from "./_name_table.ts";
 import { type ResourceRecord, writeData } from "./_record.ts";
-import { moreBytes, moreWords, newBytes, newWords } from "./_shared_memory.ts";
+import { type Bytes, moreBytes, moreWords, newBytes, newWords } from "./_shared_memory.ts";
 import { Writer } from "./_wire.ts";
 import { readSets, type RRsets, ZoneNames } from "./_zone_names.ts";
 
@@ -15,9 +15,9 @@ const MANY = 50;
 
 export class ZoneBuilder {
   readonly #originLength: number;
-  readonly #table = new NameTable();
+  readonly #table: NameTable;
   #places = newWords(64);
-  #bytes = newBytes(1024);
+  #bytes: Bytes;
   #length = 1; // no name's records begin at 0
   readonly #name = new Uint8Array(MAX_NAME);
   readonly #record = new Uint8Array(1 << 17);
@@ -28,9 +28,11 @@ export class ZoneBuilder {
   #openSets: RRsets = [];
   readonly #large = new Map<number, RRsets>();
 
-  /** No name is above `origin`. */
-  constructor(origin: string) {
+  /** No name is above `origin`. There is room at first for a zone file of `length` bytes; what is not used takes no memory. */
+  constructor(origin: string, length: number) {
     this.#originLength = toWire(origin, this.#name);
+    this.#table = new NameTable(emptyTable(length, length / 32));
+    this.#bytes = newBytes(Math.max(1024, length));
   }
 
   /**
@@ -50,11 +52,8 @@ export class ZoneBuilder {
   finish(): ZoneNames {
     this.#close();
     for (const [number, sets] of this.#large) this.#write(number, sets);
-    const places = newWords(this.#table.size);
-    places.set(this.#places.subarray(0, this.#table.size));
-    const bytes = newBytes(this.#length);
-    bytes.set(this.#bytes.subarray(0, this.#length));
-    return new ZoneNames({ table: this.#table.memory, places, bytes });
+    const table = this.#table.memory;
+    return new ZoneNames({ table, places: this.#places.subarray(0, table.size), bytes: this.#bytes });
   }
 
   #addName(end: number): number {
