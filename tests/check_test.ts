@@ -450,6 +450,7 @@ testWith(
     const { tests } = JSON.parse(await Deno.readTextFile(`${home}/results/results.json`));
     const number = ["tcp:echo", "tcp:threaded"].map((suite) => suites[suite]?.checks.length ?? 0);
     assertEquals(tests.length, number.reduce((sum, checks) => sum + checks, 0), grading.stdout + grading.stderr);
+    assertEquals(new Set(tests.map(({ number }: { number: string }) => number)).size, tests.length);
     assertEquals(tests.filter(({ status }: { status: string }) => status !== "passed"), []);
     await Deno.remove(home, { recursive: true });
   },

@@ -6,13 +6,14 @@
 const [to = "", ...from] = Deno.args;
 const tests: unknown[] = [];
 let seconds = 0;
-for (const file of from) {
+for (const [i, file] of from.entries()) {
   const { execution_time, tests: some } = JSON.parse(await Deno.readTextFile(file));
   const suite = file.replace(/^.*\/|\.json$/g, "");
   seconds += execution_time;
   tests.push(
-    ...some.map((test: { name: string }) => ({
+    ...some.map((test: { name: string; number: string }) => ({
       ...test,
+      number: from.length > 1 ? `${i + 1}.${test.number}` : test.number,
       name: from.length > 1 ? `${suite}: ${test.name}` : test.name,
     })),
   );
