@@ -1,8 +1,10 @@
 /** What `deno task check` says about a program that fails a check: its hint, its output, its bytes; and how long it waits. */
 import { assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { encode } from "../udp/_tftp_message.ts";
 import { Peer } from "./suites/_peer.ts";
 import { received, recordIn, Recording, sent, step } from "./suites/_record.ts";
 import { type Check, fail, limits, quote, type Server, type Suite } from "./suites/_suite.ts";
+import { TftpPeer } from "./suites/_tftp_peer.ts";
 import { type Result, runSuite } from "./support/checking.ts";
 import { freePort } from "./support/free_port.ts";
 import { testWith, until } from "./support/helpers.ts";
@@ -198,3 +200,18 @@ testWith(
     assertMatch(program.stderr, /^check: .*(is in use before your program starts|another program listens there)/);
   },
 );
+
+Deno.test("check udp:tftp: options that come again, because the acknowledgement was late, are no fault", async () => {
+  const server = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const port = "port" in server.addr ? server.addr.port : 0;
+  using peer = new TftpPeer({ hostname: "127.0.0.1", port });
+  await peer.request("read", "file", { blksize: "600" });
+  const [, from] = await server.receive();
+  const options = encode({ kind: "options", options: new Map([["blksize", "600"]]) });
+  for (const packet of [options, options, encode({ kind: "data", block: 1, data: Uint8Array.of(7) })]) {
+    await server.send(packet, from);
+  }
+  await peer.packet("options", "the options", "");
+  assertEquals(await peer.block(1, "send block 1"), Uint8Array.of(7));
+  server.close();
+});

@@ -332,7 +332,7 @@ export const peers: Readonly<Record<string, Peers>> = {
       "repeats-tsize": "tsize",
       "skips-losses": "windowsize",
     },
-    allowed: [],
+    allowed: ["chroot"],
     canned: [["python3", "canned_tftp.py"]],
   },
   "udp:tftp-client": {
@@ -368,7 +368,7 @@ export const peers: Readonly<Record<string, Peers>> = {
       "silent-to-strangers": "a stranger is told",
       "keeps-half": "no half file",
     },
-    allowed: [],
+    allowed: ["opens-first"],
     canned: [["python3", "canned_tftp_client.py", "0"], ["python3", "canned_tftp_client.py", "1"]],
   },
   "udp:rdt-sender": {

@@ -19,6 +19,8 @@ def give_up(why):
 
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.settimeout(None if WAY == "waits-forever" else 0.4)
+if WAY == "opens-first":
+    open(FILE, "wb").close()
 mode = "netascii" if WAY == "asks-for-netascii" else "octet"
 request = f"\0\1{os.environ['NAME']}\0{mode}".encode() + (b"" if WAY == "no-zero" else b"\0")
 answer, target = request, SERVER

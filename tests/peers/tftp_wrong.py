@@ -18,6 +18,8 @@ class Refused(Exception):
 def locate(name):
     if WAY == "opens-any-path":
         return os.path.join(ROOT, name)
+    if WAY == "chroot":
+        return ROOT + os.path.normpath("/" + name)
     path = os.path.realpath(os.path.join(ROOT, name))
     if not path.startswith(ROOT if WAY == "startswith-root" else ROOT + os.sep):
         raise Refused(2, "access violation")

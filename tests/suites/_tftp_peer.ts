@@ -38,6 +38,7 @@ export class TftpPeer implements Disposable {
   #changed = Promise.withResolvers<void>();
   #unreadable = "";
   #isClosed = false;
+  #isAgreed = false;
   /** The port of the other side in this transfer; 0 before its first answer. */
   port = 0;
 
@@ -131,7 +132,10 @@ export class TftpPeer implements Disposable {
 
   /** The next packet of this kind. */
   async packet<K extends Packet["kind"]>(kind: K, what: string, hint: string): Promise<Extract<Packet, { kind: K }>> {
-    const packet = await this.next();
+    let packet = await this.next();
+    // The options come again when the server has not got their acknowledgement in time, or not yet.
+    while (this.#isAgreed && packet?.kind === "options") packet = await this.next();
+    this.#isAgreed ||= packet?.kind === "options";
     if (!packet) fail(what, `nothing in ${inSeconds(limits.patience)}`, hint);
     if (!isKind(packet, kind)) fail(what, described(packet), hint);
     return packet;

@@ -85,6 +85,8 @@ async function kept(folder: string, { name, bytes }: File): Promise<void> {
   }
 }
 
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+
 /** A file that the server does not have yet. */
 const newFile = (server: Server, blocks: number): File => {
   const random = randomOf(server);
@@ -377,7 +379,7 @@ const checks: Check<Server>[] = [
     level: "robust",
     needs: [first, "no such file"],
     async run(server) {
-      const { secret } = shelves.of(server);
+      const { secret, folder } = shelves.of(server);
       const hint =
         "resolve the whole path first, then compare it with {root} and a separator behind it; else send an error";
       const names = [secret.path, secret.absolute, `./x/../${secret.path}`];
@@ -386,9 +388,11 @@ const checks: Check<Server>[] = [
       using peer = new TftpPeer(server);
       await peer.request("write", written);
       const answer = await peer.next();
-      if (answer?.kind !== "error") {
-        fail(`an error for writing ${written}`, answer ? described(answer) : "nothing", hint);
-      }
+      if (answer?.kind === "error") return;
+      if (answer?.kind !== "ack") fail(`an error for writing ${written}`, answer ? described(answer) : "nothing", hint);
+      // A server for which the folder is the root of everything (chroot) writes it there: that is no way out.
+      await peer.write(randomOf(server).bytes(20));
+      if (await exists(join(folder, written))) fail(`an error for writing ${written}`, "a file beside {root}", hint);
     },
   },
   {
