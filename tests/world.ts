@@ -7,7 +7,7 @@
 import { Failure, printable, run } from "../cli.ts";
 import type { Result } from "./support/checking.ts";
 import { judge, patiently } from "./support/judge.ts";
-import { has, output, stopAll } from "./support/program.ts";
+import { has, output, stopAll, temporaryFolder } from "./support/program.ts";
 
 interface Row {
   readonly suite: string;
@@ -20,6 +20,19 @@ interface Row {
 const row = (suite: string, program: string, version: string, command: string): Row => ({
   ...{ suite, program, version, command },
 });
+
+/** Debian's own Python has the packages that are installed there. */
+const debian = "/usr/bin/python3";
+const python = `${debian} -c "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"`;
+
+/** A program on a package of npm, which is installed in the folder MODULES. */
+const ofNpm = (suite: string, name: string, command: string): Row =>
+  row(
+    suite,
+    `Node's package \`${name}\``,
+    `grep -m1 '"version"' "$MODULES/node_modules/${name}/package.json"`,
+    command,
+  );
 
 const rows: readonly Row[] = [
   row("http:server", "nginx", "nginx -v", "sh world/nginx.sh"),
@@ -63,6 +76,24 @@ const rows: readonly Row[] = [
     "swaks --version",
     "swaks --server {host}:{port} --from a@example.com --to {to} --body {text}",
   ),
+  row("udp:tftp", "tftpd-hpa", "in.tftpd --version", "sh world/tftpd_hpa.sh"),
+  row("udp:tftp", "atftpd", "atftpd --version", "sh world/atftpd.sh"),
+  row("udp:tftp-client", "tftp-hpa", "tftp -V", "sh world/tftp_hpa.sh"),
+  row("udp:tftp-client", "atftp", "atftp --version", "sh world/atftp.sh"),
+  row("udp:tftp-client", "curl", "curl --version", "curl -sS -o {file} tftp://{host}:{port}/{name}"),
+  ofNpm("tcp:rpc", "vscode-jsonrpc", "node world/jsonrpc.mjs"),
+  ofNpm("tcp:rpc-client", "vscode-jsonrpc", "node world/jsonrpc.mjs client"),
+  ofNpm("http:websocket", "ws", "node world/ws.mjs"),
+  row(
+    "http:websocket",
+    "Deno's documented WebSocket server",
+    "deno --version",
+    "deno run -A tests/peers/world/upgrade.ts",
+  ),
+  row("http:websocket", "Python `websockets`", `${python} websockets`, `${debian} world/websockets_server.py`),
+  row("http:websocket", "Tornado", `${python} tornado`, `${debian} world/tornado_server.py`),
+  row("http:proxy", "Squid", "squid -v", "sh world/squid.sh"),
+  row("http:proxy", "Tinyproxy (has no cache)", "tinyproxy -v", "sh world/tinyproxy.sh"),
 ];
 
 /** The version that a program prints; "" if there is no such program. */
@@ -71,7 +102,9 @@ async function version(command: string): Promise<string> {
   const [name = ""] = command.split(" ");
   // Some have no option that exits with 0; nsd and nginx print to stderr.
   if (!await has("sh", "-c", `command -v ${name}`)) return "";
-  return /\d+(\.\d+)+|\d{8}/.exec(await output("sh", "-c", `${command} 2>&1`))?.[0] ?? "unknown";
+  const printed = await output("sh", "-c", `${command} 2>&1`);
+  if (/ModuleNotFound|PackageNotFound|No such file/.test(printed)) return "";
+  return /\d+(\.\d+)+|\d{8}/.exec(printed)?.[0] ?? "unknown";
 }
 
 /** One line of the table. */
@@ -102,6 +135,11 @@ await run(command, async ({ args }) => {
     args.length === 0 || args.some((arg) => `${suite} ${program}`.includes(arg))
   );
   if (chosen.length === 0) throw new Failure(`no program has ${printable(args.join(", "))} in its name`, 2);
+  const modules = await temporaryFolder("world-");
+  Deno.env.set("MODULES", modules);
+  if (chosen.some(({ version }) => version.includes("MODULES"))) {
+    await output("npm", "install", "--silent", "--prefix", modules, "ws@8", "vscode-jsonrpc@8");
+  }
   try {
     for (const row of chosen) {
       const found = await version(row.version);
@@ -109,7 +147,7 @@ await run(command, async ({ args }) => {
         console.log(`${row.suite} ${row.program}: not on this machine`);
         continue;
       }
-      const results = await patiently(5000, () => judge(row.suite, row.command));
+      const results = await patiently(7000, () => judge(row.suite, row.command));
       console.log(cells(row, found, results));
       for (const { check, problem } of missed(results)) {
         console.log(`  ✗ ${check.name}: ${printable(problem.split("\n")[0] ?? "")}`);

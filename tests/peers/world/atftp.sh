@@ -1,0 +1,1 @@
+exec atftp --get --remote-file "$NAME" --local-file "$FILE" "$HOST" "$PORT"
