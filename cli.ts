@@ -272,8 +272,11 @@ export async function within<T, L = T>(limit: number, promise: Promise<T>, late:
   return await Promise.race([promise, timeUp]).finally(() => clearTimeout(timer));
 }
 
-/** Calls `stop` at the first Ctrl-C or SIGTERM; a second one, half a second later or more, exits with code 1 at once. */
-export function onStop(stop: () => void): void {
+/**
+ * Calls `stop` at the first Ctrl-C or SIGTERM; a second one, half a second later or more, exits with code 1 at once. `more`
+ * are further signals that ask for the same, such as SIGHUP: the terminal is closed.
+ */
+export function onStop(stop: () => void, ...more: Deno.Signal[]): void {
   let first: number | undefined;
   const onSignal = () => {
     // A terminal sends Ctrl-C to `deno task` and to the script, and `deno task` passes its own on: one key, two signals.
@@ -281,8 +284,8 @@ export function onStop(stop: () => void): void {
     if (first === undefined) stop();
     first ??= performance.now();
   };
-  Deno.addSignalListener("SIGINT", onSignal);
-  Deno.addSignalListener(Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM", onSignal);
+  const asking: Deno.Signal[] = ["SIGINT", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM", ...more];
+  for (const signal of asking) Deno.addSignalListener(signal, onSignal);
 }
 
 // Controls, separators and invisible formatting such as direction overrides; not the joiners of emoji and some scripts.

@@ -101,7 +101,7 @@ await run(command, async (flags) => {
 
   const once = () => checkOnce(name, suite, checks, points, { ...flags, at, words });
   if (!flags.watch) return void (Deno.exitCode = await once() ? 0 : 1);
-  onStop(() => stopAll().then(() => Deno.exit(0)));
+  onStop(() => stopAll().then(() => Deno.exit(0)), "SIGHUP"); // a program has a process group of its own
   while (true) {
     const changed = nextChange();
     console.log("\x1b[2J\x1b[H");
@@ -153,7 +153,7 @@ async function checkOnce(
   };
   await write(); // whatever happens next, there are results
   if (wanted.evidence) await Deno.mkdir(path(wanted.evidence), { recursive: true });
-  if (!wanted.watch) onStop(() => write("stopped by Ctrl-C").then(stopAll).then(() => Deno.exit(1)));
+  if (!wanted.watch) onStop(() => write("stopped by Ctrl-C").then(stopAll).then(() => Deno.exit(1)), "SIGHUP");
   try {
     const running = runSuite({
       ...{ suite, checks, cwd, seed, words: wanted.words, port: wanted.port, limit: wanted.limit },

@@ -366,7 +366,7 @@ testWith(python, "python3", "check --watch: checks again when a file changes", a
 testWith(
   linux && await has("pgrep", "-V"),
   "pgrep of Linux",
-  "check: the programs it started are stopped, and their children and files, even after Ctrl-C",
+  "check: the programs it started are stopped, and their children and files, even after Ctrl-C and in a closed terminal",
   async () => {
     // A shell that starts the server as its child, and a child that ignores SIGTERM.
     const mark = `mark${crypto.randomUUID()}`;
@@ -380,13 +380,15 @@ testWith(
 
     const flags = ["-N", "--allow-run", "-E", "-R", "-W"];
     const client = ["tests/check.ts", "tcp:echo-client", "--", "sh", "-c", shell];
-    const temporary = await Deno.makeTempDir();
-    const waiting = new Program(["deno", "run", ...flags, ...client], { cwd: root, env: { TMPDIR: temporary } });
-    await until(async () => (await alive()).length > 0, "the program has started");
-    waiting.signal("SIGINT");
-    assertEquals((await waiting.end()).code, 1, waiting.stderr);
-    await until(async () => (await alive()).length === 0, "no program is left after Ctrl-C");
-    await Deno.remove(temporary); // which it can only if nothing is in it
+    for (const signal of ["SIGINT", "SIGHUP"] as const) { // Ctrl-C, and a terminal that is closed
+      const temporary = await Deno.makeTempDir();
+      const waiting = new Program(["deno", "run", ...flags, ...client], { cwd: root, env: { TMPDIR: temporary } });
+      await until(async () => (await alive()).length > 0, "the program has started");
+      waiting.signal(signal);
+      assertEquals((await waiting.end()).code, 1, waiting.stderr);
+      await until(async () => (await alive()).length === 0, `no program is left after ${signal}`);
+      await Deno.remove(temporary); // which it can only if nothing is in it
+    }
   },
 );
 

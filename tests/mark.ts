@@ -42,7 +42,7 @@ await run(command, async (flags) => {
   }
   const from = path(folder.replace(/[\\/]+$/, ""));
   const to = flags.results ? path(flags.results) : `${from}-results`;
-  onStop(() => stopAll().then(() => Deno.exit(1)));
+  onStop(() => stopAll().then(() => Deno.exit(1)), "SIGHUP");
   const names: string[] = [];
   try {
     for (const entry of Deno.readDirSync(from)) if (entry.isDirectory) names.push(entry.name);

@@ -60,7 +60,7 @@ await run(command, async (flags) => {
   if (first === undefined && flags.args.length === 0 && flags.to === "") {
     throw new Failure(`give the name of a pair: ${names}`, 2);
   }
-  onStop(() => stopAll().then(() => Deno.exit()));
+  onStop(() => stopAll().then(() => Deno.exit()), "SIGHUP");
   const over = flags.udp ? "udp" : "tcp";
   const planOf = async (name: string | undefined, network = flags.network) =>
     name === undefined
