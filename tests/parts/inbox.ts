@@ -353,7 +353,7 @@ Deno.test("inbox: the first change is told at once, those that follow it togethe
   const denied = assertThrows(
     () => Arrivals.of("m"),
     Failure,
-    "cannot watch m/new: Requires read access to x: add -R=m",
+    "no permission to watch m/new: add -R=m",
   );
   assertEquals(denied instanceof Failure && [denied.code, denied.permission], [2, "-R=m"]);
 });
