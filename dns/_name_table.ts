@@ -63,18 +63,14 @@ export class NameTable {
 
   /** The number of the name whose bytes stand from `start` to `end`, in upper or lower case; -1 when it is not in the table. */
   find(bytes: Uint8Array, start: number, end: number): number {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    let slot = hashOf(bytes, start, end) & mask;
-    for (let entry = slots[slot]; entry; entry = slots[slot]) {
-      if (this.#isName(entry - 1, bytes, start, end)) return entry - 1;
-      slot = slot + 1 & mask;
-    }
-    return -1;
+    return (this.#slots[this.#findSlot(bytes, start, end)] ?? 0) - 1;
   }
 
-  /** Adds a name that is not in the table. Returns its number. */
+  /** The number of the name whose bytes stand from `start` to `end`. A new one is added. */
   add(bytes: Uint8Array, start: number, end: number): number {
+    const slot = this.#findSlot(bytes, start, end);
+    const entry = this.#slots[slot];
+    if (entry) return entry - 1;
     const number = this.#size++;
     const at = this.#starts[number] ?? 0;
     const next = at + end - start;
@@ -82,14 +78,29 @@ export class NameTable {
     if (number + 1 === this.#starts.length) this.#starts = moreWords(this.#starts);
     for (let i = start; i < end; i++) this.#bytes[at + i - start] = bytes[i] ?? 0;
     this.#starts[number + 1] = next;
+    this.#slots[slot] = number + 1;
     // At most half of the slots are in use, so a free one is near.
     if (2 * this.#size > this.#slots.length) this.#doubleSlots();
-    else this.#fillSlot(number);
     return number;
   }
 
-  /** No name begins with another one, because a name ends with the empty label of the root. So the bytes decide. */
-  #isName(number: number, bytes: Uint8Array, start: number, end: number): boolean {
+  /** The slot of a name: where it stands, or the free one where it would be added. */
+  #findSlot(bytes: Uint8Array, start: number, end: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let slot = hashOf(bytes, start, end) & mask;
+    for (let entry = slots[slot]; entry; entry = slots[slot]) {
+      if (this.isName(entry - 1, bytes, start, end)) break;
+      slot = slot + 1 & mask;
+    }
+    return slot;
+  }
+
+  /**
+   * Whether the name with this number has these bytes. No name begins with another one, because a name ends with the empty label
+   * of the root.
+   */
+  isName(number: number, bytes: Uint8Array, start: number, end: number): boolean {
     const own = this.#bytes;
     const distance = (this.#starts[number] ?? 0) - start;
     for (let i = start; i < end; i++) {
@@ -99,17 +110,15 @@ export class NameTable {
     return true;
   }
 
-  #fillSlot(number: number): void {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    let slot = hashOf(this.#bytes, this.#starts[number] ?? 0, this.#starts[number + 1] ?? 0) & mask;
-    while (slots[slot]) slot = slot + 1 & mask;
-    slots[slot] = number + 1;
-  }
-
   #doubleSlots(): void {
-    this.#slots = newWords(2 * this.#slots.length);
-    for (let number = 0; number < this.#size; number++) this.#fillSlot(number);
+    const slots = newWords(2 * this.#slots.length);
+    const mask = slots.length - 1;
+    for (let number = 0; number < this.#size; number++) {
+      let slot = hashOf(this.#bytes, this.#starts[number] ?? 0, this.#starts[number + 1] ?? 0) & mask;
+      while (slots[slot]) slot = slot + 1 & mask;
+      slots[slot] = number + 1;
+    }
+    this.#slots = slots;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Entry, type Include, noInclude, readMasterFile, ZoneError } from "./_master_file.ts";
-import { canonicalName, isSubdomain, parentName } from "./_name.ts";
+import { canonicalName, parentName } from "./_name.ts";
 import { printData, type ResourceRecord } from "./_record.ts";
 import { typeName, types } from "./_record_types.ts";
 import { ZoneBuilder } from "./_zone_builder.ts";
@@ -55,13 +55,13 @@ export function parseZone(text: string, include: Include = noInclude): Zone {
   let last: Entry | undefined;
 
   const add = (record: ResourceRecord, line: number, file: string, builder: ZoneBuilder) => {
-    const name = canonicalName(record.name);
-    if (!isSubdomain(name, origin)) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`, file);
     const sets = builder.open(record.name);
-    const conflict = findConflict(sets, record, name === origin);
+    if (!sets) throw new ZoneError(line, `expected a name in ${origin}, not ${record.name}`, file);
+    const isOrigin = record.name.length === origin.length; // no other name in the zone is as short
+    const conflict = findConflict(sets, record, isOrigin);
     if (conflict) throw new ZoneError(line, conflict, file);
     addRecord(sets, record, known);
-    if (record.type === types.NS && name !== origin) delegates = true;
+    if (record.type === types.NS && !isOrigin) delegates = true;
     if (record.type === types.DNAME) redirections.push({ record, line, file });
   };
   readMasterFile(text, include, (record, line, file) => {

@@ -28,24 +28,28 @@ export class ZoneBuilder {
   #openSets: RRsets = [];
   readonly #large = new Map<number, RRsets>();
 
-  /** No name is above `origin`. There is room at first for a zone file of `length` bytes; what is not used takes no memory. */
+  /** There is room at first for a zone file of `length` bytes; what is not used takes no memory. */
   constructor(origin: string, length: number) {
-    this.#originLength = toWire(origin, this.#name);
     this.#table = new NameTable(emptyTable(length, length / 32));
     this.#bytes = newBytes(Math.max(1024, length));
+    this.#originLength = toWire(origin, this.#name);
+    this.#table.add(this.#name, 0, this.#originLength);
   }
 
   /**
-   * The records of a name, for adding others until the next call; an empty list for a new name. With a new name there are those
-   * between it and the origin: they exist too, without records (RFC 4592 §2.2.2).
+   * The records of a name, for adding others until the next call; an empty list for a new name, `undefined` for one outside of
+   * the zone.
    */
-  open(name: string): RRsets {
+  open(name: string): RRsets | undefined {
     const end = toWire(name, this.#name);
-    const known = this.#table.find(this.#name, 0, end);
-    if (known >= 0 && known === this.#open) return this.#openSets;
+    const known = this.#table.size;
+    const number = this.#table.add(this.#name, 0, end);
+    if (number === this.#open) return this.#openSets;
     this.#close();
-    this.#open = known < 0 ? this.#addName(end) : known;
-    return this.#openSets = this.#large.get(known) ?? readSets(this.#bytes, this.#places[this.#open] ?? 0, name);
+    if (number === known && !this.#addParents(end)) return undefined;
+    while (this.#places.length < this.#table.size) this.#places = moreWords(this.#places);
+    this.#open = number;
+    return this.#openSets = this.#large.get(number) ?? readSets(this.#bytes, this.#places[number] ?? 0, name);
   }
 
   /** The names and records that were added. */
@@ -56,15 +60,17 @@ export class ZoneBuilder {
     return new ZoneNames({ table, places: this.#places.subarray(0, table.size), bytes: this.#bytes });
   }
 
-  #addName(end: number): number {
-    const number = this.#table.add(this.#name, 0, end);
-    for (let at = 0; end - at > this.#originLength;) {
-      at += 1 + (this.#name[at] ?? 0);
-      if (end - at < this.#originLength || this.#table.find(this.#name, at, end) >= 0) break;
-      this.#table.add(this.#name, at, end);
+  /**
+   * Adds the names between a new name and the origin: they exist too, without records (RFC 4592 §2.2.2). Returns whether the
+   * name is in the zone.
+   */
+  #addParents(end: number): boolean {
+    let at = 1 + (this.#name[0] ?? 0);
+    for (; end - at > this.#originLength; at += 1 + (this.#name[at] ?? 0)) {
+      const known = this.#table.size;
+      if (this.#table.add(this.#name, at, end) < known) return true;
     }
-    while (this.#places.length < this.#table.size) this.#places = moreWords(this.#places);
-    return number;
+    return end - at === this.#originLength && this.#table.isName(0, this.#name, at, end);
   }
 
   #close(): void {

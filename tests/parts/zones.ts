@@ -325,6 +325,10 @@ Deno.test("zone: names between, conflicts, duplicates, what the log says", () =>
       ["a SOA a b 1 2 3 4 5\n", "5: expected only one SOA record"],
       ["@ SOA a b 1 2 3 4 6\n", "5: expected only one SOA record"],
       ["b.xx. TXT a\n", "5: expected a name in x., not b.xx."],
+      ["x.y. TXT a\n", "5: expected a name in x., not x.y."],
+      ["y. TXT a\n", "5: expected a name in x., not y."],
+      [". TXT a\n", "5: expected a name in x., not ."],
+      ["a\\.x. TXT a\n", "5: expected a name in x., not a\\.x."],
     ]
   ) assertEquals(wrong(text ?? ""), `:${why}`, text);
   assertEquals(thrown(() => parseZone("$TTL 1\na. A 1.1.1.1\nb. A 1.1.1.1\n")), ":3: expected an SOA record");
@@ -393,6 +397,7 @@ Deno.test("name table: every name is found by its bytes in either case, and no o
   for (const [number, name] of names.entries()) {
     assertEquals(table.numberOf(name), -1, name);
     assertEquals(table.add(bytes, 0, toWire(name, bytes)), number);
+    assertEquals(table.add(bytes, 0, toWire(name.toUpperCase(), bytes)), number, "it is there already");
   }
   const same = new NameTable(table.memory);
   for (const [number, name] of names.entries()) {
