@@ -2,7 +2,10 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { accessibility } from "./support/accessibility.ts";
 import { inBrowser, keep, openPage } from "./support/browser.ts";
+import { freePort } from "./support/free_port.ts";
 import { certificate, listening, serve, until } from "./support/helpers.ts";
+import { Program } from "./support/program.ts";
+import { root } from "./support/tasks.ts";
 
 inBrowser("the listing of a folder: its links work, and it fits on a phone", async () => {
   const { program, port } = await serve("http/file_server.ts", "--root", "http");
@@ -230,4 +233,69 @@ inBrowser("the chat over TLS: a page of https: opens wss:, whose policy allows t
   assertEquals(await bert.locator("#log p").allTextContents(), ["secret"]);
   assertEquals(errors, []);
   await Deno.remove(folder, { recursive: true });
+});
+
+inBrowser("the game: keys move the player, the newest window plays, and Leave ends the client", async () => {
+  const { program: server, port } = await serve("udp/game_server.ts");
+  await using _ = server;
+  const at = freePort();
+  const flags = ["-N=127.0.0.1", "--unstable-net", "udp/game_client.ts", "--port", `${port}`, "--page", `${at}`];
+  await using client = new Program(["deno", "run", ...flags, "--name", "anna"], { cwd: root });
+  await client.line(/^Open http:\/\/127\.0\.0\.1:\d+\/ to play/);
+  await using opened = await openPage(900);
+  const { page, errors, browser } = opened;
+  await page.goto(`http://127.0.0.1:${at}/`);
+  await page.waitForSelector("#status:text('ms to the server')");
+  assertEquals(await page.locator("#scores li").allTextContents(), ["you, anna: 0 (0 won)"]);
+  assertEquals(await accessibility(page), []);
+  const field = `document.querySelector("#field").toDataURL()`;
+  const moves = async (act: () => Promise<void>) => {
+    const before = await page.evaluate(field);
+    await act();
+    await until(async () => await page.evaluate(field) !== before, "the player has moved");
+  };
+  const stands = async () => {
+    await page.click("text=Stop");
+    await until(async () => {
+      const before = await page.evaluate(field);
+      await page.waitForTimeout(200);
+      return await page.evaluate(field) === before;
+    }, "the player stands");
+  };
+  await stands();
+  // Where it begins is chosen at random: one of two ways is free.
+  await moves(async () => {
+    await page.press("body", "ArrowLeft");
+    await page.waitForTimeout(200);
+    await page.press("body", "d");
+  });
+  await stands();
+  await moves(async () => {
+    await page.click("[aria-label=up]");
+    await page.waitForTimeout(200);
+    await page.click("[aria-label=down]");
+  });
+  await page.setViewportSize({ width: 360, height: 640 });
+  assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
+
+  const second = await browser.newPage();
+  await second.goto(`http://127.0.0.1:${at}/`);
+  await page.waitForSelector("#status:text('another window plays')");
+  await second.waitForSelector("#status:text('ms to the server')");
+  const foreign = await browser.newPage();
+  await foreign.goto("data:text/html,a page of another origin");
+  const connect = `new Promise((done) => {
+    const socket = new WebSocket("ws://127.0.0.1:${at}/game");
+    socket.onopen = () => done("open");
+    socket.onerror = () => done("refused");
+  })`;
+  assertEquals(await foreign.evaluate(connect), "refused");
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: at });
+  await conn.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"));
+  assertMatch(await new Response(conn.readable).text(), /^HTTP\/1\.1 421 /);
+
+  await second.click("text=Leave");
+  assertEquals([(await client.end()).code, client.stderr], [0, ""]);
+  await server.line(/^anna left$/);
+  assertEquals(errors, []);
 });

@@ -558,7 +558,15 @@ testWith(
 
 Deno.test("game client: without a terminal, a wrong name", async () => {
   const none = await runClient("udp/game_client.ts", freePort(), "--play", "0");
-  failedWith(none, 3, /^game_client: there is no terminal to play in: --play SECONDS plays by itself$/m);
+  failedWith(
+    none,
+    3,
+    /^game_client: there is no terminal to play in: --page PORT plays in a browser, --play SECONDS by itself$/m,
+  );
+  const held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const taken = await runClient("udp/game_client.ts", freePort(), "--page", `${held.addr.port}`);
+  held.close();
+  failedWith(taken, 1, new RegExp(`127\\.0\\.0\\.1:${held.addr.port} is in use`));
   const wrong = await runClient("udp/game_client.ts", freePort(), "--play", "1", "--name", "a\x1bb");
   failedWith(wrong, 2, /^game_client: --name needs a name is a letter|a letter, then up to 7 letters or digits/m);
 });

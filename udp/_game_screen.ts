@@ -65,7 +65,7 @@ export class Screen {
   /** @throws {Failure} with code 3 where there is no terminal */
   constructor() {
     if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) {
-      throw new Failure("there is no terminal to play in: --play SECONDS plays by itself", 3);
+      throw new Failure("there is no terminal to play in: --page PORT plays in a browser, --play SECONDS by itself", 3);
     }
     // Also when the program is ended by an error, or by `Deno.exit` elsewhere.
     globalThis.addEventListener("unload", this.#onUnload);
@@ -73,12 +73,12 @@ export class Screen {
     write("\x1b[?1049h\x1b[?25l\x1b[2J"); // a screen of its own, without a cursor
   }
 
-  /** Shows lines. Each is written over the one that was there: clearing first would flicker. */
-  show(lines: readonly string[]): void {
+  /** Shows a picture. Each line is written over the one that was there: clearing first would flicker. */
+  show(picture: Picture): void {
     if (!this.#isOpen) return;
     const { columns, rows } = Deno.consoleSize(); // 0 where the terminal does not say
     // A longer line would go on below.
-    const visible = lines.slice(0, rows || 24).map((line) => `${line.slice(0, columns || 80)}\x1b[K`);
+    const visible = draw(picture).slice(0, rows || 24).map((line) => `${line.slice(0, columns || 80)}\x1b[K`);
     write(`\x1b[H${visible.join("\r\n")}\x1b[J`);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The client of a game over UDP: it sends what its player wants to do, and shows the world in the terminal.
+ * The client of a game over UDP: it sends what its player wants to do, and shows the world in the terminal or a browser.
  *
  * An answer of the server takes a whole round trip. So the client predicts where its own inputs lead and shows that at once;
  * when the server says otherwise, it corrects itself. The others it shows a little in the past, between two states. Look at
@@ -11,11 +11,12 @@
  *
  * @module
  */
-import { clientOptions, count, Failure, formatAddress, onStop, run, seconds, text, within } from "../cli.ts";
+import { clientOptions, count, Failure, formatAddress, integer, onStop, run, seconds, text, within } from "../cli.ts";
 import { codeOf, explain } from "../tcp/_socket_errors.ts";
 import { type ClientMessage, describe, encodeClient, nameError, parseServer } from "./_game_message.ts";
 import { Interpolation, Prediction } from "./_game_prediction.ts";
-import { draw, Screen } from "./_game_screen.ts";
+import { GamePage } from "./_game_page.ts";
+import { Screen } from "./_game_screen.ts";
 import { Ticker } from "./_game_ticker.ts";
 import { type Heading, seek, type Snapshot, TICKS_PER_SECOND } from "./_game_world.ts";
 import { canonical, localAddress } from "./_local_address.ts";
@@ -107,11 +108,12 @@ interface Session {
 
 const command = {
   name: "game_client",
-  about: "Plays the game of game_server.ts in a terminal: collect dots, ten win the round.",
+  about: "Plays the game of game_server.ts: collect dots, ten win the round.",
   run: "deno run -N=127.0.0.1 --unstable-net udp/game_client.ts",
   examples: [
     "deno task game-client --name anna",
-    "deno task game-client --name ben --play 10",
+    "deno task game-client --name ben --page 8090",
+    "deno task game-client --play 10",
     "deno task game-client --port 9998",
   ],
   options: {
@@ -123,6 +125,7 @@ const command = {
         return raw;
       },
     },
+    "page": integer(0, "play in a browser: serve a page at this port of 127.0.0.1", 0, 65535, "PORT"),
     "play": seconds(0, "play by itself for this long, without a terminal"),
   },
 };
@@ -130,7 +133,7 @@ const command = {
 await run(command, async (flags) => {
   const { host, port, timeout } = flags;
   let heading: Heading = 0;
-  using screen = flags.play === 0 ? new Screen() : undefined;
+  using screen = flags.page > 0 ? new GamePage(flags.page) : flags.play === 0 ? new Screen() : undefined;
   const session: Session = {
     socket: traced(openSocket(localAddress(host)), flags, "client", describe),
     server: { transport: "udp", hostname: host, port },
@@ -152,7 +155,7 @@ await run(command, async (flags) => {
       throw new Failure(`${none}: is the server running? (UDP does not report a missing one)`);
     }
     await tick(session);
-    screen?.show(draw(picture(session)));
+    screen?.show(picture(session));
     if (flags.play > 0 && (session.prediction?.ticks ?? 0) >= flags.play * TICKS_PER_SECOND) over.resolve();
   });
   try {
