@@ -37,8 +37,8 @@ select { font: inherit; color: inherit; background: var(--page); border: 1px sol
   border: 1px solid var(--edge); border-radius: 6px; background: var(--page); }
 #lanes .first { left: 4px !important; transform: none; }
 #lanes .last { left: auto !important; right: 4px; transform: none; }
-#picture { position: relative; min-width: 100%; }
-#picture svg { position: absolute; left: 0; display: block; font: 13px/1 system-ui, sans-serif; }
+#picture { position: relative; min-width: 100%; min-height: calc(100% - 2.75rem); }
+#picture svg { position: absolute; left: 0; contain: strict; display: block; font: 13px/1 system-ui, sans-serif; }
 .lane { stroke: var(--edge); stroke-width: 2; }
 .relay { fill: var(--raised); }
 .passage { stroke: currentcolor; stroke-width: 1.5; stroke-dasharray: 3 3; }

@@ -30,6 +30,8 @@ async function load(id = picture.selected) {
 let isFollowing = true; // until its reader scrolls up
 let isPlanned = false;
 let isArranged = false;
+/** From where to where the picture is drawn. */
+let drawn = [0, 0];
 
 /** Draws at most once a frame. `isNew`: something else is shown than before. */
 function redraw(isNew) {
@@ -39,8 +41,10 @@ function redraw(isNew) {
   requestAnimationFrame(() => {
     isPlanned = false;
     if (!isArranged) arrange();
-    const from = Math.max(0, scroll.scrollTop - 200);
-    area.innerHTML = picture.draw(from, Math.min(picture.height, scroll.scrollTop + scroll.clientHeight + 200));
+    const [top, seen] = [scroll.scrollTop, scroll.clientHeight];
+    // More than is seen: most of the steps of a scroll need no drawing then.
+    drawn = [Math.max(0, top - seen), Math.min(area.clientHeight, top + 2 * seen)];
+    area.innerHTML = picture.draw(...drawn);
     if (document.getElementById(`item-${picture.selected}`)) {
       area.setAttribute("aria-activedescendant", `item-${picture.selected}`);
     } else area.removeAttribute("aria-activedescendant");
@@ -179,7 +183,8 @@ scroll.addEventListener("scroll", () => {
   if (scroll.scrollTop < lastTop) isFollowing = false;
   else if (scroll.scrollTop + scroll.clientHeight >= picture.height) isFollowing = true;
   lastTop = scroll.scrollTop;
-  redraw(false);
+  const bottom = Math.min(area.clientHeight, scroll.scrollTop + scroll.clientHeight);
+  if (scroll.scrollTop < drawn[0] || bottom > drawn[1]) redraw(false);
 });
 find("#connections").addEventListener("change", (event) => {
   store.change({ only: Number(event.target.value) });
