@@ -245,9 +245,11 @@ Deno.test("watch: behind a relay that cuts a connection off: resets go both ways
   add(2, CLIENT, "", "RST", { half: "out" });
   add(3, SERVER, "", "RST", { half: "out" });
   add(4, CLIENT, "d", "lost: stall", { half: "in" });
+  add(5, CLIENT, "", "stall", { half: "in" });
   assertEquals(ways(model).slice(2), [
-    ...["client → relay   1 ✗", "relay → server 2 2 ", "relay → client 3 3 ", "client → relay   4 ✗"],
+    ...["client → relay   1 ✗", "relay → server  2 ", "relay → client  3 ", "client → relay   4 ✗"],
   ]);
+  assertEquals(marksOf(model).map(({ text }) => text), ["stall"]);
 });
 
 Deno.test("watch: a line of a relay with a mistake is a mark at its lane, and nothing else is lost", () => {
@@ -338,6 +340,43 @@ Deno.test("watch: messages of fetch, which has no address, are marks with their 
     data.length,
     0,
   ]);
+});
+
+Deno.test("watch: a call of fetch is found by its bytes on the one connection that the server's trace has", () => {
+  const [request, response] = ["GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"];
+  const picture = (...ports: number[]) => {
+    const { model, client, server } = pair("tcp");
+    const called = (t: number, from: string, to: string, text: string) => {
+      const event = { t: T + t, side: "client", transport: "tcp", from, to, data: encode(text), note: "" } as const;
+      model.addLine(client, formatJson(event), T + t);
+    };
+    called(0, "fetch_client", SERVER, request.toLowerCase().replace("get /a http", "GET /a HTTP"));
+    called(30, SERVER, "fetch_client", response);
+    called(40, SERVER, "fetch_client", "3\r\nabc\r\n");
+    for (const port of ports) {
+      const served = (t: number, isRequest: boolean, text: string, note = "") => {
+        const [from, to] = isRequest ? [`127.0.0.1:${port}`, SERVER] : [SERVER, `127.0.0.1:${port}`];
+        const data = encode(text);
+        model.addLine(server, formatJson({ t: T + t, side: "server", transport: "tcp", from, to, data, note }), T + t);
+      };
+      served(5, true, "", "accepted");
+      served(10, true, request);
+      served(20, false, response);
+      served(35, false, "abc");
+      served(50, true, "", "FIN");
+    }
+    model.finish();
+    return model;
+  };
+  const found = picture(50_000);
+  assertEquals(told(found), [[0, 5, 0, "connected"], [0, 10, 28, ""], [20, 30, 19, ""], [35, 40, 3, ""], [
+    ...["", 50, 0, "FIN"],
+  ]]);
+  assertEquals(marksOf(found), [], "the arrows say it");
+  assertEquals([...found.data.keys()].length, 3);
+  const two = picture(50_000, 50_001);
+  assertEquals(marksOf(two).length, 3, "which of two it is, nobody knows");
+  assert(arrowsOf(two).every(({ departed, arrived }) => departed === undefined || arrived === undefined));
 });
 
 Deno.test("watch: ten thousand messages are merged quickly, and a picture that is full says so", () => {
@@ -598,6 +637,15 @@ Deno.test("watch: a pair behind a relay that delays all datagrams: each is held 
   const isWhole = (arrow: Arrow) => arrow.departed !== undefined && arrow.arrived !== undefined;
   // The last reply to a client that has gone already is read by nobody.
   assert(arrowsOf(model).filter((arrow) => !isWhole(arrow)).length <= 1, ways(model).join("\n"));
+});
+
+Deno.test("watch: behind a relay: the resolver, which asks over TCP, too, and TFTP, whose server answers from another port", async () => {
+  for (const name of ["dns:lookup", "udp:tftp"]) {
+    const { model } = await watched(await planPair(name, "delay=1ms"));
+    assertEquals(marksOf(model).filter(({ isFailure }) => isFailure).map(({ text }) => text), [], name);
+    assert(arrowsOf(model).filter(({ came }) => came !== undefined).length >= 4, ways(model).join("\n"));
+    assertEquals(lanesOf(model).filter(({ side }) => side === "relay").length, 1);
+  }
 });
 
 Deno.test("watch: a command of one's own behind a relay, and one that ends in the middle", async () => {

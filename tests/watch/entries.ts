@@ -65,6 +65,8 @@ export interface Mark {
   readonly bytes: number;
   readonly text: string;
   readonly isFailure?: true;
+  /** It has become a part of an arrow. */
+  isGone?: true;
 }
 
 export type Entry = Lane | Connection | Arrow | Mark;

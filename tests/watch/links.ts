@@ -15,15 +15,30 @@ interface Flow {
 
 /** Two addresses, and the arrows of both directions. */
 export class Link {
-  readonly opened: { arrow?: Arrow; by: Set<string> } = { by: new Set() };
+  /** Which of its two sides have shown how it begins. */
+  readonly openedBy = new Set<string>();
+  #opening: Arrow | undefined;
+  readonly #sheet: Sheet;
   readonly #flows: readonly [client: Flow, server: Flow];
 
   constructor(readonly connection: Connection, sheetOf: (connection: Connection, from: string) => Sheet) {
-    const flow = (from: string): Flow => {
-      const sheet = sheetOf(connection, from);
-      return { stream: new StreamFlow(sheet), datagrams: new DatagramFlow(sheet) };
-    };
-    this.#flows = [flow(connection.client), flow(connection.server)];
+    const flow = (sheet: Sheet): Flow => ({ stream: new StreamFlow(sheet), datagrams: new DatagramFlow(sheet) });
+    this.#sheet = sheetOf(connection, connection.client);
+    this.#flows = [flow(this.#sheet), flow(sheetOf(connection, connection.server))];
+  }
+
+  /** Shows how a connection begins: its client has connected, or its server has accepted it. */
+  open(note: "connected" | "accepted", t: number): Arrow {
+    const isClient = note === "connected";
+    if (!this.#opening) {
+      const more = { ...isClient ? { departed: t } : { arrived: t }, note: "connected" };
+      return this.#opening = this.#sheet.add(new Uint8Array(), more);
+    }
+    const { departed = t, arrived = t } = this.#opening;
+    this.#opening.departed = isClient ? Math.min(t, arrived) : departed;
+    this.#opening.arrived = isClient ? arrived : Math.max(t, departed);
+    this.#sheet.changed(this.#opening);
+    return this.#opening;
   }
 
   /** What one of the two has sent. */
@@ -54,12 +69,12 @@ export class Links {
   of(transport: string, client: string, server: string, opening = ""): Link {
     const key = `${transport} ${[normal(client), normal(server)].sort().join(" ")}`;
     const known = this.#links.get(key);
-    if (known && !(opening && known.opened.by.has(opening))) {
-      if (opening) known.opened.by.add(opening);
+    if (known && !(opening && known.openedBy.has(opening))) {
+      if (opening) known.openedBy.add(opening);
       return known;
     }
     const link = new Link(this.#connect(transport, client, server), this.#sheetOf);
-    if (opening) link.opened.by.add(opening);
+    if (opening) link.openedBy.add(opening);
     this.#links.set(key, link);
     return link;
   }

@@ -8,6 +8,7 @@ import { type Event, isEchoRequest } from "../../tcp/_trace_event.ts";
 import type { Protocol } from "./dissect.ts";
 import { Echoes } from "./echoes.ts";
 import type { Arrow, Connection, Entry, Lane, Mark } from "./entries.ts";
+import { Fetches } from "./fetches.ts";
 import { Lanes } from "./lanes.ts";
 import { type Link, Links } from "./links.ts";
 import { Messages } from "./messages.ts";
@@ -47,10 +48,11 @@ export class Model {
   }, (connection, from) => this.#sheetOf(connection, from));
   readonly #relayed = new Relayed({
     ...{ links: this.#links, lanes: this.#lanes },
-    open: (link, note, t) => this.#open(link, note, t),
+    mark: (source, text, t) => void this.addMark(source, text, t),
     note: (entry) => this.#note(entry),
   });
   readonly #echoes = new Echoes();
+  readonly #fetches = new Fetches();
   #ids = 0;
   #entries = 0;
   #bytes = 0;
@@ -100,14 +102,21 @@ export class Model {
   }
 
   /** A note at one program. */
-  addMark(source: Source, text: string, t: number, more: { data?: Uint8Array; isFailure?: true } = {}): void {
+  addMark(
+    source: Source,
+    text: string,
+    t: number,
+    more: { data?: Uint8Array; isFailure?: true } = {},
+  ): Mark | undefined {
     const lane = this.#lanes.laneOfSource(source) ?? this.#lanes.first;
-    if (!lane || !this.#hasRoom(more.data?.length ?? 0)) return;
+    if (!lane || !this.#hasRoom(more.data?.length ?? 0)) return undefined;
     const id = ++this.#ids;
     const bytes = more.data?.length ?? 0;
     if (more.data) this.data.set(id, more.data);
-    const mark: Mark = { kind: "mark", id, lane: lane.id, t, bytes, text: printable(text.slice(0, 300)) };
-    this.#note(more.isFailure ? { ...mark, isFailure: true } : mark);
+    const base = { kind: "mark", id, lane: lane.id, t, bytes, text: printable(text.slice(0, 300)) } as const;
+    const mark: Mark = more.isFailure ? { ...base, isFailure: true } : base;
+    this.#note(mark);
+    return mark;
   }
 
   /** All programs have ended: what has not arrived so far never will. */
@@ -126,6 +135,10 @@ export class Model {
       }
     }
     for (const arrow of this.#relayed.waiting()) lose(arrow, "held until the end");
+    for (const entry of this.#fetches.match(this.#entriesById.values(), this.data)) {
+      if (entry.kind === "mark") this.data.delete(entry.id);
+      this.#note(entry);
+    }
   }
 
   /** An event of a program's trace. */
@@ -135,7 +148,9 @@ export class Model {
     // `fetch` holds its connection itself: its client shows messages without addresses, the server shows their bytes.
     if (![from, to].every((name) => /:\d+$/.test(name))) {
       const what = /:\d+$/.test(from) ? "reads" : "sends";
-      return this.addMark(source, note || `${what} ${words(data)}`, t, { data });
+      const mark = this.addMark(source, note || `${what} ${words(data)}`, t, { data });
+      if (mark && note === "" && from !== "" && to !== "") this.#fetches.add(source, event, mark);
+      return;
     }
     if (source.side === "relay") return this.#relayed.add(source, event);
     const isSent = this.#lanes.isSent(source, event);
@@ -151,7 +166,7 @@ export class Model {
   #tcp(link: Link, source: Source, event: Event, isSent: boolean): void {
     const { from, to, data, note, t } = event;
     const { stream } = link.from(from);
-    if (note === "connected" || note === "accepted") this.#open(link, note, t);
+    if (note === "connected" || note === "accepted") link.open(note, t);
     else if (data.length > 0 && isSent) stream.sent(data, t);
     else if (data.length > 0) stream.received(data, t);
     else if (!/^(FIN|RST|closed)$/.test(note)) {
@@ -176,23 +191,6 @@ export class Model {
     if (!dropped) return;
     dropped.isLost = true;
     this.#note(dropped);
-  }
-
-  /** Shows how a connection begins: its client has connected, or its server has accepted it. */
-  #open({ opened, connection }: Link, note: "connected" | "accepted", t: number): Arrow {
-    const isClient = note === "connected";
-    if (!opened.arrow) {
-      return opened.arrow = this.#addArrow(connection, connection.client, new Uint8Array(), {
-        ...isClient ? { departed: t } : { arrived: t },
-        note: "connected",
-      });
-    }
-    const { departed = t, arrived = t } = opened.arrow;
-    opened.arrow.departed = isClient ? Math.min(t, arrived) : departed;
-    opened.arrow.arrived = isClient ? arrived : Math.max(t, departed);
-    this.#lanes.place(opened.arrow, connection, connection.client); // by now both sides may be known
-    this.#note(opened.arrow);
-    return opened.arrow;
   }
 
   /** What the arrows of one direction ask of the picture. */

@@ -30,6 +30,8 @@ export interface Plan {
   /** Whether each server asks the one before it, as a proxy does. */
   readonly isChain?: boolean;
   readonly relay?: Part;
+  /** The same port over TCP, where clients of a protocol over UDP use both: a relay that passes everything on. */
+  readonly beside?: Part;
   readonly clients: readonly Part[];
   readonly protocol?: Protocol;
   readonly over: "tcp" | "udp";
@@ -94,7 +96,7 @@ export async function planPair(name: string, network: string, script = ""): Prom
     title: [name, network, script].filter((part) => part !== "").join(", "),
     servers: parts.slice(0, servers.length),
     isChain,
-    ...isRelayed ? { relay: relayPart(over, relayed, to, network, script) } : {},
+    ...isRelayed ? relaysOf(name, over, relayed, to, network, script) : {},
     over,
     clients: parts.slice(servers.length),
     protocol: protocolOf(name),
@@ -133,6 +135,14 @@ export function planCommand(words: readonly string[], { to, over, network, scrip
     clients: to !== "" && words.length > 0 ? [part("client")] : [],
     ...to === "" || words.length === 0 ? { hint } : {},
   };
+}
+
+/** The relay of a pair. The runtime's resolver asks over TCP, too; a server of TFTP answers from another port. */
+function relaysOf(name: string, over: "tcp" | "udp", port: number, to: string, network: string, script: string) {
+  const relay = relayPart(over, port, to, network, script);
+  if (name === "udp:tftp") return { relay: { ...relay, command: [...relay.command, "--follow"] } };
+  if (!name.startsWith("dns:")) return { relay };
+  return { relay, beside: { ...relayPart("tcp", port, to, ""), source: relay.source } };
 }
 
 function relayPart(over: "tcp" | "udp", port: number, to: string, network: string, script = ""): Part {

@@ -16,8 +16,8 @@ const REMEMBERED = 2000;
 interface Sheet {
   readonly links: Links;
   readonly lanes: Lanes;
-  /** Shows how a connection begins, on one of its two sides. */
-  readonly open: (link: Link, note: "connected" | "accepted", t: number) => Arrow;
+  /** A note at one program. */
+  readonly mark: (source: Source, text: string, t: number) => void;
   /** Shows an entry again, that has changed. */
   readonly note: (entry: Entry) => void;
 }
@@ -58,6 +58,7 @@ export class Relayed {
       this.#change(came, { isLost: true, note, beyond: lanes.laneOf(to, isFromClient ? "server" : "client") });
     }
     if (came) this.#remember(comes, event, came.at(-1), half === "in" && !isLost);
+    if (half === "in" && event.data.length === 0 && note !== "FIN") this.#sheet.mark(source, note, event.t);
     if (half === "in" || isLost) return;
     const first = this.#came.get(keyOf(comes, event.came ?? event.t));
     if (first) first.isWaiting = false;
@@ -66,8 +67,12 @@ export class Relayed {
     const isSame = first && equal(first.data, event.data) ? true : undefined;
     const beyond = lanes.laneOf(from, isFromClient ? "client" : "server");
     delete arrow.again; // its sender has sent it again, not the relay
+    // A reset that the relay itself has sent has come from nobody.
+    const whenCame = event.came ?? (half === undefined ? event.t : undefined);
     this.#change([arrow], {
-      ...{ came: event.came ?? event.t, isSame, beyond },
+      ...whenCame === undefined ? {} : { came: whenCame },
+      ...isSame ? { isSame } : {},
+      beyond,
       ...transport === "udp" && first?.arrow ? { through: first.arrow.id } : {},
       note: note === "datagram" ? arrow.note : note,
     });
@@ -82,7 +87,7 @@ export class Relayed {
   #comesIn(link: Link, { transport, from, data, note, t }: Event, isLost: boolean): Arrow[] {
     const flow = link.from(from);
     if (transport === "udp") return [flow.datagrams.received(data, t)];
-    if (note === "connected") return [this.#sheet.open(link, "accepted", t)];
+    if (note === "connected") return [link.open("accepted", t)];
     if (note === "FIN" || note === "RST") flow.stream.receivedEnd(note, t);
     return data.length > 0 || isLost ? flow.stream.received(data, t) : [];
   }
@@ -90,7 +95,7 @@ export class Relayed {
   #goesOut(link: Link, { transport, data, note, t, via: [, next] = ["", ""] }: Event): Arrow | undefined {
     const flow = link.from(next);
     if (transport === "udp") return flow.datagrams.sent(data, t);
-    if (note === "connected") return this.#sheet.open(link, "connected", t);
+    if (note === "connected") return link.open("connected", t);
     if (note === "FIN" || note === "RST") return flow.stream.sentEnd(note, t);
     return data.length > 0 ? flow.stream.sent(data, t) : undefined;
   }

@@ -59,6 +59,8 @@ export async function runPlan(
     const program = serving[i];
     if (program && clients.length > 0) await listens(program, part.source.name);
   }
+  const beside = plan.beside && begin(plan.beside);
+  if (beside) await listens(beside, "the relay over TCP");
   const network = relay && begin(relay);
   if (network) {
     await listens(network, "the relay");

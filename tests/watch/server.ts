@@ -107,7 +107,7 @@ export function details(id: number, { model }: Show): Details | undefined {
 
 /** The whole exchange as one file, which needs no server. */
 export function saved(show: Show): string {
-  const entries = [...new Set(show.model.log)].filter((entry) => entry.kind !== "arrow" || !entry.isGone);
+  const entries = [...new Set(show.model.log)].filter((entry) => !("isGone" in entry && entry.isGone));
   const messages = Object.fromEntries([...show.model.data.keys()].map((id) => [id, details(id, show)]));
   return savedPage(show.title, { entries, messages });
 }

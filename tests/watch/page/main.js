@@ -61,7 +61,8 @@ function arrange() {
   lanes.innerHTML = shownLanes.map(({ id, name }, i) => {
     const isLast = i === shownLanes.length - 1 && shownLanes.length <= 3;
     const place = i === 0 ? "first" : isLast ? "last" : "";
-    const style = `left: ${picture.places.get(id)}px; max-width: ${Math.min(second - first, picture.width / 2) - 8}px`;
+    const room = shownLanes.length === 3 ? second - first - 36 : Math.min(second - first, picture.width / 2) - 8;
+    const style = `left: ${picture.places.get(id)}px; max-width: ${room}px`;
     return `<span class="${place}" style="${style}" title="${safe(name)}">${safe(name)}</span>`;
   }).join("");
   if (isFollowing) scroll.scrollTop = picture.height;

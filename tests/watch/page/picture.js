@@ -34,6 +34,9 @@ const MOST_DRAWN = 1000;
 /** How many characters fit into so many pixels. */
 const fitting = (pixels) => Math.max(4, Math.floor(pixels / 7.3));
 
+/** Ways through a relay that are drawn of one message, which goes on in slices. */
+const MOST_PASSAGES = 8;
+
 /** Half the width of a relay. */
 const RELAY = 22;
 
@@ -50,6 +53,7 @@ export class Picture {
   /** How far below its arrival at a relay a message goes out at most. */
   #longestHold = 0;
   #relay;
+  #isOneOfMany = new Set();
   height = 0;
   width = 0;
   places = new Map();
@@ -68,6 +72,17 @@ export class Picture {
     this.#index = new Map(this.#store.shown.map(({ id }, i) => [id, i]));
     Object.assign(this, lanePlaces(this.#store.shownLanes, width));
     this.#relay = this.#store.relay?.id;
+    this.#isOneOfMany = this.#slices();
+  }
+
+  /** The slices of a message that are not among its first ones: their ways through the relay would cover each other. */
+  #slices() {
+    const counts = new Map();
+    const all = this.#store.shown.filter(({ came, isSame }) => came !== undefined && !isSame);
+    for (const { came } of all) counts.set(came, 0);
+    return new Set(
+      all.filter(({ came }) => counts.set(came, counts.get(came) + 1).get(came) > MOST_PASSAGES).map(({ id }) => id),
+    );
   }
 
   /** The height of an item; undefined if it is not shown. */
@@ -179,7 +194,7 @@ export class Picture {
 
   /** The way of a message through a relay, from the time when it comes in to the time when it goes out. */
   #passage(item, x, came, y) {
-    if (item.from !== this.#relay || item.came === undefined) return "";
+    if (item.from !== this.#relay || item.came === undefined || this.#isOneOfMany.has(item.id)) return "";
     const colour = this.#colourOf(item);
     return `<line class="passage" style="color: ${colour}" x1="${
       this.#edge(item.from, item.beyond)

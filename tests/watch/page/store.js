@@ -81,7 +81,7 @@ export class Store {
     }
     const again = shownAs.get(this.items.get(item.through)?.again);
     const arrived = item.arrived ?? item.departed;
-    return { ...item, from: item.beyond, departed: item.came, arrived, again, came: undefined };
+    return { ...item, from: item.beyond, departed: item.came ?? item.departed, arrived, again, came: undefined };
   }
 
   #view() {
