@@ -28,7 +28,7 @@ select { font: inherit; color: inherit; background: var(--page); border: 1px sol
 #pairs [aria-current] { background: var(--raised); border-color: var(--accent); color: var(--text); }
 #status { margin: 0; font-size: 0.875rem; color: var(--muted); }
 #views { flex: 1; min-height: 0; display: flex; gap: 1rem; margin: 0.5rem 0; }
-#scroll { flex: 3 1 34rem; min-width: 0; overflow: auto scroll; border: 1px solid var(--line); border-radius: 8px;
+#scroll { flex: 1 1 34rem; min-width: 0; overflow: auto scroll; border: 1px solid var(--line); border-radius: 8px;
   position: relative; overflow-anchor: none; }
 #lanes { position: sticky; top: 0; z-index: 1; height: 2.75rem; background: var(--raised); min-width: 100%;
   border-bottom: 1px solid var(--line); }
@@ -63,7 +63,7 @@ select { font: inherit; color: inherit; background: var(--page); border: 1px sol
 [aria-selected="true"] line:not(.hit) { stroke-width: 4px; }
 [aria-selected="true"] text { font-weight: 600; }
 [aria-selected="true"] .note { stroke: var(--accent); stroke-width: 2; }
-#side { flex: 2 1 22rem; min-width: 0; display: flex; flex-direction: column; gap: 0.75rem;
+#side { flex: 0 1 32rem; min-width: 0; display: flex; flex-direction: column; gap: 0.75rem;
   font-size: 0.875rem; }
 #details { flex: 1; min-height: 0; overflow: auto; }
 #details p { margin: 0 0 0.5rem; color: var(--muted); }
