@@ -147,8 +147,11 @@ const FAR = "127.0.0.1:41000";
 
 /** A picture of a relay, and how to add what it traces. `programs`: whose traces are read, too. */
 function behindRelay(transport: "tcp" | "udp", ...programs: Source[]) {
+  return behind({ side: "relay", name: "relay" }, transport, ...programs);
+}
+
+function behind(relay: Source, transport: "tcp" | "udp", ...programs: Source[]) {
   const model = new Model();
-  const relay: Source = { side: "relay", name: "relay" };
   for (const source of [relay, ...programs]) model.addSource(source);
   const add = (t: number, from: string, text: string, note: string, more: Partial<Event> = {}) => {
     const [to, via] = from === SERVER ? [CLIENT, [FAR, NEAR]] as const : [SERVER, [NEAR, FAR]] as const;
@@ -945,6 +948,58 @@ inBrowser("watch in a browser: a pair appears as it happens; keys and clicks ope
   await page.click("text=Run again");
   await until(() => asked === "delay=5ms; server: loss=12.5% seed=7", "the network of the panel");
   assertEquals(errors, []);
+});
+
+inBrowser("watch in a browser: the relay's lane, in the page, as SVG and as Mermaid; a key hides it", async () => {
+  const { model, add } = behindRelay("udp");
+  add(0, CLIENT, "gone", "lost", { half: "in" });
+  add(700_000, CLIENT, "hello", "datagram", { half: "in" });
+  add(900_000, CLIENT, "hello", "delayed 200 ms, sent twice", { half: "out", came: T + 700_000 });
+  add(900_001, CLIENT, "hello", "delayed 200 ms, sent twice", { half: "out", came: T + 700_000 });
+  await using server = serveShow({ model, title: "a relay", run: "1" });
+  await using opened = await openPage(1000);
+  const { page, errors } = opened;
+  await page.goto(server.url);
+  const lanes = () => page.locator("#lanes span").allTextContents();
+  await page.waitForSelector("text=4 events");
+  assertEquals((await lanes()).length, 3);
+  assertEquals([await page.locator(".passage").count(), await page.locator(".relay").count()], [2, 1]);
+  assertEquals(await page.locator("#picture [stroke-dasharray='7 4']").count(), 0, "beside a relay nothing is unknown");
+  await page.locator(".arrow .hit").last().click({ force: true });
+  await page.waitForSelector("text=/held by the relay for 200.001 ms/");
+  const download = async (button: string) => {
+    const file = page.waitForEvent("download");
+    await page.click(button);
+    return await Deno.readTextFile(await (await file).path());
+  };
+  const mermaid = await download("#mermaid");
+  assertMatch(
+    mermaid,
+    /^sequenceDiagram\n( {2}participant L\d+ as .*\n){3} {2}L(\d+)-xL(\d+): gone .*\n {2}L\2->>L\3: hello/,
+  );
+  const svg = await download("#svg");
+  assertEquals([svg.match(/class="passage"/g)?.length, svg.match(/class="relay"/g)?.length], [2, 1]);
+  assertEquals(await accessibility(page), []);
+  await page.keyboard.press("r");
+  await page.waitForSelector("text=3 events");
+  assertEquals(await lanes(), [`client ${CLIENT}`, `server ${SERVER}`]);
+  assertEquals([await page.locator(".lost").count(), await page.locator("#relay[aria-pressed=false]").count()], [1, 1]);
+  assertMatch(await download("#mermaid"), /-xL\d+: gone .*\n.*hello.*\n.*hello.*\n$/);
+  assertEquals(errors, []);
+});
+
+inBrowser("watch in a browser: a relay that only looks on has no lane until its network is changed", async () => {
+  const { model, relay, add } = behind({ side: "relay", name: "relay", isPassive: true }, "tcp");
+  add(0, CLIENT, "hello", "");
+  await using server = serveShow({ model, title: "a relay", run: "1" });
+  await using opened = await openPage(1000);
+  const { page } = opened;
+  await page.goto(server.url);
+  await page.waitForSelector("text=1 events");
+  assertEquals(await page.locator("#lanes span").count(), 2);
+  model.addMark(relay, "network: loss=10%", T + 5);
+  await page.waitForSelector("text=3 events");
+  assertEquals(await page.locator("#lanes span").count(), 3);
 });
 
 inBrowser("watch in a browser: the saved page opens without a server, markup stays text", async () => {

@@ -66,6 +66,7 @@ const head = '<path d="M26 1L33 5L26 9Z" fill="currentcolor"/>';
 const legend = `<p id="legend"><span>${line("", head)} sent and read: as long as it slants</span>
 <span>${line(' stroke-dasharray="7 4"', head)} shown by one of its two programs alone</span>
 <span>${line("", '<path d="M22 1l8 8m0-8l-8 8"/>')} lost</span>
+<span id="held" hidden>${line(' stroke-dasharray="3 3"', "")} held by the relay (<kbd>r</kbd> hides its lane)</span>
 <span>numbers: milliseconds. The scale of time is compressed: <kbd>t</kbd> shows it as it is</span>
 <span id="keys"><kbd>↑</kbd> <kbd>↓</kbd> choose, <kbd>Home</kbd> <kbd>End</kbd> first and last, <kbd>p</kbd> pause,
 <kbd>s</kbd> step, <kbd>b</kbd> from the begin, <kbd>+</kbd> <kbd>−</kbd> zoom</span></p>`;

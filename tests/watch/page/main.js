@@ -61,7 +61,7 @@ function arrange() {
   lanes.innerHTML = shownLanes.map(({ id, name }, i) => {
     const isLast = i === shownLanes.length - 1 && shownLanes.length <= 3;
     const place = i === 0 ? "first" : isLast ? "last" : "";
-    const room = shownLanes.length === 3 ? second - first - 36 : Math.min(second - first, picture.width / 2) - 8;
+    const room = shownLanes.length > 2 ? second - first - 36 : Math.min(second - first, picture.width / 2) - 8;
     const style = `left: ${picture.places.get(id)}px; max-width: ${room}px`;
     return `<span class="${place}" style="${style}" title="${safe(name)}">${safe(name)}</span>`;
   }).join("");
@@ -71,7 +71,7 @@ function arrange() {
   const said = `${Math.min(total, limit)} events${hidden}`;
   if (status.textContent !== said) status.textContent = said;
   listConnections();
-  find("#relay").hidden = !store.relay;
+  find("#relay").hidden = find("#held").hidden = !store.relay;
   find("#relay").setAttribute("aria-pressed", store.isRelayShown);
 }
 

@@ -122,7 +122,7 @@ export class Picture {
     const isTold = (hasText && this.zoom >= 0.6) || isSelected;
     const y = top + shift;
     const [what, more] = !isTold ? ["", ""] : item.kind === "mark" ? [this.#note(item), ""] : this.#text(item);
-    const text = safe(what) + (more && `<tspan class="more" dx="8">${safe(more)}</tspan>`);
+    const text = safe(what) + (more && `<tspan class="more"> · ${safe(more)}</tspan>`);
     const shape = item.kind === "mark"
       ? this.#mark(item, y, what)
       : this.#arrow(item, y, bottom + shift, came + shift, text);
