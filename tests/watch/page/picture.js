@@ -155,9 +155,11 @@ export class Picture {
     const distance = Math.abs(this.#edge(item.from, item.to) - this.#edge(item.to, item.from));
     const room = fitting(item.isLost ? distance - 40 : distance - 30);
     const shown = cut(what, room);
-    const more = rest.join(" · ");
-    const left = room - shown.length - 2;
-    return [shown, left < 8 ? "" : cut(more, left)];
+    const more = rest.reduce((so, part) => {
+      const longer = so === "" ? part : `${so} · ${part}`;
+      return shown.length + 3 + longer.length <= room ? longer : so;
+    }, "");
+    return [shown, more];
   }
 
   /** As much of a mark's text as fits between its lane and the next one. */
