@@ -61,6 +61,8 @@ async def main(url, message):
     if " 101 " not in status or fields.get("sec-websocket-accept") != base64.b64encode(digest).decode() \
             or fields.get("upgrade", "").lower() != "websocket" or "upgrade" not in fields.get("connection", "").lower() \
             or fields.keys() & {"sec-websocket-extensions", "sec-websocket-protocol"}:
+        writer.write_eof()
+        await reader.read()  # the server's end
         sys.exit(f"no WebSocket: {status}")
     data = message.encode()
     writer.write(frame(1, data[:7], fin=False) + frame(0, data[7:]))

@@ -194,6 +194,7 @@ async function refuses(client: Client, respond: (key: string) => string, about: 
         return new Uint8Array();
       });
       if (more.length > 0) fail("the end of the connection", quote(more), hint);
+      peer.close(); // a client that has ended its side may wait for the server's end
     },
     (port) => urlOf(order.target, port),
   );
