@@ -21,7 +21,7 @@ const row = (suite: string, program: string, version: string, command: string): 
   ...{ suite, program, version, command },
 });
 
-/** Debian's own Python has the packages that are installed there. */
+/** Debian's own Python has the packages that are installed there. -P: world/urllib.py is not its urllib. */
 const debian = "/usr/bin/python3";
 const python = `${debian} -c "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"`;
 
@@ -92,6 +92,14 @@ const rows: readonly Row[] = [
   ),
   row("http:websocket", "Python `websockets`", `${python} websockets`, `${debian} world/websockets_server.py`),
   row("http:websocket", "Tornado", `${python} tornado`, `${debian} world/tornado_server.py`),
+  ofNpm("http:websocket-client", "ws", "node world/ws.mjs client"),
+  row(
+    "http:websocket-client",
+    "Python `websockets`",
+    `${python} websockets`,
+    `${debian} -P world/websockets_client.py`,
+  ),
+  row("http:websocket-client", "Tornado", `${python} tornado`, `${debian} -P world/tornado_client.py`),
   row("http:proxy", "Squid", "squid -v", "sh world/squid.sh"),
   row("http:proxy", "Tinyproxy (has no cache)", "tinyproxy -v", "sh world/tinyproxy.sh"),
 ];
