@@ -4,6 +4,7 @@
  * @module
  */
 import { assertEquals } from "jsr:@std/assert@1";
+import { pool } from "./pool.ts";
 import { Program } from "./program.ts";
 import { root } from "./tasks.ts";
 
@@ -18,13 +19,17 @@ export function optionsTest(script: string, expected: Record<string, string>): v
     const { stdout } = await run("--help");
     const unwrapped = stdout.replace(/\n {24}/g, " ");
     const rows = [...unwrapped.matchAll(/^ {2}--([\w-]+) (\S+)?.*\(default: (.*)\)$/gm)];
-    const found = await Promise.all(rows.map(async ([, name = "", value = "", initial = ""]) => {
-      if (!/^(N|PORT)$/.test(value)) return [name, initial];
-      const { status, stderr } = await run(`--${name}=x`);
-      const [, from, to] = / needs a whole number from (\d+) to (\d+), not x$/m.exec(stderr) ?? [];
-      assertEquals(status?.code, 2);
-      return [name, `${initial}, ${from} to ${to}`];
-    }));
-    assertEquals(Object.fromEntries(found), expected);
+    // A few at a time: on a slow machine, twenty that start together would all be late.
+    const found = pool(
+      4,
+      rows.map(([, name = "", value = "", initial = ""]) => async () => {
+        if (!/^(N|PORT)$/.test(value)) return [name, initial];
+        const { status, stderr } = await run(`--${name}=x`);
+        const [, from, to] = / needs a whole number from (\d+) to (\d+), not x$/m.exec(stderr) ?? [];
+        assertEquals(status?.code, 2);
+        return [name, `${initial}, ${from} to ${to}`];
+      }),
+    );
+    assertEquals(Object.fromEntries(await Promise.all(found)), expected);
   });
 }
