@@ -985,6 +985,10 @@ inBrowser("watch in a browser: the relay's lane, in the page, as SVG and as Merm
   assertEquals(await lanes(), [`client ${CLIENT}`, `server ${SERVER}`]);
   assertEquals([await page.locator(".lost").count(), await page.locator("#relay[aria-pressed=false]").count()], [1, 1]);
   assertMatch(await download("#mermaid"), /-xL\d+: gone .*\n.*hello.*\n.*hello.*\n$/);
+  await page.locator("#picture").focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("ArrowDown");
+  await page.waitForSelector("text=/^sent at 700.000 ms, read at 900.000 ms, 200.000 ms on its way/");
   assertEquals(errors, []);
 });
 

@@ -61,7 +61,7 @@ function arrange() {
   lanes.innerHTML = shownLanes.map(({ id, name }, i) => {
     const isLast = i === shownLanes.length - 1 && shownLanes.length <= 3;
     const place = i === 0 ? "first" : isLast ? "last" : "";
-    const room = shownLanes.length > 2 ? second - first - 36 : Math.min(second - first, picture.width / 2) - 8;
+    const room = roomOfName(i, first, second);
     const style = `left: ${picture.places.get(id)}px; max-width: ${room}px`;
     return `<span class="${place}" style="${style}" title="${safe(name)}">${safe(name)}</span>`;
   }).join("");
@@ -73,6 +73,15 @@ function arrange() {
   listConnections();
   find("#relay").hidden = find("#held").hidden = !store.relay;
   find("#relay").setAttribute("aria-pressed", store.isRelayShown);
+}
+
+/** The pixels for the name of a lane, so that it does not touch the next one. */
+function roomOfName(i, first, second) {
+  const count = picture.places.size;
+  if (count < 3) return Math.min(second - first, picture.width / 2) - 8;
+  // The name of a relay is short, and there is all the room beside it.
+  if (count === 3 && picture.places.has(store.relay?.id)) return (i === 0 ? second : picture.width - second) - 64;
+  return second - first - 36;
 }
 
 /** The connections, of which one can be shown alone. */
@@ -90,7 +99,7 @@ function listConnections() {
 /** Chooses an item, and opens it. */
 function choose(id) {
   picture.selected = id;
-  const item = store.items.get(id);
+  const item = store.shown[picture.indexOf(id)] ?? store.items.get(id);
   const top = picture.topOf(id);
   if (top !== undefined && (top < scroll.scrollTop || top > scroll.scrollTop + scroll.clientHeight - 80)) {
     isFollowing = false;
