@@ -5,12 +5,15 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { shellCommand } from "../cli.ts";
 import { Capture } from "../tcp/_capture.ts";
 import { Diagram } from "../tcp/_diagram.ts";
+import { RelayTrace } from "../tcp/_relay_trace.ts";
+import { showMessage } from "../tcp/_trace.ts";
 import type { Event } from "../tcp/_trace_event.ts";
 import { freePort } from "./support/free_port.ts";
 import { checkCapture, inWireshark, leavesCleanCapture } from "./support/captures.ts";
 import { certificate, client, serve, signals } from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { Program } from "./support/program.ts";
+import { stub } from "./support/stub.ts";
 import { command, root } from "./support/tasks.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -52,6 +55,20 @@ Deno.test("diagram: several clients have numbers, a lost message ends halfway", 
   );
   assertMatch(heading ?? "", /#2 client \[::1\]:50001 +server \[::1\]:7 \(udp\)$/);
   assertMatch(first ?? "", /│─+ #2 1 byte lost "b" ─+✗ +│$/);
+});
+
+Deno.test("a trace that is off does not even look at the clock, in a server nor in a relay", () => {
+  let looks = 0;
+  using _ = stub(performance, "now", () => ++looks);
+  const off = { trace: "", pcap: "" } as const;
+  showMessage(off, event({ data: encode("x") }));
+  const relay = new RelayTrace(off, "udp", () => {
+    throw new Error("nobody asks for the addresses");
+  });
+  assertEquals(relay.passed("client", encode("x"), "datagram"), undefined);
+  assertEquals(relay.held("client", encode("x"), "lost"), undefined);
+  relay.ended("server", "RST");
+  assertEquals(looks, 0);
 });
 
 Deno.test("diagram: a relay stands in the middle: what it passes on at once goes through, the rest only so far", () => {
