@@ -76,7 +76,7 @@ export function parseZone(text: string, include: Include = noInclude): Zone {
     if (record.type !== types.SOA) return;
     soaEntry = last;
     origin = canonicalName(record.name);
-    builder = new ZoneBuilder(origin, text.length);
+    builder = new ZoneBuilder(record.name, text.length);
     for (const entry of early.splice(0)) add(entry.record, entry.line, entry.file, builder);
   });
   if (!soaEntry || !builder) throw new ZoneError(last?.line ?? 1, "expected an SOA record", last?.file);

@@ -18,8 +18,9 @@ export class ZoneBuilder {
   readonly #table: NameTable;
   #places = newWords(64);
   #bytes: Bytes;
-  #length = 1; // no name's records begin at 0
+  #length = 1; // 0 stands for no records
   readonly #name = new Uint8Array(MAX_NAME);
+  /** Room for the longest record. */
   readonly #record = new Uint8Array(1 << 17);
   readonly #writer = new Writer(this.#record, false);
 

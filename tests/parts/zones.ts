@@ -299,6 +299,9 @@ Deno.test("zone: names between, conflicts, duplicates, what the log says", () =>
     describeZone(zoneOf("a A 1.1.1.1\na A 1.1.1.2\nb A 1.1.1.1\n")),
     "x. 5 records of 3 types, serial 1",
   );
+  const spelled = parseZone("$ORIGIN LaB.\n$TTL 60\n@ SOA a b 1 2 3 4 5\n@ NS a\nA.b A 1.1.1.1\na.B A 1.1.1.2\n");
+  const owners = ["lab.", "a.b.lab."].map((name) => spelled.names.get(name)?.flat().map(({ name }) => name).join());
+  assertEquals(owners, ["LaB.,LaB.", "A.b.LaB.,A.b.LaB."], "as they are spelled the first time");
   const wrong = (text: string) => thrown(() => zoneOf(text).origin);
   for (
     const right of [
