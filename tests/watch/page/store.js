@@ -65,9 +65,9 @@ export class Store {
   /** The connections as their reader chooses among them: the two parts of one that passes a relay are one. */
   choices() {
     const all = [...this.connections.values()];
+    const behind = new Map(all.map(({ partOf, server }) => [partOf, server])); // the server of the second part
     return all.filter(({ partOf }) => partOf === undefined).map(({ id, transport, client, server }) => {
-      const behind = all.find(({ partOf }) => partOf === id);
-      return { id, name: `${client} ↔ ${(behind ?? { server }).server} (${transport})` };
+      return { id, name: `${client} ↔ ${behind.get(id) ?? server} (${transport})` };
     });
   }
 
