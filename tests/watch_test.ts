@@ -980,6 +980,15 @@ inBrowser("watch in a browser: the relay's lane, in the page, as SVG and as Merm
   const svg = await download("#svg");
   assertEquals([svg.match(/class="passage"/g)?.length, svg.match(/class="relay"/g)?.length], [2, 1]);
   assertEquals(await accessibility(page), []);
+  // Without the page its own style draws everything.
+  const drawn = `(() => {
+    const image = document.body.appendChild(document.createElement("div"));
+    image.attachShadow({ mode: "open" }).innerHTML = ${JSON.stringify(svg)};
+    const { stroke } = getComputedStyle(image.shadowRoot.querySelector(".lost path"));
+    image.remove();
+    return stroke;
+  })()`;
+  assertMatch(String(await page.evaluate(drawn)), /^rgb/, "the cross of a lost message");
   await page.keyboard.press("r");
   await page.waitForSelector("text=3 events");
   assertEquals(await lanes(), [`client ${CLIENT}`, `server ${SERVER}`]);

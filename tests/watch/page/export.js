@@ -8,7 +8,16 @@ import { labelOf, safe } from "./picture.js";
 /** The whole picture as SVG, with its own colours. */
 export function toSvg(picture, store) {
   const styles = getComputedStyle(document.documentElement);
-  const names = ["page", "raised", "text", "muted", "edge", "danger", ...[0, 1, 2, 3, 4, 5].map((i) => `hue-${i}`)];
+  const names = [
+    "page",
+    "raised",
+    "line",
+    "text",
+    "muted",
+    "edge",
+    "danger",
+    ...[0, 1, 2, 3, 4, 5].map((i) => `hue-${i}`),
+  ];
   const probe = document.createElement("span");
   document.body.append(probe);
   const colour = (name) => {
@@ -20,13 +29,22 @@ export function toSvg(picture, store) {
   const body = picture.draw(0, picture.height)
     .replace(/var\(--([\w-]+)\)/g, (_, name) => colours[name])
     .replace(/<svg [^>]*>|<\/svg>$/g, "").replace(/ role="\w*"| aria-\w+="[^"]*"| tabindex="0"/g, "");
-  const style = `text { font: 12px sans-serif; fill: ${colours.text}; } .time { fill: ${colours.muted}; }
-.lane { stroke: ${colours.edge}; } .arrow line, .tie { stroke: currentColor; fill: none; } .hit { display: none; }
-.relay { fill: ${colours.raised}; } .passage { stroke: currentColor; stroke-width: 1.5; stroke-dasharray: 3 3; }
-.note { fill: ${colours.raised}; } .head, circle { fill: currentColor; } .tie { stroke-dasharray: 2 3; } .lost { color: ${colours.danger} !important; }`;
-  const heads = store.shownLanes.map(({ id, name }) =>
-    `<text x="${picture.places.get(id)}" y="16" text-anchor="middle">${safe(name)}</text>`
-  );
+  const style = `text { font: 12px sans-serif; fill: ${colours.text}; }
+.arrow text { paint-order: stroke; stroke: ${colours.page}; stroke-width: 3px; }
+.time, .more, .mark text { fill: ${colours.muted}; stroke: none; } .more { font-size: 11px; }
+.lane { stroke: ${colours.edge}; stroke-width: 2; } .relay { fill: ${colours.raised}; }
+.arrow line, .arrow path { stroke: currentColor; fill: none; } .arrow .hit { display: none; }
+.arrow .head { fill: currentColor; stroke: none; } .arrow .tie { stroke-dasharray: 2 3; }
+.arrow .passage { stroke-width: 1.5; stroke-dasharray: 3 3; } .lost { color: ${colours.danger} !important; }
+.mark { color: ${colours.edge}; } .mark circle { fill: currentColor; } .failure { color: ${colours.danger}; }
+.mark .note { fill: ${colours.raised}; stroke: ${colours.line}; } .failure text { fill: ${colours.danger}; }`;
+  const heads = store.shownLanes.map(({ id, name }, i, all) => {
+    const isLast = i > 0 && i === all.length - 1;
+    const place = isLast
+      ? `x="${picture.width - 4}" text-anchor="end"`
+      : `x="${picture.places.get(id)}" text-anchor="middle"`;
+    return `<text ${place} y="16">${safe(name)}</text>`;
+  });
   const [width, height] = [picture.width, picture.height + 24];
   const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>` +
