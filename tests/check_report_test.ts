@@ -72,6 +72,13 @@ testWith(
   },
 );
 
+testWith(python, "python3", "check: a program that finds its port taken is told so, once", async () => {
+  const source = "import errno, os; raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))";
+  const results = await run(source, ["one", "two"].map(says));
+  assertEquals(results.map(({ state }) => state), ["failed", "not run"]);
+  assertMatch(results[0]?.problem ?? "", /\| OSError: [^]*\nhint: the port is taken: set SO_REUSEADDR before bind/);
+});
+
 testWith(python, "python3", "check: a UDP server that has answered once is not starting any more", async () => {
   const server = `
 import os, socket

@@ -392,12 +392,11 @@ class Started {
     if (program) await inTime(program.ended, 200); // its connections end a moment before it does
     if (!program) return { text: "", hint: "" };
     if (program.tooMuch) return { text: "\nyour program printed more than 16 MiB, and was stopped", hint: "" };
-    const ended = !program.status
+    const seconds = Math.round((Date.now() - this.#since) / 1000);
+    const ended = !program.status || program.stopped && seconds === 0 // it has failed before that
       ? ""
       : program.stopped
-      ? `\nthe checker stopped your program ${
-        count(Math.round((Date.now() - this.#since) / 1000), "second")
-      } after its start`
+      ? `\nthe checker stopped your program ${count(seconds, "second")} after its start`
       : `\nyour program ${ending(program.status)}`;
     const printed = program.stderr.slice(this.#printed.stderr);
     const crashed = /Traceback|^\s+at |Exception in thread|panicked|goroutine/m.test(printed);
