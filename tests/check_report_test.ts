@@ -222,3 +222,27 @@ Deno.test("check udp:tftp: options that come again, because the acknowledgement 
   assertEquals(await peer.block(1, "send block 1"), Uint8Array.of(7));
   server.close();
 });
+
+testWith(
+  python,
+  "python3",
+  "check smtp:client: who takes a line of a reply for a whole one is told how a reply ends",
+  async () => {
+    const [result] = await judge("smtp:client", "python3 smtp_client.py one-line-replies", ["a mail"]);
+    assertMatch(
+      result?.problem ?? "",
+      /hint: (send the mail after 354; )?a reply may have several lines: read on until a line has a space/,
+    );
+  },
+);
+
+testWith(
+  python,
+  "python3",
+  "check http:client: a client that reads once fails where that is asked for, and no later check",
+  async () => {
+    const names = ["a page", "a long page", "until the end", "1xx before the response"];
+    const results = await judge("http:client", "python3 http_client.py reads-once {url}", names);
+    assertEquals(results.map(({ state }) => state), ["passed", "failed", "not run", "not run"]);
+  },
+);

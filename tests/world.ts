@@ -90,8 +90,8 @@ const rows: readonly Row[] = [
     "deno --version",
     "deno run -A tests/peers/world/upgrade.ts",
   ),
-  row("http:websocket", "Python `websockets`", `${python} websockets`, `${debian} world/websockets_server.py`),
-  row("http:websocket", "Tornado", `${python} tornado`, `${debian} world/tornado_server.py`),
+  row("http:websocket", "Python `websockets`", `${python} websockets`, `${debian} -P world/websockets_server.py`),
+  row("http:websocket", "Tornado", `${python} tornado`, `${debian} -P world/tornado_server.py`),
   ofNpm("http:websocket-client", "ws", "node world/ws.mjs client"),
   row(
     "http:websocket-client",

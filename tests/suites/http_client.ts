@@ -277,6 +277,7 @@ const suite: Suite = {
       "robust",
       ({ text }) => ({ pieces: [`${ok}\r\n${text.slice(0, 9)}`, text.slice(9)] }),
       "read until recv returns nothing",
+      [...needs, "a long page"],
     ),
     prints(
       "chunks",
@@ -347,7 +348,7 @@ const suite: Suite = {
         open: true,
       }),
       "skip responses with status 1xx",
-      [...needs, "an open connection"],
+      [...needs, "a long page", "an open connection"],
     ),
     complains(
       "truncated chunks",

@@ -62,6 +62,8 @@ interface Played extends Served {
   readonly program: Program;
 }
 
+const wholeReply = "a reply may have several lines: read on until a line has a space, and not a hyphen, after its code";
+
 /** Plays the server for one run of the client. `pieces` is how many bytes of a reply are sent at a time. */
 async function play(client: Client, changes: Script, pieces = 1000, text = orderOf(client).text): Promise<Played> {
   const served: Served = { commands: [], bareLf: false };
@@ -106,7 +108,12 @@ class Conversation {
       } catch (error) {
         // A client that sent several commands at once (RFC 2920) may leave at the first refusal, and not wait for the other replies.
         if (refused && error instanceof Gone) return;
-        throw error;
+        if (!(error instanceof Gone)) throw error;
+        fail(
+          "the client to read the reply to each command",
+          `a client that has left before it has read the one to ${printable(line.trimEnd())}`,
+          wholeReply,
+        );
       }
       refused ||= /^[45]/.test(answer ?? "");
       if (verb !== "DATA" || this.#recipients === 0 || !this.script.DATA?.startsWith("354")) continue;
@@ -183,7 +190,9 @@ class Conversation {
         fail(
           "the end of the mail: a line with a dot alone",
           lf ? "a dot between two LF" : "nothing more",
-          lf
+          ending === ""
+            ? `send the mail after 354; ${wholeReply}`
+            : lf
             ? "end each line of the mail with \\r\\n, also the last one: \\r\\n.\\r\\n"
             : "end the mail with \\r\\n.\\r\\n",
         );
