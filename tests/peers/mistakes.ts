@@ -130,7 +130,7 @@ export const peers: Readonly<Record<string, Peers>> = {
       "one-at-a-time": "twenty at once, one of them silent",
       "dies-on-reset": "a client that resets",
     },
-    allowed: ["always-1000"],
+    allowed: ["always-1000", "longer-lengths"],
     canned: [cannedServer(ok, ok, ok)],
   },
   "http:websocket-client": {

@@ -83,7 +83,9 @@ class Connection:
                 raise Refusal(1009)
         else:
             least = 0
-        if WAY != "any-length" and (length < least or length >> 63):
+        if WAY == "any-length":
+            length &= (1 << 63) - 1
+        if length < least and WAY not in ("any-length", "longer-lengths") or length >> 63:
             raise Refusal(1002)
         if length > 1 << 24:
             raise Refusal(1009)
