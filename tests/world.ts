@@ -155,7 +155,7 @@ await run(command, async ({ args }) => {
         console.log(`${row.suite} ${row.program}: not on this machine`);
         continue;
       }
-      const results = await patiently(7000, () => judge(row.suite, row.command));
+      const results = await patiently(9000, () => judge(row.suite, row.command));
       console.log(cells(row, found, results));
       for (const { check, problem } of missed(results)) {
         console.log(`  ✗ ${check.name}: ${printable(problem.split("\n")[0] ?? "")}`);

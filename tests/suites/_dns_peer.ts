@@ -85,6 +85,8 @@ export async function exchangeUdp<T>(
 
 const idOf = (bytes: Uint8Array) => (bytes[0] ?? 0) << 8 | (bytes[1] ?? 0);
 
+const isServfail = (bytes: Uint8Array | undefined) => ((bytes?.[3] ?? 0) & 15) === 2;
+
 /** The bytes of a message in hexadecimal, for a report. */
 export const hex = (bytes: Uint8Array): string =>
   [...bytes.subarray(0, 60)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ") +
@@ -118,7 +120,13 @@ export async function ask(server: Server, name: string, typeName: string, option
   const { hostname, port } = server;
   byHand(`dig +norec ${options?.edns ? "" : "+noedns "}@${hostname} -p ${port} ${name} ${typeName}`);
   let stray: Uint8Array | undefined;
-  const got = await exchangeUdp(server, (exchange) => exchange(bytes), (bytes) => stray = bytes);
+  const once = () => exchangeUdp(server, (exchange) => exchange(bytes), (bytes) => stray = bytes);
+  let got = await once();
+  for (const until = Date.now() + limits.patience; isServfail(got) && server.starting?.() && Date.now() < until;) {
+    step("SERVFAIL: a server that has just started may not have read its zone yet");
+    await inTime(new Promise(() => {}), 200);
+    got = await once();
+  }
   if (!got && stray) {
     fail(
       `a response with the id of the query, ${hex(bytes.subarray(0, 2))}`,

@@ -190,14 +190,15 @@ class Conversation {
         fail(
           "the end of the mail: a line with a dot alone",
           lf ? "a dot between two LF" : "nothing more",
-          ending === ""
+          // A client that has taken 250 for the answer to DATA leaves, perhaps with QUIT.
+          ending === "" || ending === "QUIT\r\n"
             ? `send the mail after 354; ${wholeReply}`
             : lf
             ? "end each line of the mail with \\r\\n, also the last one: \\r\\n.\\r\\n"
             : "end the mail with \\r\\n.\\r\\n",
         );
       }
-      ending = (ending + String.fromCharCode(more[0] ?? 0)).slice(-5);
+      ending = (ending + String.fromCharCode(more[0] ?? 0)).slice(-7); // QUIT, and the byte before it
       decoder.push(more, (part) => parts.push(part.slice()));
     }
     if (decoder.fault === "bare") this.served.bareLf = true;

@@ -138,7 +138,8 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
       if (recording.received > 0 || run.suite.over !== "udp" && recording.sent > 0) started.hasAnswered();
       const diagnosis = started.answered ? "" : await started.diagnose(error instanceof Refused);
       if (diagnosis) cause ||= diagnosis.split("\n")[0] ?? diagnosis;
-      const report = await started.report();
+      const isClosed = recording.entries.some(({ text }) => /^(the program has ended its side|a reset)/.test(text));
+      const report = await started.report(isClosed ? 1000 : 200);
       yield result("failed", diagnosis || withHint(error.message, report.hint) + report.text);
       lost += recording.seconds * 1000;
     } finally {
@@ -387,9 +388,9 @@ class Started {
   }
 
   /** What has become of the program in a check that failed, and what to change, if that can be seen from what it has printed. */
-  async report(): Promise<{ text: string; hint: string }> {
+  async report(wait: number): Promise<{ text: string; hint: string }> {
     const program = this.#program;
-    if (program) await inTime(program.ended, 200); // its connections end a moment before it does
+    if (program) await inTime(program.ended, wait); // its connections end a moment before it does
     if (!program) return { text: "", hint: "" };
     if (program.tooMuch) return { text: "\nyour program printed more than 16 MiB, and was stopped", hint: "" };
     const seconds = Math.round((Date.now() - this.#since) / 1000);
