@@ -1,6 +1,6 @@
 /**
  * The checks themselves: mistakes with their whole suite, so that no other check fails; right programs while the machine is busy.
- * By itself it takes some mistakes of each suite and each right program once; `ALL=1 TIMES=20` takes all, for an hour.
+ * By itself it takes a part of them; `ALL=1 TIMES=20` takes all, for an hour.
  */
 import { assertEquals } from "jsr:@std/assert@1";
 import { right, wrong } from "../peers/table.ts";
@@ -17,7 +17,7 @@ Deno.test("check: each mistake is caught by the check that is made for it, with 
 });
 
 Deno.test("check: a mistake is caught by its check, and by no other", async (t) => {
-  const rows = wrong.filter(chosen).filter((_, i) => all || i % 6 === 0);
+  const rows = wrong.filter(chosen).filter((_, i) => all || i % 12 === 0);
   await patiently(4000, async () => {
     const jobs = pool(6, rows.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command, caught]] of rows.entries()) {
@@ -29,7 +29,11 @@ Deno.test("check: a mistake is caught by its check, and by no other", async (t) 
 Deno.test(`check: right programs pass ${times} times of ${times}, beside four busy loops`, async (t) => {
   const loops = Array.from({ length: 4 }, () => new Program(["deno", "eval", "while (true);"]));
   try {
-    await areRight(t, right.filter(chosen).flatMap((row) => Array<typeof row>(times).fill(row)), 4);
+    await areRight(
+      t,
+      right.filter(chosen).filter((_, i) => all || i % 2 === 0).flatMap((row) => Array<typeof row>(times).fill(row)),
+      4,
+    );
   } finally {
     await Promise.all(loops.map((loop) => loop.stop()));
   }

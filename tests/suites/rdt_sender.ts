@@ -108,8 +108,9 @@ async function play(client: Client, bytes: Uint8Array, network: Network = good, 
       copies.set(packet.number, (copies.get(packet.number) ?? 0) + 1);
       // On a busy machine the checker may be late, and find copies that were sent before it could answer: they share the fate.
       const last = tries.get(packet.number);
-      const time = !last ? 1 : last.time + (performance.now() - last.at > 100 ? 1 : 0);
-      tries.set(packet.number, { time, at: performance.now() });
+      const isNew = !last || performance.now() - last.at > 100;
+      const time = (last?.time ?? 0) + (isNew ? 1 : 0);
+      if (isNew) tries.set(packet.number, { time, at: performance.now() });
       await network(receiver, packet, time);
     }
   })().catch((error) => {
