@@ -276,7 +276,11 @@ testWith(
   "proxy: 200 transfers by curl, 20 at a time, over tunnels and plain",
   async () => {
     using origin = startOrigin(({ target }) =>
-      respond(target.repeat(1000), `Cache-Control: ${target.length % 2 ? "no-store" : "max-age=60"}`)
+      respond(
+        target.repeat(1000),
+        `Cache-Control: ${target.length % 2 ? "no-store" : "max-age=60"}`,
+        "Connection: close", // or curl would use its tunnel again
+      )
     );
     const { program, port } = await startProxy("--quiet");
     await using _ = program;

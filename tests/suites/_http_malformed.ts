@@ -4,7 +4,7 @@
  * @module
  */
 import { ask, get, HttpPeer, last, status } from "./_http_peer.ts";
-import { type Check, fail, inTime, limits, type Server } from "./_suite.ts";
+import { type Check, fail, Gone, inTime, limits, type Server } from "./_suite.ts";
 
 async function alive(server: Server): Promise<void> {
   const response = await ask(server, last, "a bad request must not end the server");
@@ -44,7 +44,8 @@ const endless = (name: string, why: string, start: string, more: string, hint: s
   level: "strict",
   async run(server) {
     using peer = await HttpPeer.connect(server);
-    const answered = peer.rest(hint).then(() => true, () => false); // a response, whatever it says, or the end
+    // A response, whatever it says, or the end: a server that closes while bytes come in resets the connection.
+    const answered = peer.rest(hint).then(() => true, (error) => error instanceof Gone);
     let taken = false;
     const until = Date.now() + limits.patience;
     const sending = (async () => {
