@@ -17,7 +17,7 @@ def show(line):
 
 
 def ask(line, is_answer, tries=3):
-    wait = 0.3
+    wait = 1.5 if way == "sends-once" else 0.3
     for attempt in range(1 if way == "sends-once" else 500 if way == "floods" else tries):
         sent = re.sub(r"^/say 1", f"/say {attempt + 1}", line) if way == "new-number" else line
         sock.sendto(sent.encode(), server)
