@@ -134,7 +134,7 @@ testWith(
     for (const right of queries) await exchange(right);
     const random = seeded(20);
     let sent = 0;
-    for (let i = 0; i < 2000; i++) {
+    for (let i = 0; i < 1000; i++) {
       const damaged = mutate(queries[i % queries.length] ?? new Uint8Array(), random);
       // Neither path answers what is shorter than a header, or a response: there is nothing to compare.
       if (damaged.length < 12 || damaged.length > 65_000 || ((damaged[2] ?? 0) & 0x80) !== 0) continue;
@@ -142,7 +142,7 @@ testWith(
       sent++;
     }
     socket.close();
-    assert(sent > 1000, `${sent} damaged queries`);
+    assert(sent > 500, `${sent} damaged queries`);
   },
 );
 

@@ -3,7 +3,6 @@ import { assertEquals } from "jsr:@std/assert@1";
 import { accessibility } from "../support/accessibility.ts";
 import { inBrowser, openPage } from "../support/browser.ts";
 import { certificate, listening, serve, until } from "../support/helpers.ts";
-import { root } from "../support/tasks.ts";
 
 inBrowser("the listing of a folder: a name misleads nobody, and every link can be followed", async () => {
   const folder = await Deno.makeTempDir();
