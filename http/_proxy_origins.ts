@@ -84,7 +84,7 @@ export class Origins {
     return found;
   }
 
-  /** Keeps a connection for the next request, if its response allows that; otherwise whoever uses it closes it. */
+  /** Keeps a connection open for the next request. If its response does not allow that, the caller closes it. */
   keep(origin: Origin): void {
     if (this.#most === 0 || !origin.isReusable) return;
     this.#idle.set(origin, Date.now());

@@ -37,7 +37,7 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
   let acknowledged = 0;
   let sent = 0; // the highest block that was sent at all
   let sentAgain = 0; // the highest block that was sent more than once
-  let isAnswerTwice = false; // whether the last acknowledged block was among them, and may be acknowledged twice
+  let mayComeTwice = false; // whether the last acknowledged block was among them: its acknowledgement may come twice
   let wentBackTo = 0;
   let roundTrip = timeout * 500; // milliseconds; a guess, until one is measured
   let tries = 0;
@@ -67,8 +67,8 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
       // The number has 16 bits: it is the block next to the last acknowledged one that ends in these.
       const block = acknowledged + ((packet.block - acknowledged) & 0xffff);
       if (block > acknowledged && block <= sent) {
-        isAnswerTwice = block <= sentAgain;
-        if (!isAnswerTwice) roundTrip = performance.now() - sentAt; // of others nobody knows which copy it answers
+        mayComeTwice = block <= sentAgain;
+        if (!mayComeTwice) roundTrip = performance.now() - sentAt; // of others nobody knows which copy it answers
         acknowledged = block;
         tries = 0;
         break;
@@ -77,7 +77,7 @@ export async function sendFile(link: Link, source: Source, terms: Terms): Promis
       // apprentice (RFC 1123 §4.2.3.1). Only a window has a gap that it may tell of, and it is filled once.
       if (block === acknowledged && window > 1 && sent > acknowledged && wentBackTo !== acknowledged + 1) {
         wentBackTo = acknowledged + 1;
-        if (!isAnswerTwice) break;
+        if (!mayComeTwice) break;
         // If it is the answer to the block's second copy, that of this window is on its way: without it there is a gap.
         isGapLikely = true;
         deadline = Math.min(deadline, performance.now() + 2 * roundTrip);
