@@ -4,10 +4,10 @@
  */
 import { assertEquals } from "jsr:@std/assert@1";
 import { right, wrong } from "../peers/table.ts";
-import { failures, judge, patiently } from "../support/judge.ts";
+import { failures, patiently } from "../support/judge.ts";
 import { pool } from "../support/pool.ts";
 import { Program } from "../support/program.ts";
-import { areCaught, areRight, chosen } from "../support/rows.ts";
+import { areCaught, areRight, chosen, judgeMistake } from "../support/rows.ts";
 
 const times = Number(Deno.env.get("TIMES") ?? 1);
 const all = Deno.env.get("ALL") === "1";
@@ -19,7 +19,7 @@ Deno.test("check: each mistake is caught by the check that is made for it, with 
 Deno.test("check: a mistake is caught by its check, and by no other", async (t) => {
   const rows = wrong.filter(chosen).filter((_, i) => all || i % 12 === 0);
   await patiently(4000, async () => {
-    const jobs = pool(6, rows.map(([suite, command]) => () => judge(suite, command)));
+    const jobs = pool(6, rows.map((row) => () => judgeMistake(row)));
     for (const [i, [suite, command, caught]] of rows.entries()) {
       await t.step(`${suite} on ${command}`, async () => assertEquals(failures(await jobs[i] ?? []), caught));
     }
