@@ -61,12 +61,15 @@ testWith(
   async () => {
     const problem = async (line: string) =>
       (await run(talker(line), ["before", "boom"].map(says))).map(({ problem }) => problem).join("");
-    const [reset, bytes, other] = await Promise.all([
+    const [reset, aborted, bytes, other] = await Promise.all([
       problem("ConnectionResetError: [Errno 104]"),
+      problem("read tcp 127.0.0.1:7007: wsarecv: An existing connection was forcibly closed by the remote host."),
       problem("UnicodeDecodeError: 'utf-8' codec"),
       problem("ZeroDivisionError: division by zero"),
     ]);
-    assertMatch(reset, /hint: a client may leave at any time: catch the error of recv and send for this client alone/);
+    for (const gone of [reset, aborted]) {
+      assertMatch(gone, /hint: a client may leave at any time: catch the error of recv and send for this client alone/);
+    }
     assertMatch(bytes, /hint: what arrives may be any bytes/);
     assertMatch(other, /hint: loop over recv\n/);
     assertStringIncludes(other, "| word boom");
@@ -80,6 +83,43 @@ testWith(python, "python3", "check: a program that finds its port taken is told 
   assertEquals(results.map(({ state }) => state), ["failed", "not run"]);
   assertMatch(results[0]?.problem ?? "", /\| OSError: [^]*\nhint: the port is taken: set SO_REUSEADDR before bind/);
 });
+
+/** Runs a suite on a program that prints this and ends at its start. */
+async function ending(line: string, code: number): Promise<string> {
+  const checks: readonly Check<never>[] = [says("one")];
+  const suite: Suite = { about: "a server", role: "server", checks };
+  const words = ["deno", "eval", `console.error(${JSON.stringify(line)}); Deno.exit(${code})`];
+  for await (const { problem } of runSuite({ suite, checks, words, cwd: root, port: 0, seed: 1, limit: 30 })) {
+    return problem;
+  }
+  return "";
+}
+
+Deno.test("check: what programs print on Windows at their end has its hint, too", async () => {
+  const [missing, rust, go] = await Promise.all([
+    ending("Python was not found; run without arguments to install from the Microsoft Store", 49),
+    ending("Error: Jede Socketadresse darf nur einmal verwendet werden. (os error 10048)", 1),
+    ending("listen tcp 127.0.0.1:7007: bind: Only one usage of each socket address is normally permitted.", 1),
+  ]);
+  assertMatch(missing, /\nhint: there is no program of this name: on Windows, write py in place of python3$/);
+  for (const taken of [rust, go]) assertMatch(taken, /\nhint: the port is taken: /);
+});
+
+testWith(
+  Deno.build.os === "windows",
+  "exit codes of Windows",
+  "check: a crash on Windows is said in words",
+  async () => {
+    const [memory, missing, own] = await Promise.all([
+      ending("", 0xc0000005 | 0),
+      ending("Python wurde nicht gefunden", 9009),
+      ending("", -1),
+    ]);
+    assertMatch(memory, /your program was ended by an access violation \(exit code 0xc0000005\): it used memory/);
+    assertMatch(missing, /\nhint: there is no program of this name: on Windows, write py in place of python3$/);
+    assertMatch(own, /your program ended with exit code -1/);
+  },
+);
 
 testWith(python, "python3", "check: a UDP server that has answered once is not starting any more", async () => {
   const server = `

@@ -23,7 +23,7 @@ import {
 import { freePort } from "./free_port.ts";
 import { type Relay, relayTo } from "./network.ts";
 import { endMarked, listeningAddresses, marked, portInUse } from "./processes.ts";
-import { Program, removeTemporary, temporaryFolder } from "./program.ts";
+import { type Ended, Program, removeTemporary, temporaryFolder } from "./program.ts";
 
 /** The result of one check. */
 export interface Result {
@@ -352,7 +352,7 @@ class Started {
       if (suite.role === "client" && program.status.code === 0) return "";
       if ((await marked(this.#mark)).length > 0) return "";
       const what = suite.role === "server" ? `nothing listens on ${address}: your` : "your";
-      const hint = startHint(program.stderr + program.stdout);
+      const hint = startHint(program.stderr + program.stdout, program.status);
       return `${what} program ${ending(program.status)}${output(program, 60)}${hint && `\nhint: ${hint}`}`;
     }
     if (suite.role === "client") return "";
@@ -418,8 +418,13 @@ async function isListening(address: Address): Promise<boolean> {
 }
 
 /** What to change, by what a program has printed before it ended at its start; "" if that is not known. */
-function startHint(printed: string): string {
-  if (/EADDRINUSE|[Aa]ddress already in use|AddrInUse|WinError 10048/.test(printed)) {
+function startHint(printed: string, { code }: Ended): string {
+  // Where Python is missing, Windows has a program of its name that says so, in the user's language, and exits with 9009.
+  if (code === 9009 || /^Python was not found/m.test(printed)) {
+    return "there is no program of this name: on Windows, write py in place of python3";
+  }
+  // Windows has no number in what Go prints, and Rust puts it in other words than Python.
+  if (/EADDRINUSE|address already in use|AddrInUse|only one usage of each socket|error 10048/i.test(printed)) {
     return "the port is taken: set SO_REUSEADDR before bind, and take the port from {port} or the environment variable PORT";
   }
   if (/EOFError|NoSuchElementException|No line found/.test(printed)) {
@@ -432,7 +437,8 @@ function startHint(printed: string): string {
 }
 
 /** How a program ended, for one who does not know signals by their numbers. */
-function ending({ code }: Deno.CommandStatus): string {
+function ending({ code }: Ended): string {
+  const number = code >>> 0; // the runtime has it with a sign
   const [name, why] = {
     134: ["SIGABRT", "it called abort: often a broken heap, such as memory that is freed twice"],
     135: ["SIGBUS", "it used memory that is not there"],
@@ -443,15 +449,22 @@ function ending({ code }: Deno.CommandStatus): string {
       "SIGPIPE",
       "it wrote to a connection that the other side had closed: ignore SIGPIPE, and look at what send returns",
     ],
-  }[code] ?? []; // 128 and the number of the signal, also when a shell reports it of its child
-  return name ? `was ended by ${name} (exit code ${code}): ${why}` : `ended with exit code ${code}`;
+    // Windows: what the system has ended a program for (NTSTATUS).
+    0xc0000005: ["an access violation", "it used memory that is not its own: look for a wrong pointer or index"],
+    0xc0000094: ["a division by zero", "look for a divisor that may be 0"],
+    0xc00000fd: ["a stack overflow", "look for a function that calls itself without end"],
+    0xc0000409: ["abort", "often a failed assertion, or a write behind the end of an array"],
+  }[number] ?? []; // 128 and the number of the signal, also when a shell reports it of its child
+  const shown = number > 0xffff ? `0x${number.toString(16)}` : code;
+  return name ? `was ended by ${name} (exit code ${shown}): ${why}` : `ended with exit code ${code}`;
 }
 
 const replace = (text: string, values: Values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 /** What to change in a program that has ended by itself, by what it has printed; "" if that is not known. */
 function crashHint(printed: string): string {
-  if (/ConnectionReset|BrokenPipe|ECONNRESET|EPIPE|SocketException|os error (32|104)\)/.test(printed)) {
+  const gone = /Connection(Reset|Aborted)|BrokenPipe|ECONN(RESET|ABORTED)|EPIPE|SocketException|wsa(recv|send)/;
+  if (gone.test(printed) || /os error (32|104|1005[34])\)/.test(printed)) {
     return "a client may leave at any time: catch the error of recv and send for this client alone, and go on with the others";
   }
   if (/UnicodeDecodeError|MalformedInputException|invalid utf-?8|Utf8Error/i.test(printed)) {
