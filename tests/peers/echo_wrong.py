@@ -107,10 +107,10 @@ def shared_reader(server):
 
 
 def closes_nothing(server):
-    """Keeps the socket of each client that has left: after 150 clients the limit of this process is reached."""
+    """Keeps the socket of each client that has left: after some 220 clients the limit of this process is reached."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (180, 180))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (228, 228))
     kept = []
 
     def keep(conn):
@@ -120,14 +120,17 @@ def closes_nothing(server):
     threads(keep)(server)
 
 
+def serve_one(conn):
+    with conn:
+        try:
+            correct(conn)
+        except OSError:
+            pass
+
+
 def one_at_a_time(server):
     while True:
-        conn, _ = server.accept()
-        with conn:
-            try:
-                correct(conn)
-            except OSError:
-                pass
+        serve_one(server.accept()[0])
 
 
 def serves_one_client(server):
@@ -139,6 +142,42 @@ def eight_threads(server):
     for _ in range(16):
         threading.Thread(target=one_at_a_time, args=(server,), daemon=True).start()
     threading.Event().wait()
+
+
+def joins_threads(server):
+    """A thread for each client, and waits until it has ended."""
+    while True:
+        thread = threading.Thread(target=serve_one, args=server.accept()[:1])
+        thread.start()
+        thread.join()
+
+
+lock = threading.Lock()
+
+
+def one_lock(conn):
+    """Receives while it holds the lock of all threads."""
+    while True:
+        with lock:
+            if not (data := conn.recv(65536)):
+                return
+            conn.sendall(data)
+
+
+def at_most_fifty(server):
+    """Hangs up when fifty clients are connected."""
+    places = threading.Semaphore(50)
+
+    def serve(conn):
+        serve_one(conn)
+        places.release()
+
+    while True:
+        conn, _ = server.accept()
+        if places.acquire(blocking=False):
+            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+        else:
+            conn.close()
 
 
 def dies_on_reset(conn):
@@ -185,8 +224,19 @@ def threads(handle):
     return loop
 
 
+loops = (
+    one_at_a_time,
+    serves_one_client,
+    blocks_on_send,
+    shared_reader,
+    closes_nothing,
+    eight_threads,
+    joins_threads,
+    at_most_fifty,
+)
+
 if __name__ == "__main__":
     way = globals()[sys.argv[1].replace("-", "_")]
-    loop = way if way in (one_at_a_time, serves_one_client, blocks_on_send, shared_reader, closes_nothing, eight_threads) else threads(way)
+    loop = way if way in loops else threads(way)
     with socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=5) as server:
         loop(server)

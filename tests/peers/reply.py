@@ -63,6 +63,53 @@ def minds_silence(server):
     threads(server, serve)
 
 
+def needs_a_line(server):
+    """Waits for a line end, which a message need not have."""
+    def serve(conn):
+        for _ in conn.makefile("rb"):
+            conn.sendall(b"Hello from the server!")
+
+    threads(server, serve)
+
+
+def drops_the_rest(server):
+    """Waits for more after each message, and forgets it when there is the end instead."""
+    def serve(conn):
+        message = b""
+        while True:
+            conn.settimeout(0.1 if message else None)
+            try:
+                data = conn.recv(1024)
+                if not data:
+                    return
+                message += data
+            except TimeoutError:
+                conn.sendall(b"Hello from the server!")
+                message = b""
+
+    threads(server, serve)
+
+
+def replies_once(server):
+    """A reply to the first message of each client."""
+    def serve(conn):
+        if conn.recv(1024):
+            conn.sendall(b"Hello from the server!")
+
+    threads(server, serve)
+
+
+def dies_of_a_reset(server):
+    def serve(conn):
+        try:
+            while conn.recv(1024):
+                conn.sendall(b"Hello from the server!")
+        except ConnectionResetError:
+            os._exit(1)
+
+    threads(server, serve)
+
+
 def serves_one_client(server):
     conn, addr = server.accept()
     with conn:
@@ -104,14 +151,6 @@ def never_replies(server):
                     pass
             except OSError:
                 pass
-
-
-def dies_on_reset(server):
-    while True:
-        conn, addr = server.accept()
-        with conn:
-            while conn.recv(10):
-                conn.send(b"Hello from the server!")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import { type Random, words } from "./_random.ts";
 import { byHand, step } from "./_record.ts";
 import { fail, Gone, inTime, quote, randomOf, sameBytes, type Server, type Suite } from "./_suite.ts";
 
-/** Letters without a pattern, so that a lost or repeated piece does not go unnoticed. */
 /** Random letters. Many are the same ones again and again, in a length that no buffer has: 16 MiB by chance take seconds. */
 function letters(random: Random, size: number): Uint8Array<ArrayBuffer> {
   const part = random.bytes(Math.min(size, 262_139)).map((byte) => 97 + byte % 26);

@@ -6,9 +6,21 @@
 import { complained, firstMessage, noServer, playServer, printed, succeeded } from "./_clients.ts";
 import type { Peer } from "./_peer.ts";
 import { words } from "./_random.ts";
-import { type Client, contentOf, fail, quote, type Suite } from "./_suite.ts";
+import { type Client, contentOf, fail, Gone, inSeconds, limits, quote, type Suite } from "./_suite.ts";
 
 const afterwards = "close the connection when the echo is complete, and exit";
+
+/** What the client sends next: nothing when it has closed the connection. */
+async function next(peer: Peer): Promise<Uint8Array> {
+  try {
+    return await peer.some(afterwards);
+  } catch (error) {
+    if (error instanceof Gone) return new Uint8Array(); // closed with bytes that it has not read
+    const hint =
+      "close it when you have as many bytes as you sent: the server ends its side only after you have ended yours";
+    fail("the end of the connection", `none in ${inSeconds(limits.patience)}`, hint);
+  }
+}
 
 /** Echoes until the client closes its side, in pieces of `size` bytes. Returns what the client sent. */
 async function echo(peer: Peer, size: number, wrong = false): Promise<Uint8Array> {
@@ -23,7 +35,7 @@ async function echo(peer: Peer, size: number, wrong = false): Promise<Uint8Array
       // Pieces that are sent together can be read together: this pause lets the client read the first one alone.
       if (at === 0 && size < data.length) await new Promise((go) => setTimeout(go, 200));
     }
-    data = await peer.some(afterwards).catch(() => new Uint8Array());
+    data = await next(peer);
   }
   await peer.end().catch(() => {}); // the client may have closed both sides already
   return Uint8Array.from(all);
