@@ -82,6 +82,7 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
       "smtp:client",
       "tcp:rpc",
       "tcp:rpc-client",
+      "udp:game",
       "udp:rdt-receiver",
       "udp:rdt-sender",
       "udp:tftp",

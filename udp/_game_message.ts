@@ -1,6 +1,6 @@
 /**
- * The game's datagrams, in both directions: pure functions between bytes and what they mean. The table in README.md lists
- * them. Each begins with "SG1" and a byte for its kind; numbers are big-endian. Bytes of any other form are `undefined`.
+ * The game's datagrams, in both directions: pure functions between bytes and what they mean, as in "The game's protocol" of
+ * README.md. Each begins with "SG1" and a byte for its kind; numbers are big-endian. Bytes of any other form are `undefined`.
  *
  * @module
  */

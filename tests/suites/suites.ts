@@ -7,6 +7,7 @@ import chat from "./chat.ts";
 import chatClient from "./chat_client.ts";
 import dns from "./dns.ts";
 import dnsClient from "./dns_client.ts";
+import game from "./game.ts";
 import http from "./http.ts";
 import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
@@ -49,6 +50,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   "tcp:threaded": threaded,
   "udp:chat": chat,
   "udp:chat-client": chatClient,
+  "udp:game": game,
   "udp:pinger": pinger,
   "udp:rdt-receiver": rdtReceiver,
   "udp:rdt-sender": rdtSender,
