@@ -282,7 +282,7 @@ Deno.test("message: mutated packets are decoded or refused, and encoding a decod
   );
   const random = numbers(20260101);
   let understood = 0;
-  for (let round = 0; round < 30_000; round++) {
+  for (let round = 0; round < 10_000; round++) {
     const bytes = Uint8Array.from(packets[random(packets.length)] ?? []);
     for (let change = random(4); change >= 0; change--) bytes[random(bytes.length)] = random(256);
     const packet = random(4) === 0 ? bytes.subarray(0, random(bytes.length)) : bytes;
@@ -298,7 +298,7 @@ Deno.test("message: mutated packets are decoded or refused, and encoding a decod
     for (const { type, data } of message.answers) printData(type, data);
     assertEquals(decode(encode(message)), message, packet.toHex());
   }
-  assert(understood > 5000 && understood < 29_000, `${understood} of 30000`);
+  assert(understood > 1700 && understood < 9700, `${understood} of 10000`);
 });
 
 Deno.test("addresses: as text, as bytes, in reverse", () => {

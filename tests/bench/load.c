@@ -87,7 +87,9 @@ static int step(struct client *c)
 {
 	int moved = 0;
 	ssize_t n = read(c->fd, buffer, answer - c->received);
-	if (n == 0 || (n < 0 && errno != EAGAIN))
+	if (n == 0)
+		fputs("the server closed a connection\n", stderr), exit(1);
+	if (n < 0 && errno != EAGAIN)
 		die("read");
 	if (n > 0) {
 		if (echoes && memcmp(buffer, message + c->received, n))
