@@ -24,20 +24,21 @@ const socketErrors: [code: string, name: string, numbers: number[], sentence: st
   ["EMSGSIZE", "", [90, 40, 10040], "the datagram to AT is too long"],
   ["EMFILE", "", [24, 24, 10024], "this process has too many open files and sockets: raise the limit with ulimit -n"],
   ["ENFILE", "", [23, 23, NaN], "the system has too many open files and sockets: end other programs"],
-  ["ENOTFOUND", "", [NaN, NaN, 11001], "no address found for HOST: check the name"],
+  ["ENOTFOUND", "", [], "no address found for HOST: check the name"],
 ];
 
 /** The code of what a socket call or `fetch` threw, the same on every system; "" for any other error. */
-export function codeOf(error: unknown): string {
+export function codeOf(error: unknown, os: string = Deno.build.os): string {
   if (!(error instanceof Error)) return "";
   const code: unknown = Reflect.get(error, "code");
   // The resolver of Node's API: ENOTFOUND for a name that does not exist, EAI_AGAIN where no DNS server answers, and others.
   if (typeof code === "string" && /^(ENOTFOUND|EAI_)/.test(code)) return "ENOTFOUND";
   const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
   const number = Number(/\(os error (\d+)\)/.exec(words)?.[1]);
-  const system = ["linux", "darwin", "windows"].indexOf(Deno.build.os);
-  // An unknown name has no number; these words are the runtime's own on every system.
-  if (/lookup address information|no addresses|dns error/.test(words)) return "ENOTFOUND";
+  const system = ["linux", "darwin", "windows"].indexOf(os);
+  // An unknown name has no number but on Windows: 11001, 11002 where no DNS server answers, 11003 and 11004.
+  const isUnknown = os === "windows" && number > 11_000 && number < 11_005;
+  if (isUnknown || /lookup address information|no addresses|dns error/.test(words)) return "ENOTFOUND";
   return socketErrors.find(([known, name, numbers]) =>
     code === known || name.split(" ").includes(error.name) || numbers[system] === number
   )?.[0] ?? "";

@@ -14,7 +14,7 @@ import {
   text,
 } from "../cli.ts";
 import { clientOptions, connect, count, within } from "../cli.ts";
-import { explain } from "../tcp/_socket_errors.ts";
+import { codeOf, explain } from "../tcp/_socket_errors.ts";
 import { stub } from "./support/stub.ts";
 
 const options = {
@@ -184,6 +184,11 @@ Deno.test("explain: an expected error becomes one line, a bug stays what it is",
     const error = Object.assign(new Error(`getaddrinfo ${code} example.com`), { code });
     assertMatch(String(explain(error, at)), /no address found for 127/);
   }
+  for (const number of [11001, 11002, 11003, 11004]) { // those of Windows, in the words of its language
+    const error = new Error(`Der Host ist unbekannt. (os error ${number})`);
+    assertEquals([codeOf(error, "windows"), codeOf(error, "linux")], ["ENOTFOUND", ""]);
+  }
+  assertEquals(codeOf(new Error("Die Verbindung wurde abgelehnt. (os error 10061)"), "windows"), "ECONNREFUSED");
   assertMatch(String(explain(new Deno.errors.PermissionDenied("x"), { ...at, port: 80 })), /a --port from 1024/);
   assertMatch(
     String(explain(new Deno.errors.PermissionDenied("x"), at)),
