@@ -121,6 +121,23 @@ testWith(
   },
 );
 
+testWith(
+  Deno.build.os === "windows",
+  "pipes that other programs inherit (Windows)",
+  "check: a program has ended, although another one still holds its output",
+  async () => {
+    const port = freePort();
+    const other = `for await (const _ of Deno.listen({ hostname: "127.0.0.1", port: ${port} })) Deno.exit()`;
+    const options = `{ args: ["eval", ${JSON.stringify(other)}], stdin: "null", stdout: "inherit", detached: true }`;
+    const source = `new Deno.Command(Deno.execPath(), ${options}).spawn(); console.log("over"); Deno.exit(3);`;
+    const program = new Program(["deno", "eval", source], { cwd: root });
+    assertEquals([(await program.end()).code, program.stdout], [3, "over\n"]);
+    const isThere = () =>
+      Deno.connect({ hostname: "127.0.0.1", port }).then((conn) => (conn.close(), true), () => false);
+    await until(isThere, "the other one runs");
+  },
+);
+
 testWith(python, "python3", "check: a UDP server that has answered once is not starting any more", async () => {
   const server = `
 import os, socket

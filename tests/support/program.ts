@@ -18,6 +18,10 @@ export class Program {
   readonly #command: string;
   #changed = Promise.withResolvers<void>();
   #ended: Ended | undefined;
+  /** Ends the reading of its output. */
+  readonly #pipes = new AbortController();
+  /** How many characters it has printed. */
+  #length = 0;
   /** Everything it has printed so far. */
   stdout = "";
   stderr = "";
@@ -83,9 +87,25 @@ export class Program {
     this.ended = (async () => {
       this.#ended = await child.status;
       this.#notify();
-      await Promise.all([out, err]);
+      await this.#drained(Promise.all([out, err]));
       return this.#ended;
     })();
+  }
+
+  /**
+   * Waits for the end of its output. On Windows, a program that another thread starts at the same moment inherits these pipes,
+   * too, and may keep them open: there, a second without output is the end.
+   */
+  async #drained(all: Promise<unknown>): Promise<void> {
+    let [isRead, length] = [Deno.build.os !== "windows", -1];
+    while (!isRead && length !== this.#length) {
+      length = this.#length;
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      const timer = setTimeout(resolve, 1000, false);
+      isRead = await Promise.race([promise, all.then(() => true)]).finally(() => clearTimeout(timer));
+    }
+    if (!isRead) this.#pipes.abort();
+    await all;
   }
 
   get pid(): number {
@@ -98,14 +118,20 @@ export class Program {
   }
 
   async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, add: (text: string) => void): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      if (this.tooMuch) continue;
-      add(text);
-      if (this.stdout.length + this.stderr.length > this.#most) {
-        this.tooMuch = true;
-        this.#killAll("SIGKILL");
+    const { signal } = this.#pipes;
+    try {
+      for await (const text of stream.pipeThrough(new TextDecoderStream(), { signal })) {
+        this.#length += text.length;
+        if (this.tooMuch) continue;
+        add(text);
+        if (this.stdout.length + this.stderr.length > this.#most) {
+          this.tooMuch = true;
+          this.#killAll("SIGKILL");
+        }
+        this.#notify();
       }
-      this.#notify();
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
   }
 
