@@ -127,13 +127,16 @@ for (const args of [[], ["--network", "delay=1ms jitter=2ms slice=40000"]]) {
   });
 }
 
-Deno.test("tcp/relay.ts: 500 connections at once, each of them half-closed", async () => {
+// Programs for Windows are also tried under Wine: there, 1000 sockets take not ten times as long as 100, but seventy times.
+const many = Deno.build.os === "windows" ? 100 : 500;
+
+Deno.test(`tcp/relay.ts: ${many} connections at once, each of them half-closed`, async () => {
   const echo = await serve("tcp/echo_server.ts");
   await using _ = echo.program;
   const { program, port } = await relayTo(echo.port, "tcp");
   await using __ = program;
   const peers: Peer[] = [];
-  for (let i = 0; i < 500; i++) peers.push(await Peer.connect(at(port)));
+  for (let i = 0; i < many; i++) peers.push(await Peer.connect(at(port)));
   await Promise.all(peers.map(async (peer, i) => {
     await peer.send(`client ${i}`);
     await peer.end();
