@@ -18,7 +18,7 @@ def relay(line, skip=None):
         if addr != skip:
             sock.sendto(line.encode(errors="replace"), addr)
             if way == "keeps-who-left-slowly":
-                time.sleep(0.1)
+                time.sleep(0.01)
 
 
 while True:
