@@ -83,6 +83,7 @@ Deno.test("check: the lab sheets have the checks, points and levels of their sui
       "tcp:rpc",
       "tcp:rpc-client",
       "udp:game",
+      "udp:game-client",
       "udp:rdt-receiver",
       "udp:rdt-sender",
       "udp:tftp",

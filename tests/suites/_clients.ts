@@ -83,16 +83,19 @@ export const noServer: Check<Client> = {
   why:
     "It is normal that a server is not running: the client prints one line, and no stack trace, and exits with a code other than 0.",
   points: 1,
-  async run(client) {
-    // A relay would accept the connection.
-    const port = client.isShaken ? freePort() : client.port || freePort();
-    step(`nothing listens on 127.0.0.1:${port}`);
-    const program = client.start(port);
-    try {
-      await clientEnd(program, "stop trying after a few seconds", 2, limits.start);
-      complained(program, "a refused connection");
-    } finally {
-      await program.stop();
-    }
-  },
+  run: (client) => withoutServer(client),
 };
+
+/** Starts the client while no server listens on its port. It ends in time, in `least` milliseconds or in more, and complains. */
+export async function withoutServer(client: Client, least = 0): Promise<void> {
+  // A relay would accept the connection.
+  const port = client.isShaken ? freePort() : client.port || freePort();
+  step(`nothing listens on 127.0.0.1:${port}`);
+  const program = client.start(port);
+  try {
+    await clientEnd(program, "stop trying after a few seconds", 2, Math.max(limits.start, least));
+    complained(program, "a refused connection");
+  } finally {
+    await program.stop();
+  }
+}

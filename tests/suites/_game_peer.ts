@@ -54,7 +54,7 @@ function fault(bytes: Uint8Array): string {
 }
 
 /** What is wrong in a state of the world; "" if it can be true. */
-export function untrue({ you, players, dots }: Snapshot): string {
+function untrue({ you, players, dots }: Snapshot): string {
   if (!players.some(({ id }) => id === you)) return `your id ${you}, but the players ${players.map(({ id }) => id)}`;
   if (new Set(players.map(({ id }) => id)).size < players.length) return "two players with one id";
   const outside = players.find(({ x, y }) => x > EDGE.x || y > EDGE.y);
@@ -149,7 +149,7 @@ export class GamePlayer {
         fail(what, this.#unreadable, "see the bytes of each kind in the lab sheet; the highest comes first");
       }
       if (Date.now() > end) {
-        if (!this.#starting?.()) fail(what, `${this.heard} in ${inSeconds(limit)}`, hint);
+        if (this.messages.length > 0 || !this.#starting?.()) fail(what, `${this.heard} in ${inSeconds(limit)}`, hint);
         end = Date.now() + limit;
       }
       if (Date.now() > next) {
@@ -170,9 +170,11 @@ export class GamePlayer {
       () => this.messages.length > 0 ? true : undefined,
       { again: ask },
     );
-    if (!this.cookie) {
-      fail("a cookie (kind 11), which is not 0", this.heard, "the cookie is any number but 0; 0 stands for none");
-    }
+    if (this.cookie) return;
+    const hint = this.count("cookie") > 0
+      ? "the cookie is any number but 0, which stands for none"
+      : 'answer a join whose cookie is not that of its address with "SG1", 11 and the cookie, and nothing else';
+    fail("a cookie (kind 11) that is not 0", this.heard, hint);
   }
 
   /**
@@ -199,12 +201,19 @@ export class GamePlayer {
     }
     const [first] = this.snapshots;
     if (!first) fail("a place in the game", this.heard, "when a player has left, or was silent, its place is free");
-    const wrong = untrue(first);
-    if (wrong) {
-      fail("a state of the world that can be true", wrong, "look at the places of the bytes; the highest comes first");
-    }
+    this.possible(first);
     this.#positions.push(this.#own(first));
     return first;
+  }
+
+  /** Fails if a state of the world cannot be true. */
+  possible(snapshot = this.newest): void {
+    const wrong = untrue(snapshot);
+    if (!wrong) return;
+    const hint = wrong.startsWith("two")
+      ? "give each player an id that no other has"
+      : "look at the places of the bytes; the highest of a number comes first";
+    fail("a state of the world that can be true", wrong, hint);
   }
 
   /** A player that has joined. If the game must not be full, `full` is the hint. */
@@ -263,14 +272,13 @@ export class GamePlayer {
     await this.send({ kind: "inputs", cookie: this.cookie, last: to, headings: this.#inputs.slice(from - 1, to) });
   }
 
-  /** Sends new inputs, in one datagram. */
-  async press(...headings: Heading[]): Promise<void> {
-    const first = this.lastInput + 1;
+  /** Sends new inputs, in one datagram; before them, those from the number `from` on once more. */
+  async press(headings: readonly Heading[], from = this.lastInput + 1): Promise<void> {
     for (const heading of headings) {
       this.#positions.push(move(this.place, heading));
       this.#inputs.push(heading);
     }
-    await this.repeat(first);
+    await this.repeat(from);
   }
 
   /** Counts so many inputs that never reach the server. */
@@ -301,7 +309,7 @@ export class GamePlayer {
       const { acknowledged, tick } = snapshot;
       const [own, place] = [this.#own(snapshot), this.#positions[acknowledged]];
       if (!place) {
-        fail(`at most ${this.lastInput} as the last input done`, `${acknowledged}`, "it is the number of an input");
+        fail(`at most ${this.lastInput} as the last input done`, `${acknowledged}`, hint);
       }
       if (at(own) !== at(place)) {
         const heading = headingNames[this.#inputs[acknowledged - 1] ?? 0];
@@ -313,11 +321,11 @@ export class GamePlayer {
     this.#verified = this.snapshots.length;
   }
 
-  /** Runs, with at most eight inputs on the way, and compares each state. */
+  /** Runs as a client does: each datagram has all inputs that are not done, eight at most. Compares each state. */
   async run(headings: readonly Heading[], hint: string): Promise<void> {
     for (const [i, heading] of headings.entries()) {
       if (i >= WAITING) await this.done(hint, WAITING - 1);
-      await this.press(heading);
+      await this.press([heading], this.newest.acknowledged + 1);
     }
     await this.done(hint);
   }
@@ -336,12 +344,15 @@ export class GamePlayer {
   }
 
   /** Waits for so many more ticks. */
-  async ticks(count: number): Promise<void> {
+  async ticks(
+    count: number,
+    hint = "send every player the state of the world twenty times a second, whatever arrives",
+  ): Promise<void> {
     const { tick } = this.newest;
     for (let n = 1; n <= count; n++) {
       await this.until(
         "a snapshot after each tick",
-        "send every player the state of the world twenty times a second, whatever arrives",
+        hint,
         () => this.newest.tick >= tick + n ? true : undefined,
       );
     }

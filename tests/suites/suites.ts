@@ -8,6 +8,7 @@ import chatClient from "./chat_client.ts";
 import dns from "./dns.ts";
 import dnsClient from "./dns_client.ts";
 import game from "./game.ts";
+import gameClient from "./game_client.ts";
 import http from "./http.ts";
 import httpClient from "./http_client.ts";
 import echo from "./echo.ts";
@@ -51,6 +52,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   "udp:chat": chat,
   "udp:chat-client": chatClient,
   "udp:game": game,
+  "udp:game-client": gameClient,
   "udp:pinger": pinger,
   "udp:rdt-receiver": rdtReceiver,
   "udp:rdt-sender": rdtSender,
