@@ -15,7 +15,8 @@ const scripts = tasks.map(({ script }) => script);
 /** Those that run here: the system calls are those of Linux. */
 const present = scripts.filter((script) => Deno.build.os === "linux" || !script.includes("syscall"));
 /** A relay is a server to its clients. */
-const servers = present.filter((script) => /server|relay/.test(script));
+const isServer = (script: string) => /server|relay/.test(script);
+const servers = present.filter(isServer);
 /** These have no partner among the scripts. */
 const alone = present.filter((script) => /^ping\/|^dns\/(lookup|query)|^smtp\/inbox/.test(script));
 const clients = present.filter((script) => !servers.includes(script) && !alone.includes(script));
@@ -98,7 +99,7 @@ for (const [at, { script, task }] of tasks.entries()) {
     }
     if (alone.includes(script)) return;
     for (const option of ["--host HOST", "--port PORT", "--trace[=json]"]) assertStringIncludes(program.stdout, option);
-    assertStringIncludes(program.stdout, servers.includes(script) ? "--once" : "--wait S");
+    assertStringIncludes(program.stdout, isServer(script) ? "--once" : "--wait S");
   });
 
   Deno.test(`${script}: wrong usage is exit code 2 with the usage line, and nothing is opened`, async () => {

@@ -94,18 +94,19 @@ export class Program {
 
   /**
    * Waits for the end of its output. On Windows, a program that another thread starts at the same moment inherits these pipes,
-   * too, and may keep them open: there, a second without output is the end.
+   * too, and may keep them open: there, eight seconds without output are the end. (Fewer would lose what waits to be read: see
+   * `programsAtOnce`.)
    */
   async #drained(all: Promise<unknown>): Promise<void> {
     let [isRead, length] = [Deno.build.os !== "windows", -1];
     while (!isRead && length !== this.#length) {
       length = this.#length;
       const { promise, resolve } = Promise.withResolvers<boolean>();
-      const timer = setTimeout(resolve, 1000, false);
+      const timer = setTimeout(resolve, 8000, false);
       isRead = await Promise.race([promise, all.then(() => true)]).finally(() => clearTimeout(timer));
     }
-    if (!isRead) this.#pipes.abort();
-    await all;
+    if (isRead) await all;
+    else this.#pipes.abort();
   }
 
   get pid(): number {
