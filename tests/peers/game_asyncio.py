@@ -20,7 +20,7 @@ class Game(asyncio.DatagramProtocol):
         self.transport = transport
 
     def free(self):
-        taken = [*self.dots, *((p["x"] // 10, p["y"] // 10) for p in self.players.values())]
+        taken = [*self.dots, *(((p["x"] + 5) // 10, (p["y"] + 5) // 10) for p in self.players.values())]
         return secrets.choice([each for each in CELLS if each not in taken])
 
     def send(self, kind, addr, data=b""):

@@ -179,9 +179,9 @@ export class GamePlayer {
 
   /**
    * Asks once more, with the cookie; while the game is full, for as long as a silent player may be in it. Where it must not be
-   * full, `full` is the hint.
+   * full, `full` is the hint. Meanwhile `beside` shows that it is not silent.
    */
-  async join(full = ""): Promise<Snapshot> {
+  async join(full = "", beside?: GamePlayer): Promise<Snapshot> {
     const ask = () => this.send({ kind: "join", cookie: this.cookie, name: this.name });
     await ask();
     const end = Date.now() + ROOM;
@@ -197,6 +197,7 @@ export class GamePlayer {
       if (full) fail("a place in the game, for all players have left", "full (kind 13)", full);
       step("the game is full: once more in a second", this.#who);
       await inTime(new Promise(() => {}), 1000);
+      await beside?.press([0]);
       await ask();
     }
     const [first] = this.snapshots;
@@ -217,11 +218,11 @@ export class GamePlayer {
   }
 
   /** A player that has joined. If the game must not be full, `full` is the hint. */
-  static async enter(server: Server, name: string, full = ""): Promise<GamePlayer> {
+  static async enter(server: Server, name: string, full = "", beside?: GamePlayer): Promise<GamePlayer> {
     const player = new GamePlayer(server, name);
     try {
       await player.ask();
-      await player.join(full);
+      await player.join(full, beside);
       return player;
     } catch (error) {
       await player[Symbol.asyncDispose]();

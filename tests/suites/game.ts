@@ -20,7 +20,8 @@ import { type Random, word } from "./_random.ts";
 import { step } from "./_record.ts";
 import { type Check, fail, inSeconds, randomOf, type Server, type Suite } from "./_suite.ts";
 
-const enter = (server: Server) => GamePlayer.enter(server, nickname(randomOf(server)));
+/** A player in the game; `beside` is in it already. */
+const enter = (server: Server, beside?: GamePlayer) => GamePlayer.enter(server, nickname(randomOf(server)), "", beside);
 const nickname = (random: Random) => word(random, random.integer(6, 8));
 
 const cookies = "a cookie";
@@ -250,7 +251,7 @@ const checks: Check<Server>[] = [
     async run(server) {
       const random = randomOf(server);
       await using anna = await enter(server);
-      await using ben = await enter(server);
+      await using ben = await enter(server, anna);
       const hint =
         "keep one world, and send it to all; only the id, and the last input done, are those of the receiver";
       const meets = () => seen(anna, ben.name) && seen(ben, anna.name) ? true : undefined;
@@ -485,7 +486,7 @@ const checks: Check<Server>[] = [
     needs: [leaves],
     async run(server) {
       await using anna = await enter(server);
-      await using ben = await enter(server);
+      await using ben = await enter(server, anna);
       await anna.until("both players", "send all players", () => seen(anna, ben.name) ? true : undefined);
       const [start, { tick }] = [performance.now(), anna.newest];
       step("the player is silent");
@@ -517,8 +518,8 @@ const checks: Check<Server>[] = [
     level: "robust",
     needs: [leaves],
     async run(server) {
-      await using _anna = await enter(server);
-      await using ben = await enter(server);
+      await using anna = await enter(server);
+      await using ben = await enter(server, anna);
       await using carl = new GamePlayer(server, nickname(randomOf(server)));
       await carl.ask();
       const ask = () => carl.send({ kind: "join", cookie: carl.cookie, name: carl.name });
