@@ -28,19 +28,17 @@ const check = (...args: string[]) => checkIn(root.replace(/.$/, ""), ...args);
 const failed = (program: Program) => [...program.stdout.matchAll(/^✗ (.*) \(0\/\d+\)$/gm)].map(([, name]) => name);
 
 Deno.test("check: right programs, in several styles, pass every check", async (t) => {
-  // One of each suite; `deno task campaign` takes all of them.
-  const isFirst = ([suite]: readonly [string, string], i: number) =>
-    right.findIndex(([other]) => other === suite) === i;
-  await areRight(
-    t,
-    right.filter((row, i) => isFirst(row, i) || Deno.env.has("SUITE")).filter(chosen),
-    6,
+  // One of each suite, of those that start quickly; `deno task campaign` takes our own clients, and others.
+  const rows = right.filter(chosen).toSorted(([, a], [, b]) =>
+    Number(a.startsWith("deno")) - Number(b.startsWith("deno"))
   );
+  const isFirst = ([suite]: readonly [string, string], i: number) => rows.findIndex(([other]) => other === suite) === i;
+  await areRight(t, rows.filter((row, i) => isFirst(row, i) || Deno.env.has("SUITE")), 6);
 });
 
 // `deno task campaign` takes all of them, some with their whole suites, and so shows that no other check fails.
 Deno.test("check: a mistake is caught by the check that is made for it, with a hint", async (t) => {
-  await areCaught(t, wrong.filter(chosen).filter((_, i) => i % 7 === 0 || Deno.env.has("SUITE")));
+  await areCaught(t, wrong.filter(chosen).filter((_, i) => i % 10 === 0 || Deno.env.has("SUITE")));
 });
 
 testWith(python, "python3", "check: canned replies get under a tenth of the points", async (t) => {

@@ -470,8 +470,8 @@ inBrowser("the inbox' list stays a list, whatever is in a mail, and its pages ha
       rows.map((row) => Math.round((row as unknown as { offsetHeight: number }).offsetHeight))
     );
     assert(Math.max(...heights) - Math.min(...heights) <= 8, `${width} pixels: rows of ${heights.join()}`);
-    assertEquals(await accessibility(page), [], `${width} pixels`);
   }
+  assertEquals(await accessibility(page), []); // at the narrow width; the wide one is looked at above
   const texts = await page.locator("#mails li:nth-child(-n+6) .subject").allTextContents();
   assertEquals(texts.toReversed(), [
     ...["\\x00\\x00\\x00", `${"x".repeat(320)}…`, "\\u{200b}", "(no subject)", "\\u{202e}gpj.exe"],

@@ -31,7 +31,9 @@ Deno.test(`check: right programs pass ${times} times of ${times}, beside four bu
   try {
     await areRight(
       t,
-      right.filter(chosen).filter((_, i) => all || i % 4 === 0).flatMap((row) => Array<typeof row>(times).fill(row)),
+      right.filter(chosen).filter(([, command], i) => all || i % 4 === 0 || command.startsWith("deno")).flatMap((row) =>
+        Array<typeof row>(times).fill(row)
+      ),
       4,
     );
   } finally {
