@@ -27,7 +27,6 @@ import {
   listening,
   noSignals,
   nsdCommand,
-  portsFree,
   serve,
   signals,
   suiteTest,
@@ -35,7 +34,7 @@ import {
   until,
 } from "./support/helpers.ts";
 import { has, output, Program } from "./support/program.ts";
-import { command, root } from "./support/tasks.ts";
+import { root } from "./support/tasks.ts";
 import "./parts/dns.ts";
 import "./parts/zones.ts";
 
@@ -785,14 +784,6 @@ testWith(nsd, "nsd", "NSD: the same answers from the same zone file", async () =
   }
   await other.stop();
   await Deno.remove(folder, { recursive: true });
-});
-
-testWith(portsFree(5300), "port 5300 free", "dns:lookup: one task runs the server, lookup and query", async () => {
-  const task = new Program(["deno", "task", "--quiet", "dns:lookup"], { cwd: root });
-  assertEquals((await task.end(60)).code, 0, task.stderr);
-  assertStringIncludes(task.stdout, "web.example.com  AAAA   2001:db8::80");
-  assertStringIncludes(task.stdout, ";; question: www.example.com. A");
-  assertEquals(command("dns/server.ts", 5300).includes("-R=dns"), true);
 });
 
 Deno.test("server: --exit-after 2 waits for a slow second question, and ends after it; one sent twice counts once", async () => {

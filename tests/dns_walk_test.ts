@@ -16,7 +16,7 @@ import { freePort } from "./support/free_port.ts";
 import { failedWith, portsFree, programsAtOnce, testWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
-import { pairOnPort, pairs, root } from "./support/tasks.ts";
+import { command, pairOnPort, pairs, root } from "./support/tasks.ts";
 
 const flags: Flags = {
   ...{ qr: true, opcode: 0, aa: false, tc: false, rd: false, ra: false, ad: false, cd: false, rcode: 0 },
@@ -395,6 +395,15 @@ testWith(hasRoom, noRoom, "query --iterate: --trace and --pcap have every server
   assertEquals(peers("from").filter((_, i) => i % 2 === 1), asked);
   assert((await Deno.stat(file)).size > 10 * 60);
   await Deno.remove(file);
+});
+
+// Both tasks have the same port: files of tests run side by side, the tests of one file do not.
+testWith(portsFree(5300), "port 5300 free", "dns:lookup: one task runs the server, lookup and query", async () => {
+  const task = new Program(["deno", "task", "--quiet", "dns:lookup"], { cwd: root });
+  assertEquals((await task.end(60)).code, 0, task.stderr);
+  assertStringIncludes(task.stdout, "web.example.com  AAAA   2001:db8::80");
+  assertStringIncludes(task.stdout, ";; question: www.example.com. A");
+  assertEquals(command("dns/server.ts", 5300).includes("-R=dns"), true);
 });
 
 testWith(
