@@ -19,6 +19,7 @@ import {
   type Snapshot,
 } from "../../udp/_game_world.ts";
 import { localAddress } from "../../udp/_local_address.ts";
+import { type Random, word } from "./_random.ts";
 import { received, sent, step } from "./_record.ts";
 import { fail, inSeconds, inTime, limits, quote, type Server } from "./_suite.ts";
 
@@ -26,6 +27,9 @@ import { fail, inSeconds, inTime, limits, quote, type Server } from "./_suite.ts
 const WAITING = 8;
 /** Who leaves without a goodbye is removed after five seconds; until then its place may be taken. */
 const ROOM = 15_000;
+
+/** A name by chance, as the game wants it. */
+export const nickname = (random: Random): string => word(random, random.integer(6, 8));
 
 export const headingNames = ["stop", "up", "right", "down", "left"] as const;
 

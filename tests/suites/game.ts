@@ -15,14 +15,13 @@ import {
   TICKS_PER_SECOND,
   WIN,
 } from "../../udp/_game_world.ts";
-import { at, GamePlayer, headingNames } from "./_game_peer.ts";
+import { at, GamePlayer, headingNames, nickname } from "./_game_peer.ts";
 import { type Random, word } from "./_random.ts";
 import { step } from "./_record.ts";
 import { type Check, fail, inSeconds, randomOf, type Server, type Suite } from "./_suite.ts";
 
 /** A player in the game; `beside` is in it already. */
 const enter = (server: Server, beside?: GamePlayer) => GamePlayer.enter(server, nickname(randomOf(server)), "", beside);
-const nickname = (random: Random) => word(random, random.integer(6, 8));
 
 const cookies = "a cookie";
 const joins = "joining";
@@ -48,6 +47,16 @@ function stroll(player: GamePlayer, random: Random, steps: number): Heading[] {
     from = to;
   }
   return headings;
+}
+
+/** A player that has done so many inputs by chance. */
+async function moved(server: Server, steps: number): Promise<GamePlayer> {
+  await using unless = new AsyncDisposableStack(); // it leaves, unless all goes well
+  const player = unless.use(await enter(server));
+  await player.press(stroll(player, randomOf(server), steps));
+  await player.done(inTurn);
+  unless.move();
+  return player;
 }
 
 const cells = Array.from({ length: FIELD.width * FIELD.height }, (_, i): Position => ({
@@ -347,9 +356,7 @@ const checks: Check<Server>[] = [
     level: "robust",
     needs: [moves],
     async run(server) {
-      await using anna = await enter(server);
-      await anna.press(stroll(anna, randomOf(server), 3));
-      await anna.done(inTurn);
+      await using anna = await moved(server, 3);
       const hint = "ignore inputs and leaves whose cookie is not that of the address they come from";
       for (const cookie of [anna.cookie ^ 1n, 0n, anna.cookie ^ (1n << 63n)]) {
         await anna.send({
@@ -371,9 +378,7 @@ const checks: Check<Server>[] = [
     level: "robust",
     needs: [moves],
     async run(server) {
-      await using anna = await enter(server);
-      await anna.press(stroll(anna, randomOf(server), 5));
-      await anna.done(inTurn);
+      await using anna = await moved(server, 5);
       await anna.send({ kind: "join", cookie: anna.cookie, name: anna.name });
       const hint = "ignore a join from an address that has joined";
       await unmoved(anna, hint);
@@ -408,9 +413,7 @@ const checks: Check<Server>[] = [
     level: "robust",
     needs: [moves],
     async run(server) {
-      await using anna = await enter(server);
-      await anna.press(stroll(anna, randomOf(server), 2));
-      await anna.done(inTurn);
+      await using anna = await moved(server, 2);
       anna.lose(randomOf(server).integer(45, 400));
       step(`${anna.lastInput - 2} inputs are lost`);
       await anna.press([anna.freest]);

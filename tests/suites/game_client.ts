@@ -10,7 +10,8 @@ import { type ClientMessage, encodeServer, MAX_INPUTS, parseClient } from "../..
 import { type PlayerState, type Snapshot, World } from "../../udp/_game_world.ts";
 import type { Program } from "../support/program.ts";
 import { clientEnd, complained, noServer, succeeded, withoutServer } from "./_clients.ts";
-import { type Random, word } from "./_random.ts";
+import { nickname } from "./_game_peer.ts";
+import type { Random } from "./_random.ts";
 import { received, sent, step } from "./_record.ts";
 import {
   type Check,
@@ -25,7 +26,6 @@ import {
   type Suite,
 } from "./_suite.ts";
 
-const nickname = (random: Random) => word(random, random.integer(6, 8));
 const players = contentOf((random) => ({ content: { random }, values: { name: nickname(random), seconds: "1" } }));
 
 /** The id of the client's player, and the game as the client sees it. */
@@ -431,7 +431,7 @@ const checks: Check<Client>[] = [
     needs: [leaves],
     async run(client) {
       const lose = (message: ClientMessage) => message.kind === "leave" ? [] : undefined;
-      const played = await play(client, { answer: lose }, "after five leaves without an answer, end all the same");
+      const played = await play(client, { answer: lose }, "end after five leaves, also when none was answered");
       const leaves = of("leave", played).length;
       if (leaves < 2) {
         fail("the leave again", `${leaves}`, "wait for the end, and send the leave again when it does not come");
