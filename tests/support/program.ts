@@ -229,7 +229,10 @@ export class Program {
           .outputSync();
       } else Deno.kill(-this.pid, signal); // a negative number is the process group
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound || error instanceof TypeError)) throw error; // it has already ended
+      // It has already ended. Until the runtime has taken note of that, macOS forbids a signal to its group.
+      const { NotFound, PermissionDenied } = Deno.errors;
+      const isEnded = error instanceof NotFound || error instanceof PermissionDenied || error instanceof TypeError;
+      if (!isEnded) throw error;
     }
   }
 }
