@@ -43,17 +43,20 @@ export interface Site {
 
 /** A folder's path without symbolic links. @throws {Failure} with code 2 when it is not a folder. */
 export async function realFolder(folder: string): Promise<string> {
-  const name = printable(folder);
+  const names = [folder];
   try {
     const path = await Deno.realPath(folder);
+    names.push(path);
     if ((await Deno.stat(path)).isDirectory) return path;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw new Failure(`no permission to read ${name}: add -R=${name}`, 2, `-R=${name}`);
+      // Behind a link, as /tmp is one on macOS, a folder has two names, and the files are opened by the other one.
+      const right = printable(`-R=${names}`);
+      throw new Failure(`no permission to read ${printable(names.at(-1) ?? "")}: add ${right}`, 2, right);
     }
     if (!isNotServed(error)) throw error;
   }
-  throw new Failure(`--root needs a folder, but ${name} is not one`, 2);
+  throw new Failure(`--root needs a folder, but ${printable(folder)} is not one`, 2);
 }
 
 /** A file or a folder that was found. `path` has no symbolic links. */

@@ -8,6 +8,7 @@ import { visible } from "../http/_page.ts";
 import { Problem } from "../http/_problem.ts";
 import type { WebRequest } from "../http/_web_connection.ts";
 import { serveWeb, type WebFlags } from "../http/_web_server.ts";
+import { lengthOf } from "../tcp/_read_file.ts";
 import { explain } from "../tcp/_socket_errors.ts";
 import { answerApi, problemOf } from "./_inbox_api.ts";
 import { Arrivals } from "./_inbox_arrivals.ts";
@@ -182,9 +183,8 @@ function neighbours({ id }: Entry, { maildir }: Inbox): { newer?: string; older?
 
 async function sourceOf(id: string, inbox: Inbox): Promise<Response> {
   const file = await inbox.withMail(id, (entry) => inbox.maildir.open(entry));
-  const { size } = await file.stat();
   return respond(file.readable, "text/plain; charset=UTF-8", {
-    "content-length": `${size}`, // so it is sent as it is read, whatever its size
+    "content-length": `${lengthOf(file)}`, // so it is sent as it is read, whatever its size
     "content-security-policy": FRAME_POLICY,
   });
 }

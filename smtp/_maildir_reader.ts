@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { lengthOf } from "../tcp/_read_file.ts";
 import { copyText, type ParsedMail, parseMail, parseSummary, type Summary } from "./_inbox_mail.ts";
 
 /** A mail in a Maildir, as the name of its file describes it. */
@@ -97,7 +98,7 @@ export class MaildirReader {
       return { ...entry, ...unreadable }; // without permission, for example: it must not hide the others
     }
     using _ = file;
-    const { size } = file.statSync();
+    const size = lengthOf(file);
     const buffer = new Uint8Array(Math.min(size, LIMITS.bytesForSummary));
     let got = 0;
     for (let n = file.readSync(buffer); n; n = file.readSync(buffer.subarray(got))) got += n;

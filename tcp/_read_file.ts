@@ -1,5 +1,5 @@
 /**
- * Files that the command line names.
+ * Files that the command line names, and open files.
  *
  * @module
  */
@@ -9,6 +9,16 @@ import { Failure, printable } from "../cli.ts";
 export function reason(error: unknown): string {
   if (!(error instanceof Error)) return printable(String(error));
   return printable(error.message.replace(/ \(os error \d+\).*$/s, ""));
+}
+
+/**
+ * The length of an open file, which is then at its start. `stat` wants the permission for the file's path without links, and
+ * on macOS a path often has one: /tmp.
+ */
+export function lengthOf(file: Deno.FsFile): number {
+  const length = file.seekSync(0, Deno.SeekMode.End);
+  file.seekSync(0, Deno.SeekMode.Start);
+  return length;
 }
 
 /** Reads a file that the command line names. @throws {Failure} with code 2 that says why it cannot. */

@@ -710,6 +710,28 @@ testWith(
   },
 );
 
+testWith(
+  Deno.build.os !== "windows",
+  "symbolic links",
+  "a folder whose path has a link, as /tmp has on macOS: the command with its second name works",
+  async () => {
+    const real = await Deno.realPath(await folderOf({ "site/a.txt": "fine" }));
+    await Deno.symlink(real, `${real}/link`);
+    const folder = `${real}/link/site`;
+    for (const script of ["http/file_server.ts", one]) {
+      const start = (right: string) => ["deno", "run", "--no-prompt", "-N=127.0.0.1", right, script, "--root", folder];
+      await using refused = new Program(start(`-R=${folder}`), { cwd: root });
+      assertEquals((await refused.end()).code, 2);
+      const right = `-R=${folder},${real}/site`;
+      assertStringIncludes(refused.stderr, `: no permission to read ${real}/site: add ${right}: deno run `);
+      const { program, port } = await listening((port) => [...start(right), "--port", `${port}`]);
+      await using _ = program;
+      assertMatch(await raw(port, get("/a.txt")), /\r\n\r\nfine$/, script);
+    }
+    await Deno.remove(real, { recursive: true });
+  },
+);
+
 Deno.test("file_server.ts: another site's name is 421 each time, on a connection where it was asked for before, too", async () => {
   const folder = await folderOf({ "a.txt": "hello" });
   const { program, port } = await serveFolder(folder);

@@ -27,11 +27,13 @@ async function client(folder: string, port: number, ...args: string[]): Promise<
   return program;
 }
 
-/** A folder for a test, removed afterwards. */
+/** A folder for a test, removed afterwards. Its path has a link where there are links, as /tmp has on macOS. */
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
-    await body(folder);
+    await Deno.mkdir(`${folder}/real`);
+    if (!windows) await Deno.symlink("real", `${folder}/link`);
+    await body(`${folder}/${windows ? "real" : "link"}`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

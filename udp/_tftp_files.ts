@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { lengthOf } from "../tcp/_read_file.ts";
 import { errorCodes } from "./_tftp_message.ts";
 import type { Sink, Source } from "./_tftp_transfer.ts";
 
@@ -61,8 +62,7 @@ export async function openSource(path: string): Promise<OpenSource> {
     // A link is followed only to where a name may lead; a pipe or a device would block, or never end.
     if (!(await Deno.lstat(path)).isFile) throw new Refusal(errorCodes.accessViolation, "this is no file");
     file = await Deno.open(path);
-    const { size } = await file.stat();
-    return new FileSource(file, size);
+    return new FileSource(file, lengthOf(file));
   } catch (error) {
     file?.close();
     throw error instanceof Refusal ? error : refusal(error);

@@ -4,11 +4,14 @@
  * @module
  */
 
-/** A folder with an empty Maildir, which is removed at the end. */
+/** A folder with an empty Maildir, which is removed at the end. Its path has a link where there are links, as /tmp has on macOS. */
 export async function newMaildir(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir();
-  for (const name of ["tmp", "new", "cur"]) await Deno.mkdir(`${path}/${name}`);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+  const folder = await Deno.makeTempDir();
+  for (const name of ["tmp", "new", "cur"]) await Deno.mkdir(`${folder}/real/${name}`, { recursive: true });
+  const hasLinks = Deno.build.os !== "windows";
+  if (hasLinks) await Deno.symlink("real", `${folder}/link`);
+  const path = `${folder}/${hasLinks ? "link" : "real"}`;
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
 export type Fields = Record<string, string>;
