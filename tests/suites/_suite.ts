@@ -132,6 +132,9 @@ export function contentOf<C extends object>(
   };
 }
 
+/** The longest datagram that this system sends. UDP has room for 65,507 bytes; macOS refuses more than net.inet.udp.maxdgram. */
+export const longestDatagram = Deno.build.os === "darwin" ? 9216 : 65_507;
+
 /**
  * How long a program under check may take for one step, in milliseconds. `deno task check --timeout` sets it; it shrinks when
  * checks have failed, so that a program that never answers does not take minutes.

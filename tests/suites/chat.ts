@@ -9,7 +9,7 @@ import { isClosedLocally } from "../../tcp/_clients.ts";
 import { localAddress } from "../../udp/_local_address.ts";
 import { type Random, word } from "./_random.ts";
 import { received, sent } from "./_record.ts";
-import { fail, inTime, limits, randomOf, type Server, type Suite } from "./_suite.ts";
+import { fail, inTime, limits, longestDatagram, randomOf, type Server, type Suite } from "./_suite.ts";
 
 /** One user of the chat: its socket, and the lines it has received. */
 class User {
@@ -327,7 +327,7 @@ const suite: Suite = {
         await using anna = await User.enter(server);
         await using bob = await User.enter(server);
         const stranger = new User(server);
-        for (const size of [0, 1, 1400, 9000, 60_000]) await stranger.send(new Uint8Array(size).fill(0xff));
+        for (const size of [0, 1, 1400, 9000, longestDatagram]) await stranger.send(new Uint8Array(size).fill(0xff));
         for (const text of ["/", "/name", "/name \0", "/say", "/say 99999999999 x", "/say -1 x", "/nonsense"]) {
           await stranger.send(text);
         }

@@ -18,7 +18,7 @@ import {
 import { at, GamePlayer, headingNames, nickname } from "./_game_peer.ts";
 import { type Random, word } from "./_random.ts";
 import { step } from "./_record.ts";
-import { type Check, fail, inSeconds, randomOf, type Server, type Suite } from "./_suite.ts";
+import { type Check, fail, inSeconds, longestDatagram, randomOf, type Server, type Suite } from "./_suite.ts";
 
 /** A player in the game; `beside` is in it already. */
 const enter = (server: Server, beside?: GamePlayer) => GamePlayer.enter(server, nickname(randomOf(server)), "", beside);
@@ -115,7 +115,7 @@ function rubbish(cookie: bigint, random: Random): Uint8Array[] {
   return [
     new Uint8Array(),
     Uint8Array.of(0x53),
-    ...[random.bytes(3), random.bytes(12), random.bytes(1400), new Uint8Array(60_000).fill(0xff)],
+    ...[random.bytes(3), random.bytes(12), random.bytes(1400), new Uint8Array(longestDatagram).fill(0xff)],
     ...[3, 4, 11].map((length) => leave.subarray(0, length)),
     ...[4, 12, 15, 16, 17, inputs.length - 1].map((length) => inputs.subarray(0, length)),
     Uint8Array.of(...leave, 0),
