@@ -13,7 +13,7 @@ import { parseZone, type Zones } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
 import { explain } from "../tcp/_socket_errors.ts";
 import { freePort } from "./support/free_port.ts";
-import { failedWith, portsFree, programsAtOnce, testWith } from "./support/helpers.ts";
+import { failedWith, hasLoopbacks, portsFree, programsAtOnce, testWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
 import { command, pairOnPort, pairs, root } from "./support/tasks.ts";
@@ -282,7 +282,6 @@ Deno.test("the small internet: every referral leads to a server that its zones n
 
 // --- Real processes: addresses of 127.0.0.0/8, which Linux and Windows have.
 
-const hasLoopbacks = Deno.build.os !== "darwin";
 const noLoopbacks = "addresses of 127.0.0.0/8 besides 127.0.0.1";
 const hasRoom = hasLoopbacks && programsAtOnce > 4; // four servers, and the client
 const noRoom = `${noLoopbacks}, or too few processors for five programs at once`;

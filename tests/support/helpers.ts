@@ -83,6 +83,17 @@ export const noSignals = "way to send Ctrl-C to another program";
  */
 export const programsAtOnce = Deno.build.os === "windows" ? 2 * navigator.hardwareConcurrency : Infinity;
 
+/** Whether this machine answers for the addresses of `dns:walk`. macOS does when they were added. */
+export const hasLoopbacks = [2, 3, 4].every((last) => {
+  try {
+    Deno.listen({ hostname: `127.0.0.${last}`, port: 0 }).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrNotAvailable)) throw error;
+    return false;
+  }
+});
+
 /** Whether the fixed ports of a task are free. */
 export const portsFree = (...ports: number[]): boolean => !ports.some((port) => portInUse(port, "both"));
 
@@ -96,7 +107,7 @@ export function suiteTest(
   const suite = suites[name];
   if (suite?.role !== "server") throw new Error(`${name} is not a suite for servers`);
   Deno.test(`${name} suite on ${title}`, async (t) => {
-    const folder = await Deno.makeTempDir();
+    const folder = await Deno.realPath(await Deno.makeTempDir());
     const prepared = await suite.prepare?.(new Random(randomSeed()), folder);
     const { program, port } = await start(prepared?.values ?? {});
     await using _ = program;
