@@ -61,13 +61,14 @@ testWith(
   async () => {
     const problem = async (line: string) =>
       (await run(talker(line), ["before", "boom"].map(says))).map(({ problem }) => problem).join("");
-    const [reset, aborted, bytes, other] = await Promise.all([
+    const [reset, mac, aborted, bytes, other] = await Promise.all([
       problem("ConnectionResetError: [Errno 104]"),
+      problem("Connection reset by peer (os error 54)"),
       problem("read tcp 127.0.0.1:7007: wsarecv: An existing connection was forcibly closed by the remote host."),
       problem("UnicodeDecodeError: 'utf-8' codec"),
       problem("ZeroDivisionError: division by zero"),
     ]);
-    for (const gone of [reset, aborted]) {
+    for (const gone of [reset, mac, aborted]) {
       assertMatch(gone, /hint: a client may leave at any time: catch the error of recv and send for this client alone/);
     }
     assertMatch(bytes, /hint: what arrives may be any bytes/);
@@ -103,6 +104,15 @@ Deno.test("check: what programs print on Windows at their end has its hint, too"
   ]);
   assertMatch(missing, /\nhint: there is no program of this name: on Windows, write py in place of python3$/);
   for (const taken of [rust, go]) assertMatch(taken, /\nhint: the port is taken: /);
+});
+
+Deno.test("check: what macOS prints in place of a tool that is missing, and the signal of a trap, have their hints", async () => {
+  const [missing, trap] = await Promise.all([
+    ending("xcode-select: note: No developer tools were found, requesting install.", 1),
+    ending("Fatal error: Unexpectedly found nil while unwrapping an Optional value", 133),
+  ]);
+  assertMatch(missing, /\nhint: this Mac has only a stand-in for the program: install it with xcode-select --install/);
+  assertMatch(trap, /your program was ended by SIGTRAP \(exit code 133\): it met an instruction that stops it/);
 });
 
 testWith(

@@ -9,8 +9,9 @@ import { failures, judge, patiently } from "./support/judge.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { pool } from "./support/pool.ts";
 import { areCaught, areRight, chosen } from "./support/rows.ts";
-import type { Result } from "./support/checking.ts";
+import { type Result, runSuite } from "./support/checking.ts";
 import { has, output, Program } from "./support/program.ts";
+import { stub } from "./support/stub.ts";
 import { root } from "./support/tasks.ts";
 
 const python = await has("python3", "--version");
@@ -213,6 +214,27 @@ testWith(
     assertMatch(program.stderr, /^check: 127\.0\.0\.1:\d+ is in use before your program starts: .*\n$/);
     assertEquals(json.tests.map(({ score }: { score: number }) => score), Array(11).fill(0));
     assertStringIncludes(json.output, "is in use before your program starts");
+  },
+);
+
+Deno.test(
+  "check: a port that another program has on all addresses is in use, also where it can be opened on 127.0.0.1",
+  async () => {
+    const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    (async () => {
+      for await (const conn of other) conn.close();
+    })().catch(() => {});
+    const suite = suites["tcp:echo"];
+    assert(suite?.role === "server");
+    const words = ["python3", "-c", "input()"];
+    const settings = { suite, words, port: other.addr.port, seed: 1, cwd: root, limit: 20 };
+    using _ = stub(Deno, "listen", () => ({ close() {} })); // as on macOS
+    await assertRejects(
+      () => Array.fromAsync(runSuite({ ...settings, checks: suite.checks })),
+      Failure,
+      "is in use before your program starts",
+    );
+    other.close();
   },
 );
 

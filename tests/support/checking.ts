@@ -198,7 +198,7 @@ class Started {
       // Another program of this machine may take a free port before this one does.
       while (!this.#run.port && portInUse(port, over)) port = freePort();
       this.#address = { hostname: "127.0.0.1", port };
-      if (this.#run.port && portInUse(port, over)) {
+      if (this.#run.port && (this.#program ? portInUse(port, over) : await isUsed(this.#address, over))) {
         throw new Failure(
           `${formatAddress(this.#address)} is in use before your program starts: stop the program that runs there ` +
             "(an earlier run of yours?), or choose another --port",
@@ -261,7 +261,7 @@ class Started {
     const { suite: { over = "tcp", role }, at } = this.#run;
     const program = this.#program;
     if (role !== "server" || at || !program?.status || program.stopped) return;
-    if (!portInUse(this.#address.port, over) || (await marked(this.#mark)).length > 0) return;
+    if (!await isUsed(this.#address, over) || (await marked(this.#mark)).length > 0) return;
     const address = formatAddress(this.#address);
     throw new Failure(`your program has ended, and ${address} still answers: another program listens there`, 3);
   }
@@ -406,6 +406,13 @@ class Started {
   }
 }
 
+/**
+ * Whether a program uses the port. On macOS one that listens on all addresses does not keep another from opening the port on
+ * 127.0.0.1, as `portInUse` does: so ask who is there.
+ */
+const isUsed = async (address: Address, over: "tcp" | "udp" | "both"): Promise<boolean> =>
+  portInUse(address.port, over) || (over !== "udp" && await isListening(address));
+
 /** Whether a TCP connection can be opened. */
 async function isListening(address: Address): Promise<boolean> {
   try {
@@ -419,6 +426,10 @@ async function isListening(address: Address): Promise<boolean> {
 
 /** What to change, by what a program has printed before it ended at its start; "" if that is not known. */
 function startHint(printed: string, { code }: Ended): string {
+  // macOS has a program in the place of each tool of its developers; it shows a window, and says this in the terminal.
+  if (/^xcode-select: .*no developer tools were found/im.test(printed)) {
+    return "this Mac has only a stand-in for the program: install it with xcode-select --install, or Python from python.org";
+  }
   // Where Python is missing, Windows has a program of its name that says so, in the user's language, and exits with 9009.
   if (code === 9009 || /^Python was not found/m.test(printed)) {
     return "there is no program of this name: on Windows, write py in place of python3";
@@ -440,8 +451,12 @@ function startHint(printed: string, { code }: Ended): string {
 function ending({ code }: Ended): string {
   const number = code >>> 0; // the runtime has it with a sign
   const [name, why] = {
+    133: [
+      "SIGTRAP",
+      "it met an instruction that stops it: often an overflow, or an assertion, that the compiler has put there",
+    ],
     134: ["SIGABRT", "it called abort: often a broken heap, such as memory that is freed twice"],
-    135: ["SIGBUS", "it used memory that is not there"],
+    [Deno.build.os === "darwin" ? 138 : 135]: ["SIGBUS", "it used memory that is not there"],
     136: ["SIGFPE", "it divided by zero"],
     137: ["SIGKILL", "something stopped it: often the limit of memory"],
     139: ["SIGSEGV", "it used memory that is not its own: look for a wrong pointer or index"],
@@ -464,7 +479,7 @@ const replace = (text: string, values: Values) => text.replace(/\{(\w+)\}/g, (wh
 /** What to change in a program that has ended by itself, by what it has printed; "" if that is not known. */
 function crashHint(printed: string): string {
   const gone = /Connection(Reset|Aborted)|BrokenPipe|ECONN(RESET|ABORTED)|EPIPE|SocketException|wsa(recv|send)/;
-  if (gone.test(printed) || /os error (32|104|1005[34])\)/.test(printed)) {
+  if (gone.test(printed) || /os error (32|54|104|1005[34])\)/.test(printed)) {
     return "a client may leave at any time: catch the error of recv and send for this client alone, and go on with the others";
   }
   if (/UnicodeDecodeError|MalformedInputException|invalid utf-?8|Utf8Error/i.test(printed)) {

@@ -254,9 +254,10 @@ function isFolder(path: string): boolean {
 
 const folders = new Set<string>();
 
-/** Makes a temporary folder. It does not stay when this program is stopped, either. */
+/** Makes a temporary folder; its path has no link. It does not stay when this program is stopped, either. */
 export async function temporaryFolder(prefix: string): Promise<string> {
-  const path = await Deno.makeTempDir({ prefix });
+  // On macOS the folder of such folders is behind a link. A program that compares paths would take its own for another's.
+  const path = await Deno.realPath(await Deno.makeTempDir({ prefix }));
   folders.add(path);
   return path;
 }
