@@ -74,6 +74,17 @@ export function stripIpv4Header(packet: Uint8Array): { ttl: number; message: Uin
   return { ttl: packet[8] ?? 0, message: packet.subarray(length) };
 }
 
+/**
+ * Undoes what the kernel of macOS does to an error: when it has checked the checksum, it turns the length of the quoted packet
+ * into its own byte order, and the checksum is wrong.
+ */
+export function restoreQuotedLength(message: Uint8Array): Uint8Array {
+  if (message.length < 28 || checksum(message) === 0) return message;
+  const restored = message.slice();
+  restored.set([message[11] ?? 0, message[10] ?? 0], 10);
+  return checksum(restored) === 0 ? restored : message;
+}
+
 /** Decodes an ICMP message. One that is too short, has a wrong checksum (IPv4) or another type is `other`. */
 export function decodeMessage(version: IpVersion, message: Uint8Array): Message {
   const type = types[version];

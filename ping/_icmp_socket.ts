@@ -8,7 +8,7 @@
  */
 import { Failure } from "../cli.ts";
 import { printAddress } from "../tcp/_address.ts";
-import { decodeMessage, encodeEchoRequest, type IpVersion, stripIpv4Header } from "./_icmp.ts";
+import { decodeMessage, encodeEchoRequest, type IpVersion, restoreQuotedLength, stripIpv4Header } from "./_icmp.ts";
 import { hasRecvmsg, MessageBuffer, timespec } from "./_recvmsg.ts";
 
 const linux = Deno.build.os === "linux";
@@ -84,8 +84,13 @@ export class IcmpSocket {
   /** Its file descriptor. */
   readonly fd: number;
   readonly version: IpVersion;
-  /** A raw socket receives every ICMP message of the machine; a datagram socket only replies to its own requests. */
+  /**
+   * A raw socket receives every ICMP message of the machine. So does a datagram socket of macOS; that of Linux receives only
+   * replies to its own requests.
+   */
   readonly raw: boolean;
+  /** Whether the kernel puts an identifier of its own choice into the requests. */
+  readonly hasKernelIdentifier: boolean;
   // The C library writes into these. They are fields, so that they live as long as the socket.
   readonly #clock = new DataView(new ArrayBuffer(16)); // struct timespec
   readonly #events = new Int32Array(new ArrayBuffer(8)); // struct pollfd: the descriptor, and which events to wait for
@@ -96,8 +101,8 @@ export class IcmpSocket {
   #receivedInARow = 0;
 
   /**
-   * Opens an unprivileged ICMP datagram socket, or a raw one if that is not allowed. With `receiveErrors` it opens a raw
-   * one, because only a raw socket receives the ICMP errors that requests cause.
+   * Opens an unprivileged ICMP datagram socket, or a raw one if that is not allowed. With `receiveErrors` it opens one that
+   * receives the ICMP errors that requests cause: on Linux, a raw one.
    *
    * @throws {Failure} with code 3 when neither is allowed; it names the missing setting or privilege.
    */
@@ -106,16 +111,17 @@ export class IcmpSocket {
     const { socket } = this.#library.symbols;
     const family = version === 4 ? AF_INET : AF_INET6;
     const protocol = version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    let fd = receiveErrors ? -1 : socket(family, SOCK_DGRAM, protocol);
+    let fd = receiveErrors && linux ? -1 : socket(family, SOCK_DGRAM, protocol);
     this.raw = fd < 0;
+    this.hasKernelIdentifier = linux && !this.raw;
     if (fd < 0) fd = socket(family, SOCK_RAW, protocol);
     if (fd < 0) {
       this.#library.close();
-      const how = receiveErrors
+      const how = !linux
+        ? "run it as root"
+        : receiveErrors
         ? "run it as root (CAP_NET_RAW)"
-        : linux
-        ? 'as root: sysctl -w net.ipv4.ping_group_range="0 2147483647", or run it as root (CAP_NET_RAW)'
-        : "run it as root";
+        : 'as root: sysctl -w net.ipv4.ping_group_range="0 2147483647", or run it as root (CAP_NET_RAW)';
       throw new Failure(`this user may not open an ICMP socket; ${how}`, 3);
     }
     this.fd = fd;
@@ -206,9 +212,10 @@ export class IcmpSocket {
     const sender = this.#message?.sender ?? this.#sender;
     const from = printAddress(sender.subarray(...this.version === 4 ? [4, 8] : [8, 24]));
     const received = { kernel: arrived, steady };
-    // macOS delivers the IPv4 header on a datagram socket, too.
+    // A raw socket delivers the IPv4 header, too, and so does a datagram socket of macOS.
     const headed = this.version === 4 && (this.raw || !linux) ? stripIpv4Header(packet) : undefined;
-    return { from, ttl, message: packet, ...headed, received };
+    const message = headed ? restoreQuotedLength(headed.message) : packet;
+    return { from, ttl: headed?.ttl ?? ttl, message, received };
   }
 
   /** Runs once what runs between a request and its reply, so that the first request pays for no compilation. */

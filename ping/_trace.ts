@@ -25,8 +25,8 @@ export class IcmpTrace {
     if (!this.#isOn) return;
     const data = message.slice();
     const view = new DataView(data.buffer);
-    // The kernel puts the identifier of a datagram socket into its requests, in place of the program's.
-    if (!this.socket.raw) view.setUint16(4, identifierOf(this.socket.fd));
+    // On Linux the kernel puts the identifier of a datagram socket into its requests, in place of the program's.
+    if (this.socket.hasKernelIdentifier) view.setUint16(4, identifierOf(this.socket.fd));
     this.#show(this.#local, this.host, data, `echo request ${view.getUint16(6)}`, ttl, at);
   }
 

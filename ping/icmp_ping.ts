@@ -75,10 +75,10 @@ function take(pinger: Pinger, packet: Packet): void {
   }
 }
 
-/** The index of our request that a message answers. On a datagram socket the kernel sets the identifier: not compared. */
+/** The index of our request that a message answers. The identifier is not compared where the kernel has chosen it. */
 function matchRequest(pinger: Pinger, { identifier, sequence, payload }: Echo): number | undefined {
   const { secret, socket, sentAt } = pinger;
-  if (socket.raw && identifier !== pinger.identifier) return undefined;
+  if (!socket.hasKernelIdentifier && identifier !== pinger.identifier) return undefined;
   const start = payload.subarray(0, secret.length); // an error may quote only the first 8 bytes of a message
   if (!start.every((byte, i) => byte === secret[i])) return undefined;
   return sequence >= 1 && sequence <= sentAt.length ? sequence - 1 : undefined;

@@ -5,8 +5,8 @@
  * Look at the loop in `traceroute`: no message asks for the path. Each router decrements the TTL; the router where it
  * reaches 0 drops the packet and reports that to the sender. A router that does not report appears as `*`.
  *
- * This terminal, as root: `deno run -N=127.0.0.1 --allow-ffi ping/traceroute.ts 127.0.0.1`. No other: the kernels on the
- * path answer. Task: `deno task traceroute`. RFC 792 (time exceeded), RFC 1812 §5.3.1 (TTL). API: Deno.dlopen.
+ * This terminal, as root on Linux: `deno run -N=127.0.0.1 --allow-ffi ping/traceroute.ts 127.0.0.1`. No other: the kernels
+ * on the path answer. Task: `deno task traceroute`. RFC 792 (time exceeded), RFC 1812 §5.3.1 (TTL). API: Deno.dlopen.
  *
  * @module
  */

@@ -343,7 +343,7 @@ Deno.test("ping: without a ping program it exits with 3 and says how to install 
   assertEquals(program.status?.code, 3);
 });
 
-testWith(await has("sh", "-c", "true"), "sh", "ping: a fake ping that loses, answers late and twice", async () => {
+testWith(Deno.build.os === "linux", "Linux", "ping: a fake ping that loses, answers late and twice", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(
     `${folder}/ping`,
@@ -371,6 +371,50 @@ printf '64 bytes from 192.0.2.1: icmp_seq=4 ttl=57 time=7.5 ms \\033[2J\\n'
   );
   assertEquals(program.status?.code, 0);
 });
+
+testWith(
+  await has("sh", "-c", "true"),
+  "sh",
+  "ping on macOS: its options, and what it prints about requests that are lost, late and answered twice",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${folder}/mac.js`, 'Deno.build = { ...Deno.build, os: "darwin" };');
+    await Deno.writeTextFile(
+      `${folder}/ping`,
+      `#!/bin/sh
+echo "$@" > '${folder}/arguments'
+cat <<end
+PING 192.0.2.1 (192.0.2.1): 100 data bytes
+Request timeout for icmp_seq 0
+108 bytes from 192.0.2.1: icmp_seq=0 ttl=57 time=1001.250 ms
+108 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=2.500 ms
+108 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=2.600 ms (DUP!)
+ping: sendto: No route to host
+Request timeout for icmp_seq 2
+
+--- 192.0.2.1 ping statistics ---
+4 packets transmitted, 2 packets received, +1 duplicates, 50.0% packet loss
+round-trip min/avg/max/stddev = 2.500/335.450/1001.250/470.798 ms
+end
+`,
+      { mode: 0o755 },
+    );
+    const args = ["ping/ping.ts", "--count", "4", "--size", "100", "--timeout", "0.5", "192.0.2.1"];
+    const flags = ["--no-prompt", `--preload=${folder}/mac.js`, "--allow-run=ping"];
+    const program = new Program(["deno", "run", ...flags, ...args], {
+      ...{ cwd: root, env: { PATH: `${folder}:/usr/bin:/bin` } },
+    });
+    await program.end();
+    const said = await Deno.readTextFile(`${folder}/arguments`);
+    await Deno.remove(folder, { recursive: true });
+    assertEquals(said, "-c 4 -s 100 -n -i 1 -W 500 -- 192.0.2.1\n");
+    assertMatch(
+      program.stdout,
+      /4 sent, 2 received, 50 % lost\nround trip min\/avg\/max\/mdev 2\.500\/501\.875\/1001\.250\/499\.375 ms\n█▁××\n$/,
+    );
+    assertEquals(program.status?.code, 0);
+  },
+);
 
 testWith(
   socket && drop,
@@ -462,6 +506,75 @@ testWith(
   },
 );
 
+/**
+ * A module that plays the ICMP sockets of macOS: a datagram socket gets what a raw one would get, with its IPv4 header, and in
+ * an error the length of the quoted packet has its bytes swapped. Behind one router is the host.
+ */
+const macSockets = `
+Deno.build = { ...Deno.build, os: "darwin", arch: "aarch64" };
+const withSum = (message) => {
+  let sum = 0;
+  for (let i = 0; i < message.length; i += 2) sum += (message[i] << 8) + (message[i + 1] ?? 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return message.with(2, (~sum >> 8) & 255).with(3, ~sum & 255);
+};
+const packet = (ttl, from, message) =>
+  Uint8Array.of(0x45, 0, 0, 20 + message.length, 0, 0, 0, 0, ttl, 1, 0, 0, ...from, 127, 0, 0, 1, ...message);
+const waiting = [];
+let ttl = 64;
+const symbols = {
+  socket: (family, type, protocol) => family === 2 && type === 2 && protocol < 2 ? 7 : -1,
+  setsockopt: (fd, level, option, value) => (level === 0 && option === 4 ? (ttl = value[0], 0) : -1),
+  clock_gettime: () => 0,
+  sendto: (fd, message, length, flags, to, size) => {
+    if (fd !== 7) return -1n;
+    const [sockaddrSize, sockaddrFamily] = to;
+    if (sockaddrSize !== 16 || sockaddrFamily !== 2 || size !== 16) throw new Error("no sockaddr_in of macOS");
+    const host = to.slice(4, 8);
+    if (ttl > 1) waiting.push([host, packet(63, host, withSum(message.with(0, 0).with(2, 0).with(3, 0)))]);
+    else {
+      const error = withSum(Uint8Array.of(11, 0, 0, 0, 0, 0, 0, 0, ...packet(1, [127, 0, 0, 1], message)));
+      const router = [192, 0, 2, 1];
+      waiting.push([router, packet(64, router, error.with(10, error[11]).with(11, error[10]))]);
+    }
+    return length;
+  },
+  recvfrom: (fd, buffer, length, flags, sender) => {
+    const [from, bytes] = waiting.shift() ?? [];
+    if (flags !== 0x80 || !bytes) return -1n;
+    sender.set([16, 2, 0, 0, ...from]);
+    buffer.set(bytes);
+    return BigInt(bytes.length);
+  },
+  poll: () => new Promise((done) => setTimeout(done, 1, 0)),
+  close: () => 0,
+  connect: () => 0,
+  getsockname: () => 0,
+};
+Deno.dlopen = () => ({ symbols, close() {} });`;
+
+testWith(
+  Deno.build.os !== "windows",
+  "way to stand in for macOS",
+  "traceroute and icmp_ping on macOS: a datagram socket gets the errors of routers, too, and nobody needs root",
+  async () => {
+    const route = await changed(macSockets, granted, "ping/traceroute.ts", "--count", "2", "127.0.0.9");
+    assertEquals([route.status?.code, route.stderr], [0, ""]);
+    const [, first, second] = route.stdout.split("\n");
+    assertMatch(first ?? "", /^ {2}1 {2}192\.0\.2\.1 {2}[\d.]+ ms {2}[\d.]+ ms$/);
+    assertMatch(second ?? "", /^ {2}2 {2}127\.0\.0\.9 {2}[\d.]+ ms {2}[\d.]+ ms$/);
+
+    const near = await changed(macSockets, granted, "ping/icmp_ping.ts", "--count", "1", "--trace=json", "127.0.0.9");
+    assertEquals(near.status?.code, 0, near.stderr);
+    assertMatch(near.stdout, /datagram socket\n64 bytes from 127\.0\.0\.9: sequence 1 ttl 63 time [\d.]+ ms\n/);
+    const [request, reply] = near.stderr.trim().split("\n").map((line) => Uint8Array.fromBase64(JSON.parse(line).data));
+    assertEquals(request?.slice(4), reply?.slice(4), "the identifier of the request is that of the program");
+
+    const far = await changed(macSockets, granted, "ping/icmp_ping.ts", "--count", "1", "--ttl", "1", "127.0.0.9");
+    assertMatch(far.stdout, /^sequence 1: time to live exceeded, says 192\.0\.2\.1$/m);
+  },
+);
+
 testWith(
   Deno.build.os !== "windows",
   "way to stand in for macOS",
@@ -548,8 +661,8 @@ testWith(
 );
 
 testWith(
-  socket,
-  "right to open ICMP sockets",
+  socket && Deno.build.os === "linux",
+  "right to open ICMP sockets (Linux)",
   "icmp_ping: 500 requests leak neither descriptors nor memory",
   async () => {
     const program = new Program(
