@@ -79,7 +79,7 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
   });
   // A cache of its own for the scripts; the packages are those that are here.
   await using cleanup = new AsyncDisposableStack();
-  const folder = await Deno.makeTempDir();
+  const folder = await Deno.realPath(await Deno.makeTempDir());
   cleanup.defer(() => Deno.remove(folder, { recursive: true }));
   const info = new Program(["deno", "info", "--json"], { cwd: root });
   await info.end();
