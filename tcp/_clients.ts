@@ -127,9 +127,8 @@ export class Clients {
     } catch (error) {
       if (this.stopping) return undefined;
       const code = codeOf(error);
-      // The client was gone before it was accepted: no reason to stop. macOS may have no address for it, which is EINVAL.
-      const hasNoAddress = error instanceof TypeError && Reflect.get(error, "code") === "EINVAL";
-      if (code === "ECONNRESET" || code === "ECONNABORTED" || hasNoAddress) return undefined;
+      // The client was gone before it was accepted: no reason to stop.
+      if (code === "ECONNRESET" || code === "ECONNABORTED") return undefined;
       if (error instanceof Deno.errors.NotConnected) return undefined;
       if (code !== "EMFILE" && code !== "ENFILE") throw error;
       this.#limitToDescriptors();

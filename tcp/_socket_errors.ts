@@ -20,6 +20,7 @@ const socketErrors: [code: string, name: string, numbers: number[], sentence: st
   ["EOF", "UnexpectedEof", [], "AT closed the connection in the middle of the exchange"],
   ["ETIMEDOUT", "TimedOut TimeoutError", [110, 60, 10060], "AT did not answer in time: is it the right host?"],
   ["EHOSTUNREACH", "", [113, 65, 10065], "HOST cannot be reached from this machine: is it the right host?"],
+  ["EHOSTDOWN", "", [112, 64, 10064], "HOST cannot be reached from this machine: is it the right host?"],
   ["ENETUNREACH", "", [101, 51, 10051], "HOST cannot be reached from this machine: is it the right host?"],
   ["EMSGSIZE", "", [90, 40, 10040], "the datagram to AT is too long"],
   ["EMFILE", "", [24, 24, 10024], "this process has too many open files and sockets: raise the limit with ulimit -n"],
@@ -33,6 +34,8 @@ export function codeOf(error: unknown, os: string = Deno.build.os): string {
   const code: unknown = Reflect.get(error, "code");
   // The resolver of Node's API: ENOTFOUND for a name that does not exist, EAI_AGAIN where no DNS server answers, and others.
   if (typeof code === "string" && /^(ENOTFOUND|EAI_)/.test(code)) return "ENOTFOUND";
+  // macOS: an option of a socket that the other side has reset, or the address of one that was gone before it was accepted.
+  if (os === "darwin" && code === "EINVAL" && error instanceof TypeError) return "ECONNRESET";
   const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
   const number = Number(/\(os error (\d+)\)/.exec(words)?.[1]);
   const system = ["linux", "darwin", "windows"].indexOf(os);

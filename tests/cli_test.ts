@@ -188,6 +188,11 @@ Deno.test("explain: an expected error becomes one line, a bug stays what it is",
     const error = new Error(`Der Host ist unbekannt. (os error ${number})`);
     assertEquals([codeOf(error, "windows"), codeOf(error, "linux")], ["ENOTFOUND", ""]);
   }
+  const invalid = Object.assign(new TypeError("Invalid argument (os error 22)"), { code: "EINVAL" }); // of setNoDelay
+  assertEquals([codeOf(invalid, "darwin"), codeOf(invalid, "linux")], ["ECONNRESET", ""]);
+  for (const [number, code] of [[48, "EADDRINUSE"], [61, "ECONNREFUSED"], [64, "EHOSTDOWN"], [65, "EHOSTUNREACH"]]) {
+    assertEquals(codeOf(new Error(`(os error ${number})`), "darwin"), code);
+  }
   assertEquals(codeOf(new Error("Die Verbindung wurde abgelehnt. (os error 10061)"), "windows"), "ECONNREFUSED");
   assertMatch(String(explain(new Deno.errors.PermissionDenied("x"), { ...at, port: 80 })), /a --port from 1024/);
   assertMatch(

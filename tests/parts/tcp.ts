@@ -428,10 +428,10 @@ Deno.test("--trace: a connection shows what it does, and is itself without", asy
   await conn.write(bytes("hi"));
   await other.write(bytes("you"));
   await conn.read(new Uint8Array(9));
+  conn.setNoDelay(true);
   await conn.closeWrite();
   await other.closeWrite();
   assertEquals(await conn.read(new Uint8Array(9)), null);
-  conn.setNoDelay(true);
   assertEquals(conn.localAddr, own.localAddr);
   {
     using _ = stub(own, "read", () => Promise.reject(new Error("broken")));
