@@ -127,7 +127,10 @@ export function headLength(bytes: Uint8Array): number {
     }
     if (end < 0) return -1;
     if (bytes[end - 1] !== CR) {
-      throw new MessageError(400, "this line ends in LF alone: every line must end in CR LF (with nc, use nc -C)");
+      throw new MessageError(
+        400,
+        "this line ends in LF alone: every line must end in CR LF (with nc, use nc -C, on macOS nc -c)",
+      );
     }
     if (end === at + 1) return end + 1;
     at = end + 1;

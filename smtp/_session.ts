@@ -73,9 +73,11 @@ export class Session {
   rejectLine(why: Fault): Step {
     this.#authentication = undefined;
     return this.#countError(
-      why === "long"
-        ? step(500, "5.5.2", "the line is too long")
-        : step(500, "5.5.2", "the line ends in LF alone: every line must end in CR LF (with nc, use nc -C)"),
+      why === "long" ? step(500, "5.5.2", "the line is too long") : step(
+        500,
+        "5.5.2",
+        "the line ends in LF alone: every line must end in CR LF (with nc, use nc -C, on macOS nc -c)",
+      ),
     );
   }
 

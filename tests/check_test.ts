@@ -564,6 +564,12 @@ testWith(linux, "cp of Linux", "demo: ✗ with its reason and exit code 1 for a 
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("demo: a pair that does not exist is one line and exit code 2", async () => {
+  const program = new Program(["deno", "task", "--quiet", "demo", "tcp:ecko"], { cwd: root });
+  await program.end(60);
+  refusedWith(program, /^demo: there are no such pairs: tcp:ecko$/m);
+});
+
 testWith(
   portsFree(9999, 9990) && linux,
   "ports 9999 and 9990 free, on Linux",

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { count, Failure, flag, onStop, run } from "../cli.ts";
+import { count, Failure, flag, onStop, printable, run } from "../cli.ts";
 import { freePort } from "./support/free_port.ts";
 import { pairOnPort, pairs } from "./support/tasks.ts";
 
@@ -73,6 +73,7 @@ await run(command, async ({ args, watch }) => {
   const chosen = pairs().filter(([name]) =>
     args.length === 0 || args.some((arg) => name === arg || name.startsWith(`${arg}:`))
   );
+  if (chosen.length === 0) throw new Failure(`there are no such pairs: ${printable(args.join(" "))}`, 2);
   if (watch) return await watchPairs(chosen.map(([name]) => name));
   for (const [name, task] of chosen) {
     const row = await runPair(name, task);
@@ -80,12 +81,11 @@ await run(command, async ({ args, watch }) => {
     rows.push(row);
   }
   printTable(rows);
-  if (stopped || rows.length === 0 || rows.some((row) => mark(row) === "✗")) Deno.exitCode = 1;
+  if (stopped || rows.some((row) => mark(row) === "✗")) Deno.exitCode = 1;
 });
 
 /** `deno task watch` with these pairs: it needs more rights than this script has. */
 async function watchPairs(names: string[]): Promise<void> {
-  if (names.length === 0) throw new Failure("there are no such pairs", 2);
   child = new Deno.Command(Deno.execPath(), { args: ["task", "--quiet", "watch", ...names], stdin: "null" }).spawn();
   Deno.exitCode = (await child.status).code;
 }

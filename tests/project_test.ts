@@ -111,3 +111,21 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
     await program.line(/listening on 127/);
   }
 });
+
+Deno.test("the commands in README and sheets mean the same in zsh, where # begins no comment and ? and * want a file", () => {
+  const folders = ["", "tcp/", "udp/", "dns/", "http/", "smtp/", "rest/", "ping/", "tests/suites/", "tests/bench/"];
+  let seen = 0;
+  for (const file of folders.map((folder) => `${folder}README.md`)) {
+    let block = ""; // the language of the block, "" outside of one
+    for (const line of Deno.readTextFileSync(join(root, file)).split("\n")) {
+      const fence = /^\s*```(.*)$/.exec(line);
+      if (fence) block = block === "" ? fence[1] || "text" : "";
+      const command = block === "sh" && !fence ? line : block !== "" ? /^\s*\$ (.*)/.exec(line)?.[1] : undefined;
+      if (!command) continue;
+      seen++;
+      const bare = command.replace(/'[^']*'|"[^"]*"/g, "x");
+      assert(!/(^|\s)#|[?*[\]!^~]|(^|\s)=/.test(bare), `${file}: ${command}`);
+    }
+  }
+  assert(seen > 100, `${seen} commands`);
+});
