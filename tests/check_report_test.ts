@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { encode } from "../udp/_tftp_message.ts";
 import { Peer } from "./suites/_peer.ts";
-import { received, recordIn, Recording, sent, step } from "./suites/_record.ts";
+import { inTerminal, received, recordIn, Recording, sent, step } from "./suites/_record.ts";
 import { type Check, fail, limits, quote, type Server, type Suite } from "./suites/_suite.ts";
 import { TftpPeer } from "./suites/_tftp_peer.ts";
 import { ask } from "./suites/_dns_peer.ts";
@@ -113,6 +113,12 @@ Deno.test("check: what macOS prints in place of a tool that is missing, and the 
   ]);
   assertMatch(missing, /\nhint: this Mac has only a stand-in for the program: install it with xcode-select --install/);
   assertMatch(trap, /your program was ended by SIGTRAP \(exit code 133\): it met an instruction that stops it/);
+});
+
+Deno.test("check: the line to type by hand has the form of nc on this system", () => {
+  const line = "printf '\\000' | nc -N 127.0.0.1 7007 | xxd";
+  const forms = ["linux", "darwin"].map((os) => inTerminal(line, os));
+  assertEquals(forms, [line, "printf '\\000' | nc 127.0.0.1 7007 | xxd"]);
 });
 
 testWith(

@@ -180,7 +180,7 @@ const suite: Suite = {
       points: 2,
       level: "robust",
       needs: ["1 MiB"],
-      byHand: "head -c 16M /dev/zero | nc -N {host} {port} | (sleep 2; wc -c)",
+      byHand: "head -c 16777216 /dev/zero | nc -N {host} {port} | (sleep 2; wc -c)",
       async run(server) {
         using peer = await Peer.connect(server);
         const all = letters(randomOf(server), 1 << 24);

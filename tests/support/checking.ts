@@ -6,7 +6,7 @@
 import { AssertionError } from "jsr:@std/assert@1";
 import { type Address, count, Failure, formatAddress, printableLine } from "../../cli.ts";
 import { Random } from "../suites/_random.ts";
-import { hasHeard, recordIn, Recording, step } from "../suites/_record.ts";
+import { hasHeard, inTerminal, recordIn, Recording, step } from "../suites/_record.ts";
 import {
   type Check,
   type Client,
@@ -97,7 +97,7 @@ async function* runChecks(run: Run, started: Started, attempt: Attempt): AsyncGe
     recording.apart = (run.suite.over ?? "tcp") !== "tcp";
     const result = (state: Result["state"], problem = "", counts = true): Result => {
       if (state !== "passed") failed.add(check.name);
-      recording.byHand ||= started.fill(check.byHand ?? "");
+      recording.byHand ||= inTerminal(started.fill(check.byHand ?? ""));
       return { check, state, problem, counts, seconds: recording.seconds, recording, port: started.port };
     };
     const missing = check.needs?.find((name) => failed.has(name));

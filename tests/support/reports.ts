@@ -4,6 +4,7 @@
  * @module
  */
 import { count } from "../../cli.ts";
+import { inTerminal } from "../suites/_record.ts";
 import type { Suite } from "../suites/_suite.ts";
 import { levels } from "../suites/_suite.ts";
 import type { Result } from "./checking.ts";
@@ -145,7 +146,7 @@ export function specification(name: string, suite: Suite): string {
       `  ${check.name} (${check.points})`,
       `      ${check.why}`,
       ...check.needs?.length ? [`      needs: ${check.needs.join(", ")}`] : [],
-      ...check.byHand ? [`      by hand: ${check.byHand}`] : [],
+      ...check.byHand ? [`      by hand: ${inTerminal(check.byHand)}`] : [],
     ]));
   });
   return [`${name}: ${about}`, ...rows.flatMap(([key, value]) => value ? [`  ${key}: ${value}`] : []), ...parts].join(
