@@ -61,17 +61,19 @@ testWith(
   async () => {
     const problem = async (line: string) =>
       (await run(talker(line), ["before", "boom"].map(says))).map(({ problem }) => problem).join("");
-    const [reset, mac, aborted, bytes, other] = await Promise.all([
+    const [reset, mac, aborted, bytes, late, other] = await Promise.all([
       problem("ConnectionResetError: [Errno 104]"),
       problem("Connection reset by peer (os error 54)"),
       problem("read tcp 127.0.0.1:7007: wsarecv: An existing connection was forcibly closed by the remote host."),
       problem("UnicodeDecodeError: 'utf-8' codec"),
+      problem("socket.timeout: timed out"),
       problem("ZeroDivisionError: division by zero"),
     ]);
     for (const gone of [reset, mac, aborted]) {
       assertMatch(gone, /hint: a client may leave at any time: catch the error of recv and send for this client alone/);
     }
     assertMatch(bytes, /hint: what arrives may be any bytes/);
+    assertMatch(late, /hint: .*: catch socket\.timeout, which every version has/);
     assertMatch(other, /hint: loop over recv\n/);
     assertStringIncludes(other, "| word boom");
     assertEquals(other.match(/word before/), null); // it belongs to the check that passed

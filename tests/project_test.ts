@@ -129,3 +129,13 @@ Deno.test("the commands in README and sheets mean the same in zsh, where # begin
   }
   assert(seen > 100, `${seen} commands`);
 });
+
+Deno.test("the peers in Python run with version 3.9, which macOS has", () => {
+  const folder = join(root, "tests/peers");
+  // 3.10 brought match, and TimeoutError for what a socket throws; 3.11 asyncio.timeout, and TimeoutError for what asyncio throws.
+  const later = /^.*((?<!asyncio\.)\bTimeoutError|^\s+match .*:$|asyncio\.(timeout|TaskGroup)\b).*$/m;
+  for (const { name } of Deno.readDirSync(folder)) {
+    const found = name.endsWith(".py") && later.exec(Deno.readTextFileSync(join(folder, name)));
+    assert(!found, `${name}: ${found && found[0]}`);
+  }
+});

@@ -26,7 +26,7 @@ def ask(line, is_answer, tries=3):
             sock.settimeout(left)
             try:
                 data, source = sock.recvfrom(65535)
-            except TimeoutError:
+            except socket.timeout:
                 break
             except OSError:
                 sys.exit("chat_client: no server is running")

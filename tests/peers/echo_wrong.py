@@ -40,7 +40,7 @@ def drops_rest(conn):
             while data := conn.recv(65536):
                 whole += data
             return
-        except TimeoutError:
+        except socket.timeout:
             conn.sendall(whole)
 
 

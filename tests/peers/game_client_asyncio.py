@@ -47,7 +47,7 @@ class Client(asyncio.DatagramProtocol):
         self.changed.clear()
         try:
             await asyncio.wait_for(self.changed.wait(), seconds)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             pass
 
 

@@ -212,7 +212,7 @@ def serve(conn):
         while conn.recv(65536):
             pass
     except OSError as error:
-        if WAY == "dies-on-reset" and not isinstance(error, TimeoutError):
+        if WAY == "dies-on-reset" and not isinstance(error, socket.timeout):
             os._exit(1)
     finally:
         conn.close()

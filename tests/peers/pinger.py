@@ -18,7 +18,7 @@ for number in range(0 if way == "counts-from-0" else 1, 6 if way == "five-pings"
         sock.settimeout(None if way == "waits-forever" else max(0.001, start + 1 - time.monotonic()))
         try:
             reply = sock.recv(1024).decode()
-        except TimeoutError:
+        except socket.timeout:
             if way == "ends-at-a-loss":
                 sys.exit(0)
             if way != "hides-losses":

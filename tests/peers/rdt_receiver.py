@@ -43,7 +43,7 @@ ended = False
 while True:
     try:
         packet, sender = sock.recvfrom(65536)
-    except TimeoutError:
+    except socket.timeout:
         break
     if len(packet) < 8 and WAY != "dies-of-rubbish":
         continue

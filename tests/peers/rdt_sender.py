@@ -71,7 +71,7 @@ for number, (kind, data) in enumerate(parts):
                 if answer_kind == ACK and (acknowledged == number + 1 or WAY == "any-acknowledgement"):
                     break
             break
-        except TimeoutError:
+        except socket.timeout:
             tries += 1
             all_tries += 1
             if WAY == "new-number":

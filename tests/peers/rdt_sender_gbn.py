@@ -37,7 +37,7 @@ while base < len(packets):
     sock.settimeout(max(0.001, timer + 0.2 - time.monotonic()))
     try:
         answer = sock.recv(2048)
-    except TimeoutError:
+    except socket.timeout:
         tries += 1
         if tries == 30:
             sys.exit("the receiver does not answer")

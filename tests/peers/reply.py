@@ -83,7 +83,7 @@ def drops_the_rest(server):
                 if not data:
                     return
                 message += data
-            except TimeoutError:
+            except socket.timeout:
                 conn.sendall(b"Hello from the server!")
                 message = b""
 

@@ -9,17 +9,19 @@ class Refused(Exception):
 
 
 async def run(method, params):
-    match method, params:
-        case "add", [int() | float() as a, int() | float() as b] | {"a": int() | float() as a, "b": int() | float() as b}:
-            return a + b
-        case "echo", _:
-            return params
-        case "sleep", [seconds]:
-            await asyncio.sleep(seconds)
-            return seconds
-        case ("add" | "sleep"), _:
-            raise Refused(-32602, "Invalid params")
-    raise Refused(-32601, "Method not found")
+    if method == "echo":
+        return params
+    if method not in ("add", "sleep"):
+        raise Refused(-32601, "Method not found")
+    if method == "add" and isinstance(params, dict):
+        params = [params.get("a"), params.get("b")]
+    length = 2 if method == "add" else 1
+    if not isinstance(params, list) or len(params) != length or not all(isinstance(each, (int, float)) for each in params):
+        raise Refused(-32602, "Invalid params")
+    if method == "add":
+        return params[0] + params[1]
+    await asyncio.sleep(params[0])
+    return params[0]
 
 
 async def respond(message):

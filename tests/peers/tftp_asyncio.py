@@ -28,18 +28,20 @@ class Sock(asyncio.DatagramProtocol):
             for packet in packets:
                 self.send(packet)
             try:
-                async with asyncio.timeout(1):
-                    while True:
-                        data, _ = await self.queue.get()
-                        if data[:2] == b"\0\5":
-                            raise ConnectionAbortedError
-                        if fits(data):
-                            return data
-                        if again(data):
-                            self.send(packets[-1])
-            except TimeoutError:
+                return await asyncio.wait_for(self.answer(packets, fits, again), 1)
+            except asyncio.TimeoutError:
                 pass
         raise ConnectionAbortedError
+
+    async def answer(self, packets, fits, again):
+        while True:
+            data, _ = await self.queue.get()
+            if data[:2] == b"\0\5":
+                raise ConnectionAbortedError
+            if fits(data):
+                return data
+            if again(data):
+                self.send(packets[-1])
 
 
 def u16(value):

@@ -31,7 +31,7 @@ sock.sendto(answer, target)
 while True:
     try:
         packet, sender = sock.recvfrom(65536)
-    except TimeoutError:
+    except socket.timeout:
         tries += 1
         if tries == 9 or (WAY == "asks-once" and not peer):
             if WAY == "shrugs" and peer:

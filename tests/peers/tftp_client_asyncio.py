@@ -27,7 +27,7 @@ async def main():
             try:
                 data, addr = await asyncio.wait_for(client.queue.get(), 1)
                 break
-            except TimeoutError:
+            except asyncio.TimeoutError:
                 client.transport.sendto(last, target)
         else:
             sys.exit("no answer")

@@ -42,7 +42,7 @@ class Transfer:
         while True:
             try:
                 packet, address = self.sock.recvfrom(65536)
-            except TimeoutError:
+            except socket.timeout:
                 return b""
             if address == self.client or WAY in ("any-source", "one-port"):
                 if packet[:2] == b"\0\5" and WAY != "ignores-errors":
@@ -189,7 +189,7 @@ main.bind(("127.0.0.1", int(os.environ["PORT"])))
 while True:
     try:
         packet, client = main.recvfrom(65536)
-    except TimeoutError:  # set by a transfer that uses this socket
+    except socket.timeout:  # set by a transfer that uses this socket
         continue
     if WAY in ("one-at-a-time", "one-port"):
         serve(packet, client, main)

@@ -482,6 +482,9 @@ function crashHint(printed: string): string {
   if (gone.test(printed) || /os error (32|54|104|1005[34])\)/.test(printed)) {
     return "a client may leave at any time: catch the error of recv and send for this client alone, and go on with the others";
   }
+  if (/^socket\.timeout: /m.test(printed)) {
+    return "until version 3.9, a socket of Python throws socket.timeout, not TimeoutError: catch socket.timeout, which every version has";
+  }
   if (/UnicodeDecodeError|MalformedInputException|invalid utf-?8|Utf8Error/i.test(printed)) {
     return "what arrives may be any bytes: decode with errors='replace', or catch the error";
   }
