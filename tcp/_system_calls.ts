@@ -232,7 +232,7 @@ export class Events {
 
 function openLibrary(): Symbols {
   const { os, arch } = Deno.build;
-  if (os !== "linux") throw new Failure("this script calls Linux' epoll, which other systems lack", 3);
+  if (os !== "linux") throw new Failure("this needs system calls that only Linux has", 3);
   if (arch !== "x86_64" && arch !== "aarch64") throw new Failure(`the structs of ${arch} are not known here`, 3);
   // The permission for one library is bound to its path, which differs between systems: ask for the whole one.
   if (Deno.permissions.requestSync({ name: "ffi" }).state !== "granted") {
