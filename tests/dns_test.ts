@@ -739,7 +739,8 @@ testWith(dig, "dig", "dig: prints every record of the sample zone as the file ha
   for (const { record: { name, type, data } } of parseMasterFile(sample)) {
     if (/^\*|sub\.example/.test(name)) continue;
     const word = typeName(type);
-    const said = await output("dig", "+short", "+norecurse", "-p", `${port}`, "@127.0.0.1", name, word);
+    // The dig of macOS does not know the youngest types: it takes their names for more names to ask for.
+    const said = await output("dig", "+short", "+norecurse", "-p", `${port}`, "@127.0.0.1", name, `TYPE${type}`);
     // dig prints hexadecimal in capitals, and some escapes differently: compare the parsed data.
     const parse = (text: string) => parseMasterFile(`${name} 1 ${word} ${text}`)[0]?.record.data;
     assert(
