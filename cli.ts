@@ -274,7 +274,8 @@ export async function within<T, L = T>(limit: number, promise: Promise<T>, late:
 
 /**
  * Calls `stop` at the first Ctrl-C or SIGTERM; a second one, half a second later or more, exits with code 1 at once. `more`
- * are further signals that ask for the same, such as SIGHUP: the terminal is closed.
+ * are further signals that ask for the same, such as SIGHUP: the terminal is closed. Call it when the socket is open: Deno
+ * asks for a missing permission before, and there Ctrl-C must end the script.
  */
 export function onStop(stop: () => void, ...more: Deno.Signal[]): void {
   let first: number | undefined;

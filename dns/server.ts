@@ -134,7 +134,6 @@ await run(command, async (flags) => {
   const stop = () => {
     if (!clients.stopping) clients.interrupt();
   };
-  onStop(stop);
   let others: AnswerThreads | undefined;
   onHangup(() =>
     reload(files, (zones) => {
@@ -154,6 +153,7 @@ await run(command, async (flags) => {
   const service = { responder, forwarder, rateLimit, silent, secondaries, onQuery };
 
   const listener = bind(flags, Deno.listen);
+  onStop(stop);
   const { port } = listener.addr; // with --port 0, the one that the system chose
   const batch = calls && await bind({ ...flags, port }, (addr) => DatagramBatch.open(calls, addr, flags, threads > 1));
   if (threads > 1) others = await AnswerThreads.start({ ...flags, port, zones: shareZones(zones) }, onQuestion);

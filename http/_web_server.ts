@@ -61,8 +61,8 @@ export async function serveWeb(
       for (const [client, { state }] of connections) if (state === "idle") clients.close(client);
     },
   });
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
+  onStop(() => clients.interrupt());
   const { hostname } = listener.addr;
   // With --once a client may come back, as browsers do: the server stops after one second without a request.
   const enough = flags.once ? 1 : flags["exit-after"] || Infinity;

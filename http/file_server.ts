@@ -224,8 +224,8 @@ await run(command, async (flags) => {
       for (const [client, { state }] of server.connections) if (state === "idle") clients.close(client);
     },
   });
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
+  onStop(() => clients.interrupt());
   const server: Server = {
     ...{
       clients,

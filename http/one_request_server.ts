@@ -149,8 +149,8 @@ await run(command, async (flags) => {
     followSymlinks: false,
   };
   const clients = new Clients({ ...flags, "max-clients": 1 });
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
+  onStop(() => clients.interrupt());
   announce("HTTP server", listener.addr);
 
   for await (const conn of clients.accept(listener)) {

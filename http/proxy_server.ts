@@ -218,8 +218,8 @@ await run(command, async (flags) => {
       for (const [client, { state }] of proxy.open) if (state === "idle") clients.close(client);
     },
   });
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
+  onStop(() => clients.interrupt());
   const limits = { total: flags.cache << 20, object: flags["max-object"] << 20, heuristic: flags.heuristic / 100 };
   const proxy: Proxy = {
     self: `socketlab-${crypto.randomUUID().slice(0, 8)}`,

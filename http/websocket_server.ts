@@ -201,8 +201,8 @@ await run(command, async (flags) => {
     },
   });
   const memberOf = (client: Client) => [...room].find((member) => member.client === client);
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
+  onStop(() => clients.interrupt());
   const server = { room, flags, hostname: listener.addr.hostname, startTls };
   announce(pair ? "WebSocket server with TLS" : "WebSocket server", listener.addr);
   const pings = flags.timeout > 0 ? setInterval(() => pingSilent(room), flags.timeout * 250) : undefined;

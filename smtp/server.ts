@@ -209,9 +209,9 @@ await run(command, async (flags) => {
       }
     },
   });
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
   const tlsListener = flags["tls-port"] > 0 ? bindTls(flags.host, flags["tls-port"]) : undefined;
+  onStop(() => clients.interrupt());
   announce("Mail server", listener.addr);
   if (tlsListener) announce("Mail server with TLS from the first byte", tlsListener.addr);
 

@@ -158,8 +158,8 @@ const command = {
 
 await run(command, async (flags) => {
   const clients = new Clients(flags);
-  onStop(() => clients.interrupt());
   const listener = bind(flags, Deno.listen);
+  onStop(() => clients.interrupt());
   announce("RPC server", listener.addr);
   for await (const conn of clients.accept(listener)) {
     clients.serve(conn, async (client) => {

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@st
 import { freePort } from "./support/free_port.ts";
 import { client, failedWith, noSignals, runClient, serve, signals, testWith } from "./support/helpers.ts";
 import { pool } from "./support/pool.ts";
-import { Program } from "./support/program.ts";
+import { has, Program } from "./support/program.ts";
 import { pairs, parseJsonc, partsOf, root, scriptTasks } from "./support/tasks.ts";
 
 const folders = ["tcp", "udp", "http", "ping", "dns", "smtp", "rest"];
@@ -225,6 +225,27 @@ testWith(
     for (const [i, script] of tried.entries()) await t.step(script, async () => await jobs[i]);
   },
 );
+
+testWith(
+  Deno.build.os === "linux" && await has("script", "--version"),
+  "script, for a terminal",
+  "servers: Ctrl-C at the question for a permission ends the script",
+  async (t) => {
+    const tried = servers.filter((script) => !script.endsWith("/relay.ts")); // they do not ask: they say what is missing
+    const jobs = pool(6, tried.map((script) => () => leaveQuestion(script)));
+    for (const [i, script] of tried.entries()) await t.step(script, async () => await jobs[i]);
+  },
+);
+
+/** Starts a server in a terminal without the permission to listen, and answers Deno's question with Ctrl-C. */
+async function leaveQuestion(script: string): Promise<void> {
+  const argv = ["deno", "run", "-R", script, ...needs(script)].join(" ");
+  await using program = new Program(["script", "--quiet", "--command", argv, "/dev/null"], { cwd: root, stdin: true });
+  await program.line(/Allow\?/);
+  await new Promise((registered) => setTimeout(registered, 300)); // a handler that came before the question is there by now
+  await program.input("\x03", true);
+  await program.end(10);
+}
 
 /** Starts a server with `--once`, connects to it without a word, and ends it. */
 async function interrupt(script: string): Promise<void> {

@@ -117,11 +117,11 @@ const command = {
 
 await run(command, async (flags) => {
   const stopped = Promise.withResolvers<void>();
-  onStop(stopped.resolve);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
   const socket = flags.fast
     ? await bind(flags, (addr) => openBatched(addr, flags))
     : traced(bind(flags, listen), flags, "server");
+  onStop(stopped.resolve);
   const onLeave = () => flags.once && stopped.resolve();
   const chat: Chat = { socket, room: new Room(flags["max-clients"]), flags, onLeave };
   if (socket.addr.transport === "udp") announce("Chat server", socket.addr);

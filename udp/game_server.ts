@@ -122,9 +122,9 @@ const command = {
 
 await run(command, async (flags) => {
   const stopped = Promise.withResolvers<void>();
-  onStop(stopped.resolve);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
   const socket = traced(bind(flags, listen), flags, "server", describe);
+  onStop(stopped.resolve);
   const [seed = 1] = flags.seed ? [flags.seed] : crypto.getRandomValues(new Uint32Array(1));
   const world = new World(seed);
   if (flags.bot) world.join(BOT, "bot");

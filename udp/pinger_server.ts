@@ -77,9 +77,9 @@ const command = {
 
 await run(command, async (flags) => {
   const stopped = Promise.withResolvers<void>();
-  onStop(stopped.resolve);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
   const socket = traced(bind(flags, listen), flags, "server");
+  onStop(stopped.resolve);
   if (socket.addr.transport === "udp") announce(`Responder (${flags.loss} % lost)`, socket.addr);
   let received = 0;
   let quiet: ReturnType<typeof setTimeout> | undefined;
