@@ -6,6 +6,7 @@
 import { parseArgs } from "jsr:@std/cli@1/parse-args";
 import { help, proposal, usage } from "./tcp/_help.ts";
 import { codeOf, explain } from "./tcp/_socket_errors.ts";
+import { shellCommand, wholeCommand } from "./tcp/_whole_command.ts";
 
 /** A script: what `--help` says about it, and its options. `run` is the command that starts it with the least permissions. */
 export interface Command<O> {
@@ -37,41 +38,19 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
   try {
     const flags = parseFlags(command, Deno.args);
     if (flags && "host" in flags && "port" in flags) addr = { hostname: String(flags.host), port: Number(flags.port) };
+    if (flags && command.run.includes("--unstable-net") && !("listenDatagram" in Deno)) {
+      throw new Failure("this script needs an unstable API of Deno: add --unstable-net", 2, "--unstable-net");
+    }
     if (flags && "pcap" in flags && flags.pcap !== "") createFile(String(flags.pcap));
     await (flags ? body(flags) : console.log(help(command)));
   } catch (thrown) {
     const error = addr ? explain(thrown, addr) : thrown;
     if (!(error instanceof Failure)) throw error;
-    const allowed = error.permission ? addPermissions(command.run, error.permission) : [];
-    const whole = allowed.length > 0 ? `: ${shellCommand([...allowed, ...Deno.args])}` : "";
-    console.error(`${command.name}: ${error.message}${whole}`);
+    const whole = wholeCommand(command, error, addr);
+    console.error(`${command.name}: ${error.message}${whole && `: ${whole}`}`);
     Deno.exit(error.code);
   }
   Deno.exit(); // do not wait for a pending timer or a read of stdin
-}
-
-/** The words of a command with more permissions: `-N=a` and `-N=b` become `-N=a,b`, and `-N` alone stands for all of them. */
-export function addPermissions(command: string, permissions: string): string[] {
-  const words = command.split(" ");
-  let end = 2; // behind "deno run"
-  for (const permission of permissions.split(/ (?=-)/)) {
-    const [name, values] = permission.split("=");
-    const at = words.findIndex((word) => word.split("=")[0] === name);
-    const granted = words[at]?.split("=")[1];
-    if (at < 0) words.splice(end++, 0, permission);
-    else if (values === undefined) words[at] = permission;
-    else if (granted !== undefined) words[at] = `${name}=${[...new Set(`${granted},${values}`.split(","))].join(",")}`;
-  }
-  return words;
-}
-
-/** A command for the shell of this system: words with other than plain characters are quoted. */
-export function shellCommand(words: readonly string[], os: string = Deno.build.os): string {
-  return words.map((word) => {
-    // PowerShell takes a comma for a list, and splits a word with a dash in front at its first dot.
-    if (os === "windows") return /^(?!-.*\.)[\w+=:./\\-]+$/.test(word) ? word : `"${printable(word)}"`;
-    return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${printable(word).replaceAll("'", "'\\''")}'`;
-  }).join(" ");
 }
 
 /** Creates an empty file for what the script writes later. @throws {Failure} with code 2, before anything else is opened. */

@@ -41,12 +41,12 @@ export class Inbox {
     return new Inbox(new MaildirReader(folder), arrivals, state !== "granted");
   }
 
-  /** Serves the inbox until Ctrl-C. */
-  async serve(flags: WebFlags): Promise<void> {
+  /** Serves the inbox until Ctrl-C. `option` is that of its port. */
+  async serve(flags: WebFlags, option = "--port"): Promise<void> {
     try {
       await serveWeb(flags, "Inbox", (request) => answer(request, this), () => this.arrivals.close());
     } catch (error) {
-      throw explain(error, { hostname: flags.host, port: flags.port });
+      throw explain(error, { hostname: flags.host, port: flags.port }, option);
     } finally {
       this.arrivals.close();
     }

@@ -233,7 +233,7 @@ await run(command, async (flags) => {
   const serving = Promise.all([accept(listener, false), tlsListener && accept(tlsListener, true)])
     .then(() => clients.finished());
   const inbox = flags.inbox > 0 ? await Inbox.open(flags.maildir) : undefined;
-  const reading = inbox?.serve({ ...flags, port: flags.inbox, once: false });
+  const reading = inbox?.serve({ ...flags, port: flags.inbox, once: false }, "--inbox");
   // With --once the mail ends the server. Otherwise both sides finish what is in flight at Ctrl-C.
   await (flags.once
     ? Promise.race([serving, reading?.then(() => serving) ?? serving])
@@ -245,6 +245,6 @@ function bindTls(host: string, port: number): Deno.TcpListener {
   try {
     return bind({ host, port }, Deno.listen);
   } catch (error) {
-    throw explain(error, { hostname: host, port });
+    throw explain(error, { hostname: host, port }, "--tls-port");
   }
 }

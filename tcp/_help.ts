@@ -4,7 +4,8 @@
  * @module
  */
 import { levenshteinDistance } from "jsr:@std/text@1/levenshtein-distance";
-import { type Command, type Option, shellCommand } from "../cli.ts";
+import type { Command, Option } from "../cli.ts";
+import { shellCommand } from "./_whole_command.ts";
 
 type Options = Record<string, Option<unknown>>;
 

@@ -5,8 +5,10 @@
  */
 import { type Address, Failure, formatAddress, printable } from "../cli.ts";
 
+/** The end of a sentence behind which `run` shows the command with another port. */
+export const ANOTHER_PORT = "choose another --port";
 // TIME_WAIT (RFC 9293 §3.6.1) keeps the port of a program that has just ended.
-const inUse = "stop the other program, or wait a minute if it has just ended, or choose another --port";
+const inUse = `stop the other program, or wait a minute if it has just ended, or ${ANOTHER_PORT}`;
 
 /** What can go wrong with a socket: its code, the error's class, its number on Linux, macOS and Windows, and what to say. */
 const socketErrors: [code: string, name: string, numbers: number[], sentence: string][] = [
@@ -47,8 +49,11 @@ export function codeOf(error: unknown, os: string = Deno.build.os): string {
   )?.[0] ?? "";
 }
 
-/** Turns what a socket call threw into one sentence that says what was tried and what to do; a bug comes back unchanged. */
-export function explain(error: unknown, addr: Address): unknown {
+/**
+ * Turns what a socket call threw into one sentence that says what was tried and what to do; a bug comes back unchanged. The
+ * port is that of `option`.
+ */
+export function explain(error: unknown, addr: Address, option = "--port"): unknown {
   const at = formatAddress(addr);
   if (error instanceof Deno.errors.NotCapable && !/Requires (?!net)/.test(error.message)) {
     return new Failure(`no permission to use ${at}: add -N=${at}`, 2, `-N=${at}`);
@@ -61,7 +66,8 @@ export function explain(error: unknown, addr: Address): unknown {
   }
   // Windows keeps ranges of ports, such as those of Hyper-V.
   if (code === "EACCES" && addr.port >= 1024) {
-    return new Failure(`the system does not allow ${at}: choose another --port`);
+    return new Failure(`the system does not allow ${at}: ${ANOTHER_PORT.replace("--port", option)}`);
   }
-  return sentence ? new Failure(sentence.replace("AT", at).replace("HOST", printable(addr.hostname))) : error;
+  if (sentence === undefined) return error;
+  return new Failure(sentence.replace("--port", option).replace("AT", at).replace("HOST", printable(addr.hostname)));
 }

@@ -45,12 +45,6 @@ async function serve(threads: number, shared: boolean, flags: Settings, onListen
       if (flags.once && served > 0 && open === 0) stop();
       if (counts.every(({ over }) => over)) done.resolve();
     };
-    worker.onerror = (event) => {
-      if (!/Requires read access/.test(event.message)) return; // a bug: it keeps its stack trace
-      event.preventDefault();
-      const flag = "-R=cli.ts,tcp";
-      done.reject(new Failure(`no permission to read the worker's modules: add ${flag}`, 2, flag));
-    };
   }
   tell(workers[0], { shared, flags });
   await done.promise;
@@ -69,6 +63,16 @@ async function expectNobody({ host, port }: Settings): Promise<void> {
     throw error;
   }
   throw new Deno.errors.AddrInUse("a server answers there");
+}
+
+/** Asks for the permission to read the modules of the workers, once for all of them. @throws {Failure} when it is missing. */
+async function expectModules(): Promise<void> {
+  const flag = "-R=cli.ts,tcp";
+  if (import.meta.dirname === undefined) return; // started by URL: their modules come from there, too
+  for (const path of ["../cli.ts", "../tcp"]) {
+    const { state } = await Deno.permissions.request({ name: "read", path: `${import.meta.dirname}/${path}` });
+    if (state !== "granted") throw new Failure(`no permission to read the workers' modules: add ${flag}`, 2, flag);
+  }
 }
 
 type Settings = Exclude<ToWorker, "stop">["flags"] & { once: boolean };
@@ -100,6 +104,7 @@ await run(command, async (flags) => {
   // first whether a server answers there. (Only on loopback: elsewhere the question might go to another machine.)
   if (/^(127\.|::1?$|localhost$|0\.0\.0\.0$)/.test(flags.host) && flags.port !== 0) await expectNobody(flags);
 
+  await expectModules();
   const counts = await serve(threads, shared, flags, (addr) => {
     announce(`Threaded server (${count(threads, "thread")})`, addr);
   });

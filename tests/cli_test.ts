@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
 import {
-  addPermissions,
   type Command,
   Failure,
   flag,
@@ -10,11 +9,11 @@ import {
   printable,
   printableLine,
   seconds,
-  shellCommand,
   text,
 } from "../cli.ts";
 import { clientOptions, connect, count, within } from "../cli.ts";
 import { codeOf, explain } from "../tcp/_socket_errors.ts";
+import { addPermissions, shellCommand } from "../tcp/_whole_command.ts";
 import { stub } from "./support/stub.ts";
 
 const options = {
@@ -40,6 +39,9 @@ Deno.test("a permission that is missing: the command has it once, beside those t
       ["-R=a,c", "deno run -R=a,b x.ts", "deno run -R=a,b,c x.ts"],
       ["-N", "deno run -N=a x.ts", "deno run -N x.ts"],
       ["-N=a", "deno run -N x.ts", "deno run -N x.ts"],
+      ["-N=a:1", "deno run -N=a,b x.ts", "deno run -N=a,b x.ts"],
+      ["-N=a", "deno run -N=a:1,ab:1 x.ts", "deno run -N=ab:1,a x.ts"],
+      ["-R=a/b", "deno run -R=a,c x.ts", "deno run -R=a,c x.ts"],
       ["--allow-ffi", "deno run --allow-ffi x.ts", "deno run --allow-ffi x.ts"],
       ["--allow-ffi", "deno run -N=a x.ts", "deno run --allow-ffi -N=a x.ts"],
       ["-R=. -W=.", "deno run -N=a -R=b x.ts", "deno run -W=. -N=a -R=b,. x.ts"],

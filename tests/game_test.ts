@@ -566,7 +566,7 @@ Deno.test("game client: without a terminal, a wrong name", async () => {
   const held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const taken = await runClient("udp/game_client.ts", freePort(), "--page", `${held.addr.port}`);
   held.close();
-  failedWith(taken, 1, new RegExp(`127\\.0\\.0\\.1:${held.addr.port} is in use`));
+  failedWith(taken, 1, new RegExp(`127\\.0\\.0\\.1:${held.addr.port} is in use: .* choose another --page$`, "m"));
   const wrong = await runClient("udp/game_client.ts", freePort(), "--play", "1", "--name", "a\x1bb");
   failedWith(wrong, 2, /^game_client: --name needs a name is a letter|a letter, then up to 7 letters or digits/m);
 });

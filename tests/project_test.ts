@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { join } from "node:path";
-import { refusedWith } from "./support/helpers.ts";
+import { failedWith, refusedWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { parseJsonc, root, scriptTasks } from "./support/tasks.ts";
 
@@ -89,7 +89,10 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
   const at = (script: string) => `http://127.0.0.1:${files.addr.port}/${script}`;
   const packages = ["--no-lock", "--config", join(root, "deno.json")];
   const start = (verb: string, ...args: string[]) =>
-    new Program(["deno", verb, ...packages, ...args], { cwd: join(folder, "empty"), env: { DENO_DIR: folder } });
+    new Program(["deno", verb, ...args.includes("--config") ? ["--no-lock"] : packages, ...args], {
+      cwd: join(folder, "empty"),
+      env: { DENO_DIR: folder },
+    });
 
   const scripts = scriptTasks().map(([, command]) => command.split(" ").at(-1) ?? "");
   const all = start("cache", ...scripts.map(at));
@@ -105,6 +108,25 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
     const program = start("run", ...rights, at(script));
     await program.end();
     refusedWith(program, line);
+  }
+  // The command that grants what is missing is one to type here: it has the URL, and the flag that deno.json has elsewhere.
+  const quoted = (text: string) => text.replaceAll(/[.?]/g, "\\$&");
+  const denied = start("run", "-q", "--no-prompt", at("tcp/echo_server.ts"));
+  await denied.end();
+  failedWith(
+    denied,
+    2,
+    new RegExp(`^echo_server: .* deno run "?-N=127\\.0\\.0\\.1"? "?${quoted(at("tcp/echo_server.ts"))}"?$`, "m"),
+  );
+  await Deno.writeTextFile(join(folder, "stable.json"), JSON.stringify({ imports: part("deno.json", "imports") }));
+  for (const script of ["tcp/threaded_server.ts", "udp/pinger_client.ts"]) {
+    const program = start("run", "--config", join(folder, "stable.json"), ...rights, at(script));
+    await program.end();
+    failedWith(
+      program,
+      2,
+      new RegExp(`: add --unstable-net: deno run .*--unstable-net "?${quoted(at(script))}"?$`, "m"),
+    );
   }
   for (const script of ["tcp/threaded_server.ts", "http/file_server.ts"]) {
     await using program = start("run", ...rights, at(script), "--port", "0");

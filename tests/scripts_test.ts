@@ -156,7 +156,7 @@ for (const [at, { script, task }] of tasks.entries()) {
       await program.end();
       const address = "127\\.0\\.0\\.1:\\d+";
       const line =
-        `^${name}: no permission to use ${address}: add -N=${address}: deno run .*-N=.*${address}.* ${script}.*$`;
+        `^${name}: no permission to use ${address}: add -N=${address}: deno run .*-N=127\\.0\\.0\\.1"? .*${script}.*$`;
       failedWith(program, 2, new RegExp(line, "m"));
     });
   }
@@ -183,9 +183,14 @@ for (const [at, script] of servers.entries()) {
     failedWith(
       program,
       1,
-      /: 127\.0\.0\.1:\d+ is in use: stop the other program, or wait a minute if it has just ended, or choose another --port$/m,
+      /: 127\.0\.0\.1:\d+ is in use: stop the other program, or wait a minute if it has just ended, or choose another --port: /m,
     );
     assertEquals(program.stdout, "");
+    // What it proposes is its own task, on another port, with the arguments that it was given.
+    const { task } = tasks.find((task) => task.script === script) ?? {};
+    const { port } = first;
+    const words = ["deno", "task", task, ...needs(script), "--port", port > 55_000 ? port - 10_000 : port + 10_000];
+    assertStringIncludes(program.stderr, `: ${words.join(" ")}\n`);
   });
 
   // One function opens the port of all of them: half of the servers try the one, half the other.

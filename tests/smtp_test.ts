@@ -1540,9 +1540,11 @@ Deno.test("smtp/server.ts: wrong usage opens nothing, and a port in use is named
   }
   assertEquals([...Deno.readDirSync(folder)], []);
   const { port } = taken.addr;
-  await refused(1, new RegExp(`^server: 127\\.0\\.0\\.1:${port} is in use: .*\n$`), ...maildir, "--inbox", `${port}`);
+  const inUse = (option: string) =>
+    new RegExp(`^server: 127\\.0\\.0\\.1:${port} is in use: .* choose another ${option}\n$`);
+  await refused(1, inUse("--inbox"), ...maildir, "--inbox", `${port}`);
   const { cert, key } = await certificate(folder);
   const tls = ["--cert", cert, "--key", key, "--tls-port", `${port}`];
-  await refused(1, new RegExp(`^server: 127\\.0\\.0\\.1:${port} is in use: .*\n$`), ...tls);
+  await refused(1, inUse("--tls-port"), ...tls);
   await Deno.remove(folder, { recursive: true });
 });

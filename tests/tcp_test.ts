@@ -692,6 +692,17 @@ testWith(linux, "Linux", "--calls: the system calls of an exchange, in the order
   assertMatch(server.stderr, /^recv\(\d+, "hi", 65536, 0\) = 2$/m);
 });
 
+Deno.test("threaded_server: without the permission to read its workers' modules it prints the command that grants it", async () => {
+  const argv = ["deno", "run", "--no-prompt", "-N=127.0.0.1", "tcp/threaded_server.ts", "--port", "0"];
+  const program = new Program(argv, { cwd: root });
+  await program.end();
+  failedWith(
+    program,
+    2,
+    /^threaded_server: .*: add -R=cli\.ts,tcp: deno run .*-R=cli\.ts,tcp.* tcp\/threaded_server\.ts --port 0$/m,
+  );
+});
+
 testWith(linux, "Linux", "syscall_server: an address in use, IPv6, a missing permission", async () => {
   const { program, port } = await serve("tcp/syscall_server.ts", "--host", "::1");
   const second = client("tcp/syscall_server.ts", port, "--host", "::1");
@@ -699,7 +710,7 @@ testWith(linux, "Linux", "syscall_server: an address in use, IPv6, a missing per
   failedWith(
     second,
     1,
-    /^syscall_server: \[::1\]:\d+ is in use: stop the other program, or wait a minute if it has just ended, or choose another --port$/m,
+    /^syscall_server: \[::1\]:\d+ is in use: stop the other program, or wait a minute if it has just ended, or choose another --port: deno task syscall-server --host ::1 --port \d+$/m,
   );
   const echoed = await runClient("tcp/syscall_client.ts", port, "--host", "::1", "six");
   assertMatch(echoed.stdout, /^Received: six \(3 bytes/);

@@ -2,7 +2,7 @@
  * What makes an exchange visible: `--trace=diagram`, and `--pcap` for every pair.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
-import { shellCommand } from "../cli.ts";
+import { shellCommand } from "../tcp/_whole_command.ts";
 import { Capture } from "../tcp/_capture.ts";
 import { Diagram } from "../tcp/_diagram.ts";
 import { RelayTrace } from "../tcp/_relay_trace.ts";

@@ -23,7 +23,7 @@ export class GamePage implements Disposable {
     try {
       this.#server = Deno.serve({ hostname: "127.0.0.1", port, onListen }, (request) => this.#respond(request));
     } catch (error) {
-      throw explain(error, { hostname: "127.0.0.1", port });
+      throw explain(error, { hostname: "127.0.0.1", port }, "--page");
     }
   }
 
