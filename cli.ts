@@ -103,12 +103,15 @@ export const integer = (initial: number, help: string, min: number, max: number,
   },
 });
 
-/** An option whose value is a time in seconds, up to a day; fractions are allowed. */
-export const seconds = (initial: number, help: string): Option<number> => ({
+/**
+ * An option whose value is a time in seconds, up to a day; fractions are allowed. For a limit, 0 is no limit; where that cannot
+ * be, `zero` is false, and 0 is refused.
+ */
+export const seconds = (initial: number, help: string, zero = true): Option<number> => ({
   ...{ default: initial, help, value: "S" },
   parse(raw) {
-    if (/^\d*\.?\d+$/.test(raw) && Number(raw) <= 86_400) return Number(raw);
-    throw new RangeError("a number of seconds from 0 to 86400");
+    if (/^\d*\.?\d+$/.test(raw) && Number(raw) <= 86_400 && (zero || Number(raw) > 0)) return Number(raw);
+    throw new RangeError(`a number of seconds ${zero ? "from 0" : "above 0, up"} to 86400`);
   },
 });
 

@@ -103,6 +103,7 @@ const command = {
     "deno task dns-server",
     "deno task dns-server --trace dns/example.com.zone",
     "deno task dns-server --port 5301 --rate 20",
+    "deno task dns-server --allow-transfer 127.0.0.1",
   ],
   options: {
     ...serverOptions(5300, "close a TCP client that is silent for this long; 0: never"),
@@ -111,7 +112,7 @@ const command = {
     "rate": integer(1000, "most UDP responses per second to one network; 0: no limit", 0, 1_000_000),
     "fast": flag("receive and send many datagrams at a time, by Linux' own system calls; needs --allow-ffi"),
     "threads": integer(1, "with --fast, threads that answer over UDP, all from the same zones", 1, 64),
-    "allow-transfer": list("give this address whole zones (AXFR); may be repeated", "ADDRESS"),
+    "allow-transfer": list("give this address whole zones (AXFR)", "ADDRESS"),
     "max-clients": maxClients(1000),
     "exit-after": integer(0, "as --once, but after this many different questions; 0: never", 0, 1_000_000),
   },

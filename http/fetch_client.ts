@@ -69,7 +69,7 @@ const command = {
   examples: [
     "deno task fetch-client /protocols.json",
     "deno task fetch-client --json http://127.0.0.1:8000/",
-    "deno task fetch-client --port 5050 --data {} /users",
+    "deno task fetch-client --port 5050 --method HEAD /users",
   ],
   options: {
     ...clientOptions(8000),

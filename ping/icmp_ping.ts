@@ -118,7 +118,7 @@ const command = {
   options: {
     "count": integer(4, "echo requests to send", 1, 10_000),
     "interval": seconds(1, "time between two requests"),
-    "timeout": seconds(1, "how long to wait for each reply"),
+    "timeout": seconds(1, "how long to wait for each reply", false),
     "size": integer(56, "bytes of payload", 16, 65_507, "BYTES"),
     "ttl": integer(64, "how many routers a packet may pass, at most", 1, 255),
     "ipv6": flag("use IPv6"),

@@ -87,7 +87,7 @@ const command = {
   options: {
     "count": integer(4, "echo requests to send", 1, 10_000),
     "interval": seconds(1, "time between two requests; below 0.2 only for root"),
-    "timeout": seconds(1, "how long to wait for each reply"),
+    "timeout": seconds(1, "how long to wait for each reply", false),
     "size": integer(56, "bytes of payload", 0, 65_507, "BYTES"),
     "ipv6": flag("use IPv6"),
     "json": flag("print one JSON object instead"),

@@ -108,7 +108,7 @@ const command = {
   options: {
     "hops": integer(30, "the highest TTL: how many routers at most", 1, 255),
     "count": integer(3, "echo requests for each TTL", 1, 10),
-    "timeout": seconds(1, "how long to wait for each answer"),
+    "timeout": seconds(1, "how long to wait for each answer", false),
     "ipv6": flag("use IPv6"),
     ...traceOptions,
   },

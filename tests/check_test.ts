@@ -525,7 +525,7 @@ Deno.test("check: every check says why it matters, and counts", () => {
 testWith(
   portsFree(7007, 9999),
   "ports 7007 and 9999 free",
-  "demo: ✓ for a pair that works, also when another program has its port; exit code 2 for one that there is not",
+  "demo: ✓ for a pair that works, also when another program has its port; one that there is not is refused",
   async () => {
     const demo = async (...args: string[]) => {
       const program = new Program(["deno", "task", "--quiet", "demo", ...args], { cwd: root });
@@ -544,7 +544,7 @@ testWith(
     assertMatch(works.stdout, /^udp:chat +✓ +[\d.]+$/m);
     assertMatch(works.stdout, /^1 pair worked, 0 failed, 0 skipped$/m);
     assertEquals(works.status?.code, 0);
-    refusedWith(await demo("no:such"), /^demo: there are no such pairs: no:such$/m);
+    refusedWith(await demo("udp:chat", "no:such"), /^demo: there is no pair no:such: tcp:echo, /);
   },
 );
 

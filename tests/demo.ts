@@ -54,6 +54,11 @@ const command = {
   about: "Runs the server-client pairs of deno.json, one after another. Arguments choose some of them.",
   run: "deno task demo",
   args: "[PAIR ...]",
+  examples: [
+    "deno task demo",
+    "deno task demo tcp udp:chat",
+    "deno task demo --watch dns",
+  ],
   options: {
     "watch": flag("show them in the browser, one after another"),
   },
@@ -70,10 +75,12 @@ await run(command, async ({ args, watch }) => {
       if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error; // it has just ended
     }
   });
-  const chosen = pairs().filter(([name]) =>
-    args.length === 0 || args.some((arg) => name === arg || name.startsWith(`${arg}:`))
-  );
-  if (chosen.length === 0) throw new Failure(`there are no such pairs: ${printable(args.join(" "))}`, 2);
+  const isMeant = (name: string, arg: string) => name === arg || name.startsWith(`${arg}:`);
+  const unknown = args.find((arg) => !pairs().some(([name]) => isMeant(name, arg)));
+  if (unknown !== undefined) {
+    throw new Failure(`there is no pair ${printable(unknown)}: ${pairs().map(([name]) => name).join(", ")}`, 2);
+  }
+  const chosen = pairs().filter(([name]) => args.length === 0 || args.some((arg) => isMeant(name, arg)));
   if (watch) return await watchPairs(chosen.map(([name]) => name));
   for (const [name, task] of chosen) {
     const row = await runPair(name, task);

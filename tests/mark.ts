@@ -16,11 +16,14 @@ const command = {
 In RESULTS there is a results file for each submission (for Gradescope), and what the check printed.`,
   run: "deno task mark",
   args: "SUITE FOLDER -- COMMAND ...",
+  examples: [
+    "deno task mark tcp:echo submissions -- python3 server.py {port}",
+  ],
   options: {
     "results": text("", "where the results go; without it, FOLDER-results", "RESULTS"),
     "jobs": integer(4, "how many submissions at a time", 1, 64),
-    "time": seconds(120, "how long one submission may take in all"),
-    "timeout": seconds(5, "how long a program may take for one step"),
+    "time": seconds(120, "how long one submission may take in all", false),
+    "timeout": seconds(5, "how long a program may take for one step", false),
     "points": text("", "own points, and hidden checks, as for deno task check", "FILE"),
   },
 };

@@ -87,6 +87,7 @@ for (const [at, { script, task }] of tasks.entries()) {
     assert(examples.length > 0, "examples");
     for (const example of examples) assertStringIncludes(`${example} `, `  deno task ${task} `);
     const text = program.stdout.replace(/\s+/g, " ");
+    assert(!/(; may be repeated){2}/.test(text), text);
     for (
       const [, option = "", words = ""] of text.matchAll(
         / (--[a-z-]+) [A-Z]+ (?:(?! --)[^()])*?one of ([a-z, -]+) \(default/g,
@@ -100,6 +101,19 @@ for (const [at, { script, task }] of tasks.entries()) {
     if (alone.includes(script)) return;
     for (const option of ["--host HOST", "--port PORT", "--trace[=json]"]) assertStringIncludes(program.stdout, option);
     assertStringIncludes(program.stdout, isServer(script) ? "--once" : "--wait S");
+  });
+
+  Deno.test(`${script}: 0 is no limit for each time limit, or is refused`, async () => {
+    const help = new Program(["deno", "run", script, "--help"], { cwd: root });
+    await help.end();
+    const rows = [...help.stdout.replace(/\n {24}/g, " ").matchAll(/^ {2}--([a-z-]+) S +(.*)$/gm)];
+    for (const [, option = "", words = ""] of rows) {
+      // These are no limits: no time is no time.
+      if (/^(wait|delay|interval|listen|play)$/.test(option) || /; 0: (no limit|never|none)/.test(words)) continue;
+      const program = new Program(["deno", "run", script, `--${option}=0`], { cwd: root });
+      await program.end();
+      failedWith(program, 2, new RegExp(`^${name}: --${option} needs a number of seconds above 0`));
+    }
   });
 
   Deno.test(`${script}: wrong usage is exit code 2 with the usage line, and nothing is opened`, async () => {

@@ -106,7 +106,7 @@ const command = {
   ],
   options: {
     ...options,
-    "idle": seconds(300, "remove a client that is silent for this long"),
+    "idle": seconds(300, "remove a client that is silent for this long; 0: never"),
     "max-clients": integer(256, "clients at the same time; more are refused", 1, 100_000),
     "size": integer(1024, "the longest datagram, in bytes; a longer one is refused", 64, 8192),
     "name-length": integer(20, "the longest nickname", 1, 64),
@@ -126,7 +126,9 @@ await run(command, async (flags) => {
   const chat: Chat = { socket, room: new Room(flags["max-clients"]), flags, onLeave };
   if (socket.addr.transport === "udp") announce("Chat server", socket.addr);
 
-  const idleTimer = setInterval(() => removeSilent(chat), Math.min(flags.idle * 250, 5000));
+  const idleTimer = flags.idle > 0
+    ? setInterval(() => removeSilent(chat), Math.min(flags.idle * 250, 5000))
+    : undefined;
   await Promise.race([stopped.promise, serve(chat)]);
   clearInterval(idleTimer);
   await notify(chat, "the server is stopping");

@@ -50,7 +50,7 @@ async function tick(game: Game): Promise<void> {
     if (kind === "win") console.log(`${player.name} wins the round: ${count(player.wins, "round")} won`);
   }
   for (const [address, { id, addr, lastSeen }] of players) {
-    if (world.tick - lastSeen <= flags.idle * TICKS_PER_SECOND) {
+    if (flags.idle === 0 || world.tick - lastSeen <= flags.idle * TICKS_PER_SECOND) {
       await send(game, { kind: "snapshot", snapshot: world.snapshot(id) }, addr);
     } else if (leave(game, address, `was silent for ${flags.idle} s`)) game.onEmpty();
   }
@@ -108,14 +108,14 @@ const command = {
   examples: [
     "deno task game-server",
     "deno task game-server --bot",
-    "deno task game-server --host 0.0.0.0 --players 4",
+    "deno task game-server --players 4 --trace",
   ],
   options: {
     ...options,
     "once": { ...once, help: "exit when the last player has left" },
     "players": integer(2, "players at the same time; more are refused", 1, MAX_PLAYERS - 1),
     "bot": flag("the server plays, too: for who is alone"),
-    "idle": seconds(5, "a player that is silent for this long leaves"),
+    "idle": seconds(5, "a player that is silent for this long leaves; 0: never"),
     "seed": integer(0, "where the dots are: the same for the same number; 0: anywhere", 0, 2 ** 32 - 1),
   },
 };

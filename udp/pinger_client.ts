@@ -83,7 +83,7 @@ const command = {
     "wait": { ...options.wait, help: "keep sending the first datagram for this long while nobody answers" },
     "count": integer(10, "datagrams to send", 1, 100_000),
     "interval": seconds(0, "how long to wait between an answer and the next datagram"),
-    "timeout": seconds(1, "how long to wait for an answer before it is lost"),
+    "timeout": seconds(1, "how long to wait for an answer before it is lost", false),
   },
 };
 
@@ -92,7 +92,7 @@ await run(command, async (flags) => {
   const listen = { transport: "udp", hostname: localAddress(flags.host), port: 0 } as const;
   const socket = traced(Deno.listenDatagram(listen), flags);
   const replies = new Replies(socket, server);
-  const limit = flags.timeout || 1;
+  const limit = flags.timeout;
   const times: number[] = [];
   const start = performance.now();
   for (let number = 1; number <= flags.count; number++) {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { clientOptions, connect, count, Failure, flag, formatAddress, integer, run } from "../cli.ts";
+import { clientOptions, connect, count, Failure, flag, formatAddress, integer, run, seconds } from "../cli.ts";
 import { codeOf } from "../tcp/_socket_errors.ts";
 import { DatagramBatch, openCalls } from "./_datagram_batch.ts";
 
@@ -42,7 +42,7 @@ async function exchange(batch: DatagramBatch, flags: Settings): Promise<number> 
 
 type Settings = { count: number; size: number; batch: number; timeout: number };
 
-const { timeout, ...options } = clientOptions(9997);
+const { timeout: _, ...options } = clientOptions(9997);
 const command = {
   name: "syscall_client",
   about: "Sends datagrams to a UDP echo server by the system calls of Linux, and counts those that come back.",
@@ -55,7 +55,7 @@ const command = {
     "count": integer(10_000, "datagrams to send", 1, 10_000_000),
     "size": integer(64, "bytes of a datagram", 4, 65_507),
     "batch": integer(32, "datagrams on the way at the same time", 1, 10_000),
-    "timeout": { ...timeout, default: 1, help: "how long to wait for a batch to come back" },
+    "timeout": seconds(1, "how long to wait for a batch to come back", false),
     "calls": flag("print each system call on stderr"),
   },
 };

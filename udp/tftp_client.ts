@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { clientOptions, count, Failure, flag, integer, printable, printableLine, run } from "../cli.ts";
+import { clientOptions, count, Failure, flag, integer, printable, printableLine, run, seconds } from "../cli.ts";
 import { fileSink } from "../tcp/_file_sink.ts";
 import { readFile } from "../tcp/_read_file.ts";
 import { writeAll } from "../tcp/_write_all.ts";
@@ -76,6 +76,7 @@ const command = {
   options: {
     ...options,
     "wait": { ...wait, help: "keep asking for this long while nobody answers" },
+    "timeout": seconds(5, "give up on a server that is silent for this long", false),
     "block-size": integer(512, "bytes of a block", 8, 65_464),
     "window": integer(1, "blocks on the way before an acknowledgement", 1, 65_535),
     "netascii": flag("transfer a text, whatever ends its lines on either side"),
@@ -87,8 +88,7 @@ await run(command, async (flags) => {
   if ((verb !== "get" && verb !== "put") || !name || more.length > 0) {
     throw new Failure("say what to do: get NAME [FILE], or put FILE [NAME]", 2);
   }
-  const time = (flags.timeout || 5) / TRIES;
-  const terms = { blockSize: flags["block-size"], window: flags.window, timeout: time };
+  const terms = { blockSize: flags["block-size"], window: flags.window, timeout: flags.timeout / TRIES };
   const file = verb === "put" ? await readFile(name) : undefined;
   const asked = new Map<string, string>();
   if (terms.blockSize !== plainTerms.blockSize) asked.set("blksize", `${terms.blockSize}`);
@@ -99,7 +99,7 @@ await run(command, async (flags) => {
     file: verb === "get" ? name : other ?? name.replace(/.*[/\\]/, ""),
     mode: flags.netascii ? "netascii" : "octet",
     options: asked,
-    tries: Math.max(TRIES, Math.ceil(flags.wait / time)),
+    tries: Math.max(TRIES, Math.ceil(flags.wait / terms.timeout)),
   };
   const peer = await resolve(flags.host, flags.port);
   const socket = Deno.listenDatagram({ transport: "udp", hostname: localAddress(peer.hostname), port: 0 });

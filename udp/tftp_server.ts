@@ -100,7 +100,7 @@ const command = {
     ...options,
     "write": cli.flag("take files, too; none is replaced"),
     "max-size": cli.integer(64 * 1024 * 1024, "the longest file to take, in bytes", 0, 2 ** 40),
-    "timeout": cli.seconds(5, "give up on a client that is silent for this long; 0: 5"),
+    "timeout": cli.seconds(5, "give up on a client that is silent for this long", false),
     "block-size": cli.integer(1468, "the largest block that a client gets when it asks", 8, 65_464),
     "window": cli.integer(64, "the largest window that a client gets when it asks, in blocks", 1, 65_535),
     "max-clients": cli.integer(64, "transfers at the same time; more are refused", 1, 10_000),
@@ -115,7 +115,7 @@ await run(command, async (flags) => {
     root,
     writable: flags.write,
     maxSize: flags["max-size"],
-    limits: { blockSize: flags["block-size"], window: flags.window, timeout: (flags.timeout || 5) / TRIES },
+    limits: { blockSize: flags["block-size"], window: flags.window, timeout: flags.timeout / TRIES },
   };
   await locate(root, "x").catch((error) => {
     if (!(error instanceof Refusal)) throw error;
