@@ -3,7 +3,8 @@
  * scripts that are started by URL.
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
-import { join } from "node:path";
+import { cpSync } from "node:fs";
+import { join, relative, sep } from "node:path";
 import { failedWith, refusedWith } from "./support/helpers.ts";
 import { Program } from "./support/program.ts";
 import { parseJsonc, root, scriptTasks } from "./support/tasks.ts";
@@ -77,19 +78,24 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
     const headers = { "content-type": "text/plain" };
     return new Response(await Deno.readTextFile(path).catch(() => "404"), { headers });
   });
-  // A cache of its own for the scripts; the packages are those that are here.
+  // A cache of its own for the scripts. The project's packages are copied into it: not every file system has links.
   await using cleanup = new AsyncDisposableStack();
   const folder = await Deno.realPath(await Deno.makeTempDir());
   cleanup.defer(() => Deno.remove(folder, { recursive: true }));
   const info = new Program(["deno", "info", "--json"], { cwd: root });
   await info.end();
   const { npmCache }: { npmCache: string } = JSON.parse(info.stdout);
-  await Deno.symlink(npmCache, join(folder, "npm"), { type: "junction" });
+  const packages = new Set(Object.keys(part("deno.lock", "npm")).map((name) => name.split(/\b[@/]/, 1)[0]));
+  const isOurs = (path: string) =>
+    relative(npmCache, path).split(sep).every((name, i) => i !== 1 || packages.has(name));
+  cpSync(npmCache, join(folder, "npm"), { recursive: true, filter: isOurs });
   await Deno.mkdir(join(folder, "empty"));
   const at = (script: string) => `http://127.0.0.1:${files.addr.port}/${script}`;
-  const packages = ["--no-lock", "--config", join(root, "deno.json")];
+  await Deno.copyFile(join(root, "deno.lock"), join(folder, "deno.lock"));
+  const lock = ["--lock", join(folder, "deno.lock"), "--frozen=false"];
+  const config = ["--config", join(root, "deno.json")];
   const start = (verb: string, ...args: string[]) =>
-    new Program(["deno", verb, ...args.includes("--config") ? ["--no-lock"] : packages, ...args], {
+    new Program(["deno", verb, ...lock, ...args.includes("--config") ? [] : config, ...args], {
       cwd: join(folder, "empty"),
       env: { DENO_DIR: folder },
     });
