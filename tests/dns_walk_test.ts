@@ -13,8 +13,8 @@ import { parseZone, type Zones } from "../dns/_zone.ts";
 import { ask } from "../dns/query.ts";
 import { explain } from "../tcp/_socket_errors.ts";
 import { freePort } from "./support/free_port.ts";
-import { failedWith, hasLoopbacks, portsFree, programsAtOnce, testWith } from "./support/helpers.ts";
-import { Program } from "./support/program.ts";
+import { failedWith, hasLoopbacks, portsFree, testWith } from "./support/helpers.ts";
+import { Program, programsAtOnce } from "./support/program.ts";
 import { stub } from "./support/stub.ts";
 import { command, pairOnPort, pairs, root } from "./support/tasks.ts";
 

@@ -77,12 +77,6 @@ export function testWith(
 export const signals = Deno.build.os !== "windows";
 export const noSignals = "way to send Ctrl-C to another program";
 
-/**
- * How many programs can run at once and be heard. On Windows, the runtime reads their output with four threads a processor, two
- * for each program; those that start when all wait are not heard until another one ends.
- */
-export const programsAtOnce = Deno.build.os === "windows" ? 2 * navigator.hardwareConcurrency : Infinity;
-
 /** Whether this machine answers for the addresses of `dns:walk`. macOS does when they were added. */
 export const hasLoopbacks = [2, 3, 4].every((last) => {
   try {

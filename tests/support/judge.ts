@@ -8,13 +8,16 @@ import { type Check, limits } from "../suites/_suite.ts";
 import { randomSeed } from "../suites/_random.ts";
 import { suites } from "../suites/suites.ts";
 import { type Result, runSuite } from "./checking.ts";
-import { output } from "./program.ts";
+import { output, programsAtOnce } from "./program.ts";
 import { root } from "./tasks.ts";
 
 // Where versions of Python are managed, `python3` is a script that looks for the interpreter. It takes several times as long as
 // a program of tests/peers, and hundreds of those are started: find the interpreter once.
 const python = (await output("python3", "-c", "import sys; print(sys.executable)")).trim();
 if (python) Deno.env.set("PATH", [dirname(python), Deno.env.get("PATH") ?? ""].join(delimiter));
+
+/** How many suites run at a time: each has one program at once. */
+export const suitesAtOnce = Math.min(6, programsAtOnce);
 
 /** The project's own programs are started in its folder, the others beside their files. */
 const peers = `${root}tests/peers`;

@@ -12,6 +12,18 @@ export type Ended = Deno.CommandStatus;
 /** How much output is collected of a program whose output goes somewhere else. */
 const KEPT = 16_384;
 
+/**
+ * What every program finds in its environment: its output is plain text, and is not held back. And where there is no Node,
+ * the runtime puts a link to itself in its place, which is a copy where the cache is on another drive: once is enough.
+ */
+const ENVIRONMENT = { NO_COLOR: "1", PYTHONUNBUFFERED: "1", DENO_DISABLE_NODE_SHIM: "1" };
+
+/**
+ * How many programs can run at once and be heard. On Windows, the runtime reads their output with four threads a processor, two
+ * for each program; those that start when all wait are not heard until another one ends.
+ */
+export const programsAtOnce = Deno.build.os === "windows" ? 2 * navigator.hardwareConcurrency : Infinity;
+
 /** A running program. Its output is collected, and a test can wait for a line of it. */
 export class Program {
   readonly #child: Deno.ChildProcess;
@@ -55,7 +67,7 @@ export class Program {
     try {
       this.#child = new Deno.Command(name === "deno" ? Deno.execPath() : name, {
         args,
-        env: { NO_COLOR: "1", PYTHONUNBUFFERED: "1", ...options.env },
+        env: { ...ENVIRONMENT, ...options.env },
         cwd: options.cwd,
         stdin: options.stdin ? "piped" : "null",
         stdout: "piped",

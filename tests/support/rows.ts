@@ -5,7 +5,7 @@
  */
 import { assertEquals, assertMatch, equal } from "jsr:@std/assert@1";
 import { suites } from "../suites/suites.ts";
-import { failures, judge, patiently } from "./judge.ts";
+import { failures, judge, patiently, suitesAtOnce } from "./judge.ts";
 import { pool } from "./pool.ts";
 import { has } from "./program.ts";
 
@@ -19,7 +19,11 @@ export function chosen([suite, command]: readonly [string, string, ...unknown[]]
 }
 
 /** Each program passes every check of its suite. `jobs` run at a time. */
-export async function areRight(t: Deno.TestContext, rows: readonly (readonly [string, string])[], jobs: number) {
+export async function areRight(
+  t: Deno.TestContext,
+  rows: readonly (readonly [string, string])[],
+  jobs = suitesAtOnce,
+) {
   await patiently(15_000, async () => {
     const runs = pool(jobs, rows.map(([suite, command]) => () => judge(suite, command)));
     for (const [i, [suite, command]] of rows.entries()) {
@@ -50,7 +54,7 @@ export async function areCaught(t: Deno.TestContext, rows: readonly Mistake[]) {
   // A program that passes the first check has started, and does something right.
   const firstOf = (suite: string) => suites[suite]?.checks[0]?.name ?? "";
   await patiently(2000, async () => {
-    const runs = pool(6, rows.map((row) => () => judgeMistake(row, [firstOf(row[0]), ...row[2]])));
+    const runs = pool(suitesAtOnce, rows.map((row) => () => judgeMistake(row, [firstOf(row[0]), ...row[2]])));
     for (const [i, [suite, command, caught]] of rows.entries()) {
       await t.step(`${suite} on ${command}: ${caught.join(", ")}`, async () => {
         const results = await runs[i] ?? [];
