@@ -10,6 +10,7 @@ import { type Result, runSuite } from "./support/checking.ts";
 import { freePort } from "./support/free_port.ts";
 import { testWith, until } from "./support/helpers.ts";
 import { judge } from "./support/judge.ts";
+import { portInUse } from "./support/processes.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
 
@@ -337,4 +338,10 @@ Deno.test("check dns:server: SERVFAIL from a server that still reads its zone is
   await serving;
   socket.close();
   assertEquals(flags.rcode, 0);
+});
+
+Deno.test("check: a server has ended when its checks are over", async () => {
+  const [result] = await judge("tcp:echo", "deno run -N=127.0.0.1 tcp/echo_server.ts --port {port}", ["exact bytes"]);
+  assertEquals([result?.state, result?.problem], ["passed", ""]);
+  assert(!portInUse(result?.port ?? 0, "tcp"));
 });

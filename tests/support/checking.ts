@@ -80,7 +80,6 @@ export async function* runSuite(run: Run): AsyncGenerator<Result> {
       : async ({ name }) => await suite.checks.find((check) => check.name === name)?.run(started.client());
     yield* runChecks(run, started, attempt);
   } finally {
-    await endMarked(mark);
     await removeTemporary(folder);
   }
 }
@@ -244,7 +243,7 @@ class Started {
     const { network, suite: { over = "tcp" } } = this.#run;
     if (!network) return address;
     if (this.#relay.to !== address.port) {
-      await this[Symbol.asyncDispose]();
+      await this.#stopRelay();
       this.#relay = { ...await relayTo(address, over, network, port), to: address.port };
     }
     return { hostname: "127.0.0.1", port: this.#relay.port };
@@ -266,8 +265,14 @@ class Started {
     throw new Failure(`your program has ended, and ${address} still answers: another program listens there`, 3);
   }
 
-  /** Stops the relay. */
+  /** Stops the program, what it has left behind where that is found, and the relay. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await endMarked(this.#mark);
+    await this.#program?.stop();
+    await this.#stopRelay();
+  }
+
+  async #stopRelay(): Promise<void> {
     await Promise.all(this.#relay.programs.map((program) => program.stop()));
   }
 

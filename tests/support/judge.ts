@@ -17,7 +17,7 @@ const python = (await output("python3", "-c", "import sys; print(sys.executable)
 if (python) Deno.env.set("PATH", [dirname(python), Deno.env.get("PATH") ?? ""].join(delimiter));
 
 /** How many suites run at a time: each has one program at once. */
-export const suitesAtOnce = Math.min(6, programsAtOnce);
+export const suitesAtOnce = Math.min(6, programsAtOnce - 1);
 
 /** The project's own programs are started in its folder, the others beside their files. */
 const peers = `${root}tests/peers`;
