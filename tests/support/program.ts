@@ -139,7 +139,7 @@ export class Program {
         add(text);
         if (this.stdout.length + this.stderr.length > this.#most) {
           this.tooMuch = true;
-          this.#killAll("SIGKILL");
+          await this.#killAll("SIGKILL");
         }
         this.#notify();
       }
@@ -223,10 +223,10 @@ export class Program {
   /** Stops the program and its children: SIGTERM, and a second later SIGKILL for those that are left. */
   async stop(): Promise<void> {
     this.stopped ||= this.#ended === undefined;
-    this.#killAll("SIGTERM");
+    await this.#killAll("SIGTERM");
     const timer = setTimeout(() => this.#killAll("SIGKILL"), 1000);
     await this.ended.finally(() => clearTimeout(timer));
-    this.#killAll("SIGKILL"); // a child may have outlived the program itself
+    await this.#killAll("SIGKILL"); // a child may have outlived the program itself
     running.delete(this);
   }
 
@@ -234,12 +234,11 @@ export class Program {
     await this.stop();
   }
 
-  #killAll(signal: Deno.Signal): void {
+  async #killAll(signal: Deno.Signal): Promise<void> {
     try {
-      if (Deno.build.os === "windows") {
-        new Deno.Command("taskkill", { args: ["/t", "/f", "/pid", `${this.pid}`], stdout: "null", stderr: "null" })
-          .outputSync();
-      } else Deno.kill(-this.pid, signal); // a negative number is the process group
+      if (Deno.build.os !== "windows") Deno.kill(-this.pid, signal); // a negative number is the process group
+      // The number of a program that has ended may already be another one's.
+      else if (!this.#ended && !await has("taskkill", "/t", "/f", "/pid", `${this.pid}`)) this.#child.kill(signal);
     } catch (error) {
       // It has already ended. Until the runtime has taken note of that, macOS forbids a signal to its group.
       const { NotFound, PermissionDenied } = Deno.errors;
