@@ -16,8 +16,8 @@ import { root } from "./tasks.ts";
 const python = (await output("python3", "-c", "import sys; print(sys.executable)")).trim();
 if (python) Deno.env.set("PATH", [dirname(python), Deno.env.get("PATH") ?? ""].join(delimiter));
 
-/** How many suites run at a time: each has one program at once. */
-export const suitesAtOnce = Math.min(6, programsAtOnce - 1);
+/** How many suites run at a time, each with one program; some threads are left for what else the runtime reads. */
+export const suitesAtOnce = Math.min(6, Math.max(1, programsAtOnce - 2));
 
 /** The project's own programs are started in its folder, the others beside their files. */
 const peers = `${root}tests/peers`;
