@@ -548,21 +548,42 @@ testWith(
   },
 );
 
-testWith(linux, "cp of Linux", "demo: ✗ with its reason and exit code 1 for a pair that fails", async () => {
+/** Runs the demo of one more pair, in a copy of the project. */
+async function demoOf(command: string): Promise<Program> {
   const folder = await Deno.makeTempDir();
   const files = ["cli.ts", "deno.json", "deno.lock", "tcp", "tests"].map((name) => root + name);
   await output("cp", "-r", ...files, folder);
   const config = await Deno.readTextFile(`${folder}/deno.json`);
-  const wrong = `deno eval 'console.error("no luck"); Deno.exit(7)'`;
   await Deno.writeTextFile(
     `${folder}/deno.json`,
-    config.replace('"tasks": {', `"tasks": { "tcp:wrong": ${JSON.stringify({ description: "", command: wrong })},`),
+    config.replace('"tasks": {', `"tasks": { "tcp:more": ${JSON.stringify({ description: "", command })},`),
   );
-  const program = new Program(["deno", "task", "--quiet", "demo", "tcp:wrong"], { cwd: folder });
-  assertEquals((await program.end(60)).code, 1, program.stderr);
-  assertMatch(program.stdout, /^tcp:wrong +✗ +[\d.]+ +no luck$/m);
+  const program = new Program(["deno", "task", "--quiet", "demo", "tcp:more"], { cwd: folder });
+  await program.end(60);
   await Deno.remove(folder, { recursive: true });
+  return program;
+}
+
+testWith(linux, "cp of Linux", "demo: ✗ with its reason and exit code 1 for a pair that fails", async () => {
+  const program = await demoOf(`deno eval 'console.error("no luck"); Deno.exit(7)'`);
+  assertEquals(program.status?.code, 1, program.stderr);
+  assertMatch(program.stdout, /^tcp:more +✗ +[\d.]+ +no luck$/m);
 });
+
+testWith(
+  linux && portsFree(7007),
+  "cp of Linux, or port 7007 is in use",
+  "demo: once more on another port, also when the client fails at the other program before the server says so",
+  async () => {
+    const held = Deno.listen({ hostname: "127.0.0.1", port: 7007 });
+    held.accept().then((conn) => conn.close());
+    const [server, client] = ["echo_server.ts --once", "echo_client.ts --wait 30 Hello"]
+      .map((script) => `deno run -q -N=127.0.0.1:7007 tcp/${script}`);
+    const program = await demoOf(`sleep 1 && ${server} & ${client}`);
+    held.close();
+    assertMatch(program.stdout, /^tcp:more +✓ +[\d.]+$/m, program.stderr);
+  },
+);
 
 testWith(
   portsFree(9999, 9990) && linux,

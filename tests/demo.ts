@@ -5,6 +5,7 @@
  */
 import { count, Failure, flag, onStop, printable, run } from "../cli.ts";
 import { freePort } from "./support/free_port.ts";
+import { portInUse } from "./support/processes.ts";
 import { pairOnPort, pairs } from "./support/tasks.ts";
 
 /** The result of one pair: its exit code, its time, the last line it printed on stderr, and the port that was in use. */
@@ -24,9 +25,18 @@ let stopped = false;
 async function runPair(name: string, task: string): Promise<Row> {
   console.log(`\n── ${name} ${"─".repeat(Math.max(0, 60 - name.length))}`);
   const row = await runTask(name, [name]);
-  if (row.code === 0 || row.taken === "" || stopped) return row;
-  console.log(`${row.taken} is in use: once more, on another port`);
+  if (row.code === 0 || stopped) return row;
+  const taken = row.taken || takenPort(task);
+  if (taken === "") return row;
+  console.log(`${taken} is in use: once more, on another port`);
   return await runTask(name, ["--eval", pairOnPort(task, freePort())]);
+}
+
+/** A port of a pair that another program has: its client may fail there before its server says so. */
+function takenPort(task: string): string {
+  const ports = [...task.matchAll(/127\.0\.0\.1:([1-9]\d*)/g)].map(([, digits]) => Number(digits));
+  const port = ports.find((port) => portInUse(port, "both"));
+  return port === undefined ? "" : `127.0.0.1:${port}`;
 }
 
 /** Runs a task and passes on what it prints. */
