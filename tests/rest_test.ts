@@ -421,12 +421,15 @@ testWith(
   "right to mount",
   "rest/server.ts on SQLite: a full disk is 507, and reading still works",
   async () => {
+    await using cleanup = new AsyncDisposableStack();
     const folder = await Deno.makeTempDir();
+    cleanup.defer(() => Deno.remove(folder, { recursive: true }));
     const port = freePort();
-    const flags = `-N=127.0.0.1 -R=${folder} -W=${folder}`;
-    const start = `mount -t tmpfs -o size=2m none ${folder} && exec ${Deno.execPath()} run ${flags} rest/server.ts ` +
-      `--quiet --port ${port} --db ${folder}/users.sqlite`;
-    await using program = new Program(["unshare", "-m", "sh", "-c", start], { cwd: root });
+    const flags = ["-N=127.0.0.1", `-R=${folder}`, `-W=${folder}`];
+    const server = ["rest/server.ts", "--quiet", "--port", `${port}`, "--db", `${folder}/users.sqlite`];
+    const mount = 'mount -t tmpfs -o size=2m none "$0" && exec "$@"';
+    const argv = ["unshare", "-m", "sh", "-c", mount, folder, Deno.execPath(), "run", ...flags, ...server];
+    await using program = new Program(argv, { cwd: root });
     await program.line(/listening on /i);
     const at = `http://127.0.0.1:${port}`;
     let status = 201;
