@@ -98,7 +98,6 @@ await run(command, async (flags) => {
   // Windows has no SO_REUSEPORT, and macOS gives every connection to the socket that was opened last.
   const shared = Deno.build.os === "linux";
   const threads = shared ? flags.threads : 1;
-  if (threads < flags.threads) console.log(`${Deno.build.os} cannot share a port among threads: using one thread`);
 
   // A second server could share the port just as the threads do, and would take half of the clients unnoticed. So ask
   // first whether a server answers there. (Only on loopback: elsewhere the question might go to another machine.)
@@ -106,6 +105,7 @@ await run(command, async (flags) => {
 
   await expectModules();
   const counts = await serve(threads, shared, flags, (addr) => {
+    if (threads < flags.threads) console.log(`${Deno.build.os} cannot share a port among threads: using one thread`);
     announce(`Threaded server (${count(threads, "thread")})`, addr);
   });
   for (const [i, { served }] of counts.entries()) console.log(`worker ${i + 1} served ${count(served, "client")}`);

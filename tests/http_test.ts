@@ -280,7 +280,11 @@ Deno.test("fetch_client.ts --output: the whole file or none; wrong usage is exit
 Deno.test("fetch_client.ts: a redirect to a server without permission names that server", async () => {
   using server = canned(found("http://localhost:1234/"));
   const program = await runClient("http/fetch_client.ts", server.port);
-  failedWith(program, 2, /: no permission to use localhost:1234: add -N=localhost:1234: deno run \S+,localhost:1234 /m);
+  failedWith(
+    program,
+    2,
+    /: no permission to use localhost:1234: add -N=localhost:1234: deno run \S+,localhost:1234"? /m,
+  );
 });
 
 Deno.test("fetch_client.ts: a port that fetch refuses is one line", async () => {

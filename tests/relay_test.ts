@@ -187,6 +187,8 @@ Deno.test("tcp/relay.ts: a reset of one side resets the other; no server is one 
   accepted.close();
 
   listener.close();
+  const refused = () => Deno.connect(at(listener.addr.port)).then((conn) => conn.close(), () => "refused");
+  await until(async () => await refused() === "refused", "the closed port refuses connections");
   // The end may come before connect() has returned: then it is connect that fails.
   const ended = await Deno.connect(at(port)).then(async (conn) => {
     using _ = conn;

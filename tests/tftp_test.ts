@@ -331,8 +331,9 @@ Deno.test("server: names that lead out, links, missing files, wrong modes, no ri
     };
     assertEquals(await code(read("sub/file")), "inside");
     assertEquals(await code(read("/sub/file")), "inside"); // as many clients write it
-    const outside = ["../secret", "sub/../../secret", "..\\secret", ".hidden", "sub/.", "link", "out/secret", "a\nb"];
-    for (const name of [...outside, "sub", "file:stream", "C:/secret", "a?b", "sub//file", "x".repeat(300)]) {
+    const outside = ["../secret", "sub/../../secret", "..\\secret", ".hidden", "sub/.", "a\nb"];
+    const links = windows ? [] : ["link", "out/secret"];
+    for (const name of [...outside, ...links, "sub", "file:stream", "C:/secret", "a?b", "sub//file", "x".repeat(300)]) {
       assertEquals(await code(read(name)), 2, name);
     }
     assertEquals(await code(read("missing")), 1);
