@@ -36,8 +36,8 @@ export function codeOf(error: unknown, os: string = Deno.build.os): string {
   const code: unknown = Reflect.get(error, "code");
   // The resolver of Node's API: ENOTFOUND for a name that does not exist, EAI_AGAIN where no DNS server answers, and others.
   if (typeof code === "string" && /^(ENOTFOUND|EAI_)/.test(code)) return "ENOTFOUND";
-  // macOS: an option of a socket that the other side has reset, or the address of one that was gone before it was accepted.
-  if (os === "darwin" && code === "EINVAL" && error instanceof TypeError) return "ECONNRESET";
+  // Not on Linux: an option of a socket that the other side has reset, or the address of one that was gone before it was accepted.
+  if (os !== "linux" && code === "EINVAL" && error instanceof TypeError) return "ECONNRESET";
   const words = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
   const number = Number(/\(os error (\d+)\)/.exec(words)?.[1]);
   const system = ["linux", "darwin", "windows"].indexOf(os);
