@@ -322,7 +322,7 @@ for (const [name, task] of pairs().filter(([, task]) => task.includes(" & ") && 
       );
       const port = freePort();
       const message = clientScript.includes("many")
-        ? []
+        ? ["--clients", "20"]
         : clientScript.includes("chat")
         ? ["--message", "hi"]
         : clientScript.startsWith("tcp") && !clientScript.includes("rpc")
