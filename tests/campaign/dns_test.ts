@@ -358,7 +358,7 @@ Deno.test("lookup: what is not known is not said", async () => {
   assertEquals((await denied.end()).code, 2);
   assertEquals(
     denied.stderr,
-    `lookup: no permission to use 127.0.0.1:${port}: add -N=127.0.0.1:${port}: deno run -N=127.0.0.1,127.0.0.1:${port} dns/lookup.ts --server 127.0.0.1:${port} a.b\n`,
+    `lookup: no permission to use 127.0.0.1:${port}: add -N=127.0.0.1:${port}: deno run -N=127.0.0.1 dns/lookup.ts --server 127.0.0.1:${port} a.b\n`,
   );
   const system = new Program(["deno", "run", "--no-prompt", "-N=127.0.0.1:1", "dns/lookup.ts", "a.b"], { cwd: root });
   await system.end();
