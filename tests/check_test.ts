@@ -58,7 +58,7 @@ testWith(python, "python3", "check: canned replies get under a tenth of the poin
 });
 
 testWith(python, "python3", "check http:server: a first web server gets half of the points", async () => {
-  const results = await patiently(3000, () => judge("http:server", "python3 http_first.py"));
+  const results = await patiently(2000, () => judge("http:server", "python3 http_first.py"));
   const [most, got] = [results, results.filter(({ state }) => state === "passed")]
     .map((results) => results.reduce((sum, { check }) => sum + check.points, 0));
   assert(most && got && got >= most / 2 && got <= most * 0.7, `${got} of ${most}`);

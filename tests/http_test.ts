@@ -1019,27 +1019,6 @@ testWith(linux, "/proc of Linux", "file_server.ts: an upload of 1 GiB is refused
 });
 
 testWith(
-  linux,
-  "/proc of Linux",
-  "file_server.ts: memory is bounded, however many files and however large",
-  async () => {
-    const files: Record<string, Uint8Array> = { "large.bin": new Uint8Array(200 << 20) };
-    for (let i = 0; i < 150; i++) files[`${i}.bin`] = new Uint8Array(1 << 20);
-    const folder = await folderOf(files);
-    const { program, at } = await serveFolder(folder, "--quiet");
-    await using _ = program;
-    for (const name of [...Object.keys(files), ...Object.keys(files)]) {
-      let size = 0;
-      for await (const part of (await fetch(`${at}/${name}`)).body ?? []) size += part.length;
-      assertEquals(size, files[name]?.length);
-    }
-    const used = await memory(program.pid);
-    assert(used < 300, `${used} MiB`);
-    await Deno.remove(folder, { recursive: true });
-  },
-);
-
-testWith(
   await has("curl", "--version"),
   "curl",
   "curl: resumes a download, sends a time condition, takes compression",
