@@ -21,21 +21,25 @@ import { traced } from "./_trace.ts";
 
 type Request = Extract<Packet, { kind: "read" | "write" }>;
 
-/** Serves one request to its end. */
-async function transfer(server: Server, link: Link, request: Request): Promise<Report> {
+/**
+ * Serves one request to its end, and makes the transfer's socket once it has the file: after a burst of requests that took
+ * all descriptors for sockets, none would be left for a file.
+ */
+async function transfer(server: Server, connect: () => Link, request: Request): Promise<Report> {
   if (request.mode !== "octet" && request.mode !== "netascii") {
     throw new Refusal(errorCodes.illegalOperation, "the modes are octet and netascii");
   }
   const path = await locate(server.root, request.file);
   return request.kind === "read"
-    ? await sendTo(link, request, path, server.limits)
-    : await receiveFrom(link, request, path, server);
+    ? await sendTo(connect, request, path, server.limits)
+    : await receiveFrom(connect, request, path, server);
 }
 
 /** The client reads: it gets blocks, and acknowledges them. */
-async function sendTo(link: Link, request: Request, path: string, limits: Terms): Promise<Report> {
+async function sendTo(connect: () => Link, request: Request, path: string, limits: Terms): Promise<Report> {
   const file = await openSource(path);
   try {
+    const link = connect();
     const source = request.mode === "netascii" ? await asNetascii(file) : file;
     const { terms, answer } = negotiate(request.options, limits, source.size);
     // A client that asked for options first learns which of them it gets, and acknowledges them with block 0.
@@ -59,12 +63,13 @@ async function offer(link: Link, answer: Map<string, string>, { timeout }: Terms
 }
 
 /** The client writes: it sends blocks, and this side acknowledges them, first of all its request as block 0. */
-async function receiveFrom(link: Link, request: Request, path: string, server: Server): Promise<Report> {
+async function receiveFrom(connect: () => Link, request: Request, path: string, server: Server): Promise<Report> {
   if (!server.writable) throw new Refusal(errorCodes.accessViolation, "this server only reads: start it with --write");
   const size = Number(request.options.get("tsize") ?? 0);
   if (size > server.maxSize) throw new Refusal(errorCodes.diskFull, `a file may have ${server.maxSize} bytes`);
   const upload = await Upload.create(path, server.maxSize);
   try {
+    const link = connect();
     const { terms, answer } = negotiate(request.options, server.limits);
     const opening: Packet = answer.size > 0 ? { kind: "options", options: answer } : { kind: "ack", block: 0 };
     await link.send(opening);
@@ -198,18 +203,21 @@ async function serveOne(
 ): Promise<boolean> {
   const what = `${formatAddress(from)} ${request.kind === "read" ? "reads" : "writes"} ${printable(request.file)}`;
   let link: Link | undefined;
-  try {
+  const connect = () => {
     const socket = Deno.listenDatagram({ transport: "udp", hostname: flags.host, port: 0 });
-    link = new Link(traced(socket, flags, "server"), from, true);
-    const { bytes, blocks, resent } = await transfer(server, link, request);
+    return link = new Link(traced(socket, flags, "server"), from, true);
+  };
+  try {
+    const { bytes, blocks, resent } = await transfer(server, connect, request);
     console.log(`${what}: ${count(bytes, "byte")} in ${count(blocks, "block")}, ${resent} sent again`);
     return true;
   } catch (error) {
     if (error instanceof Refusal) {
-      await link?.send({ kind: "error", code: error.code, text: error.message }).catch(() => {});
+      // Before there is a socket for the transfer, the client is told from this one.
+      if (link) await link.send({ kind: "error", code: error.code, text: error.message }).catch(() => {});
+      else await refuse(error.code, error.message);
       console.log(`${what}: refused, ${error.message}`);
     } else if (error instanceof Failure || hasCode(error)) {
-      // Without a socket for its transfer, the client is told from this one.
       if (!link) await refuse(errorCodes.undefined, "too many transfers: try again later");
       console.log(`${what}: ${error.message}`);
     } else {
