@@ -6,7 +6,7 @@
 import { count, Failure, flag, onStop, printable, run } from "../cli.ts";
 import { freePort } from "./support/free_port.ts";
 import { portInUse } from "./support/processes.ts";
-import { pairOnPort, pairs } from "./support/tasks.ts";
+import { needsCheckout, pairOnPort, pairs } from "./support/tasks.ts";
 
 /** The result of one pair: its exit code, its time, the last line it printed on stderr, and the port that was in use. */
 interface Row {
@@ -75,6 +75,7 @@ const command = {
 };
 
 await run(command, async ({ args, watch }) => {
+  needsCheckout();
   const rows: Row[] = [];
   onStop(() => {
     stopped = true;

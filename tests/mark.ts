@@ -9,6 +9,7 @@ import { suites } from "./suites/suites.ts";
 import { path } from "./support/cwd.ts";
 import { pool } from "./support/pool.ts";
 import { Program, stopAll } from "./support/program.ts";
+import { needsCheckout } from "./support/tasks.ts";
 
 const command = {
   name: "mark",
@@ -38,6 +39,7 @@ interface Marks {
 }
 
 await run(command, async (flags) => {
+  needsCheckout();
   const [suite = "", folder = "", ...words] = flags.args;
   if (!suites[suite] || folder === "" || words.length === 0) {
     const example = "deno task mark tcp:echo submissions -- python3 server.py {port}";

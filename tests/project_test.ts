@@ -115,6 +115,12 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
     await program.end();
     refusedWith(program, line);
   }
+  // Those that start other scripts.
+  for (const name of ["demo", "watch", "mark", "world"]) {
+    const program = start("run", ...rights, "--allow-run", "-E", "-R", "-W", at(`tests/${name}.ts`));
+    await program.end();
+    refusedWith(program, new RegExp(`^${name}: this wants a clone of the project: it does not run by URL$`, "m"));
+  }
   // The command that grants what is missing is one to type here: it has the URL, and the flag that deno.json has elsewhere.
   const quoted = (text: string) => text.replaceAll(/[.?]/g, "\\$&");
   const denied = start("run", "-q", "--no-prompt", at("tcp/echo_server.ts"));

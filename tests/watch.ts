@@ -22,7 +22,7 @@ import { answer, saved } from "./watch/server.ts";
 import { Stage } from "./watch/stage.ts";
 import { cwd, path, save } from "./support/cwd.ts";
 import { stopAll } from "./support/program.ts";
-import { pairs } from "./support/tasks.ts";
+import { needsCheckout, pairs } from "./support/tasks.ts";
 
 const names = pairs().map(([name]) => name).join(", ");
 
@@ -53,6 +53,7 @@ it. {host} and {port} are replaced, and are in the environment (HOST, PORT).`,
 };
 
 await run(command, async (flags) => {
+  needsCheckout();
   checkAddress(flags.to);
   const protocol = parseProtocol(flags.protocol);
   const chosen = flags.to === "" && !Deno.args.includes("--") ? chosenPairs(flags.args) : [];

@@ -8,6 +8,7 @@ import { Failure, printable, run } from "../cli.ts";
 import type { Result } from "./support/checking.ts";
 import { judge, patiently } from "./support/judge.ts";
 import { has, output, stopAll, temporaryFolder } from "./support/program.ts";
+import { needsCheckout } from "./support/tasks.ts";
 
 interface Row {
   readonly suite: string;
@@ -137,6 +138,7 @@ const begin = "<!-- deno task world writes from here -->\n";
 const end = "<!-- to here -->\n";
 
 await run(command, async ({ args }) => {
+  needsCheckout();
   const table = ["| suite | program | checks passed |", "| --- | --- | --- |"];
   const list: string[] = [];
   const chosen = rows.filter(({ suite, program }) =>

@@ -9,6 +9,7 @@ import { parseMasterFile } from "../../dns/_master_file.ts";
 import { canonicalName } from "../../dns/_name.ts";
 import { printData } from "../../dns/_record.ts";
 import { typeName } from "../../dns/_record_types.ts";
+import { needsCheckout, root } from "../support/tasks.ts";
 import { type Random, word, words } from "./_random.ts";
 
 /** The names of the zone, by what they are there for. All are complete. */
@@ -133,7 +134,8 @@ export async function makeZone(random: Random, folder: string): Promise<LabZone>
 
 /** The sample zone of the lab sheet, for a server that is running already. */
 export function sampleZone(): LabZone {
-  const file = join(import.meta.dirname ?? "", "../../dns/example.com.zone");
+  needsCheckout();
+  const file = join(root, "dns/example.com.zone");
   const origin = "example.com.";
   const at = (name: string) => `${name}.${origin}`;
   return {

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { Failure } from "../../cli.ts";
 import { freePort } from "./free_port.ts";
 
 /** A task's name and its command. */
@@ -11,6 +12,13 @@ export type Task = [name: string, command: string];
 
 /** The repository's folder, with a separator at its end. */
 export const root = join(import.meta.dirname ?? "", "../../");
+
+/** For a script that starts others, or reads files beside them. @throws {Failure} code 2, when it is started by URL */
+export function needsCheckout(): void {
+  if (import.meta.dirname === undefined) {
+    throw new Failure("this wants a clone of the project: it does not run by URL", 2);
+  }
+}
 
 /** The tasks that run both sides of an exchange, such as `tcp:echo`. */
 export const pairs = (): Task[] => tasks().filter(([name]) => name.includes(":"));
@@ -20,6 +28,7 @@ export const scriptTasks = (): Task[] =>
   tasks().filter(([name, command]) => !name.includes(":") && /^deno run (.* )?(?!tests\/)\w+\/\w+\.ts$/.test(command));
 
 function tasks(): Task[] {
+  if (import.meta.dirname === undefined) return []; // help comes without a clone
   const config = parseJsonc(Deno.readTextFileSync(join(root, "deno.json")));
   const found = config !== null && typeof config === "object" && "tasks" in config ? config.tasks : undefined;
   if (found === null || typeof found !== "object") throw new TypeError("deno.json has no tasks");
