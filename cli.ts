@@ -44,7 +44,9 @@ export async function run<O extends Options>(command: Command<O>, body: (flags: 
     if (flags && "pcap" in flags && flags.pcap !== "") createFile(String(flags.pcap));
     await (flags ? body(flags) : console.log(help(command)));
   } catch (thrown) {
-    const error = addr ? explain(thrown, addr) : thrown;
+    const isFull = thrown instanceof Error && Reflect.get(thrown, "code") === "ENOSPC";
+    const explained = addr ? explain(thrown, addr) : thrown;
+    const error = isFull ? new Failure("the disk that its output goes to is full") : explained;
     if (!(error instanceof Failure)) throw error;
     const whole = wholeCommand(command, error, addr);
     console.error(`${command.name}: ${error.message}${whole && `: ${whole}`}`);

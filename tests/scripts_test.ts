@@ -232,6 +232,20 @@ for (const [at, script] of servers.entries()) {
   });
 }
 
+testWith(
+  Deno.build.os === "linux",
+  "/dev/full",
+  "a full disk behind the output is one line, not a stack trace",
+  async () => {
+    const argv = ["deno", "run", "-N=127.0.0.1", "tcp/echo_server.ts"];
+    for (const option of ["--help", "--port=0"]) {
+      const program = new Program(["sh", "-c", 'exec "$@" >/dev/full', "sh", ...argv, option], { cwd: root });
+      await program.end();
+      failedWith(program, 1, /^echo_server: the disk that its output goes to is full$/m);
+    }
+  },
+);
+
 // Most of them give a silent client five seconds after Ctrl-C: wait for several at a time.
 testWith(
   signals,
