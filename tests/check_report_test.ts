@@ -1,5 +1,6 @@
 /** What `deno task check` says about a program that fails a check: its hint, its output, its bytes; and how long it waits. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "jsr:@std/assert@1";
+import { Failure } from "../cli.ts";
 import { encode } from "../udp/_tftp_message.ts";
 import { Peer } from "./suites/_peer.ts";
 import { inTerminal, received, recordIn, Recording, sent, step } from "./suites/_record.ts";
@@ -89,10 +90,10 @@ testWith(python, "python3", "check: a program that finds its port taken is told 
 });
 
 /** Runs a suite on a program that prints this and ends at its start. */
-async function ending(line: string, code: number): Promise<string> {
+async function ending(line: string, code: number, ...args: string[]): Promise<string> {
   const checks: readonly Check<never>[] = [says("one")];
   const suite: Suite = { about: "a server", role: "server", checks };
-  const words = ["deno", "eval", `console.error(${JSON.stringify(line)}); Deno.exit(${code})`];
+  const words = ["deno", "eval", `console.error(${JSON.stringify(line)}); Deno.exit(${code})`, ...args];
   for await (const { problem } of runSuite({ suite, checks, words, cwd: root, port: 0, seed: 1, limit: 30 })) {
     return problem;
   }
@@ -109,6 +110,15 @@ Deno.test("check: what programs print on Windows at their end has its hint, too"
   for (const taken of [rust, go]) assertMatch(taken, /\nhint: the port is taken: /);
 });
 
+Deno.test("check: a command that has lost its braces, as in PowerShell, has its hint", async () => {
+  const [lost, right] = await Promise.all([ending("usage", 2, "port"), ending("usage", 2, "port", "{port}")]);
+  assertMatch(
+    lost,
+    /\nhint: your program was given the word port: write \{port\} for its value, and "\{port\}" in PowerShell$/,
+  );
+  assertEquals(right.match(/hint/), null);
+});
+
 Deno.test("check: what macOS prints in place of a tool that is missing, and the signal of a trap, have their hints", async () => {
   const [missing, trap] = await Promise.all([
     ending("xcode-select: note: No developer tools were found, requesting install.", 1),
@@ -120,8 +130,10 @@ Deno.test("check: what macOS prints in place of a tool that is missing, and the 
 
 Deno.test("check: the line to type by hand has the form of nc on this system", () => {
   const line = "printf '\\000' | nc -N 127.0.0.1 7007 | xxd";
-  const forms = ["linux", "darwin"].map((os) => inTerminal(line, os));
-  assertEquals(forms, [line, "printf '\\000' | nc 127.0.0.1 7007 | xxd"]);
+  const forms = ["linux", "darwin", "windows"].map((os) => inTerminal(line, os));
+  assertEquals(forms, [line, "printf '\\000' | nc 127.0.0.1 7007 | xxd", "printf '\\000' | ncat 127.0.0.1 7007 | xxd"]);
+  assertEquals(inTerminal("echo a | nc -u -w1 127.0.0.1 9999", "windows"), "echo a | ncat -u -i 1 127.0.0.1 9999");
+  assertEquals(inTerminal("nc -l 4000    (a line)", "windows"), "ncat -l 4000    (a line)");
 });
 
 testWith(
@@ -137,6 +149,7 @@ testWith(
     assertMatch(memory, /your program was ended by an access violation \(exit code 0xc0000005\): it used memory/);
     assertMatch(missing, /\nhint: there is no program of this name: on Windows, write py in place of python3$/);
     assertMatch(own, /your program ended with exit code -1/);
+    assertThrows(() => new Program(["python3.99"]), Failure, "or check the name, which is py on Windows");
   },
 );
 

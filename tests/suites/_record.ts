@@ -154,9 +154,14 @@ export const step = (text: string, who = ""): void => current.getStore()?.add("s
 export const sent = (data: Uint8Array, who = ""): void => current.getStore()?.add("sent", "", who, data);
 /** Bytes that came from the program. */
 export const received = (data: Uint8Array, who = ""): void => current.getStore()?.add("received", "", who, data);
-/** A line for the terminal of this system. On macOS, `nc` ends its side at the end of its input without the option `-N`. */
-export const inTerminal = (line: string, os: string = Deno.build.os): string =>
-  os === "darwin" ? line.replaceAll("nc -N ", "nc ") : line;
+/**
+ * A line for the terminal of this system. On macOS, `nc` ends its side at the end of its input without the option `-N`. So does
+ * Windows' `ncat`, which is that of Nmap, for Git Bash.
+ */
+export function inTerminal(line: string, os: string = Deno.build.os): string {
+  if (os === "windows") return line.replace(/\bnc (?:-N )?/g, "ncat ").replaceAll("ncat -u -w1 ", "ncat -u -i 1 ");
+  return os === "darwin" ? line.replaceAll("nc -N ", "nc ") : line;
+}
 
 /** A line that does what this check does by hand, when it depends on what differs in every run. */
 export function byHand(line: string): void {

@@ -357,7 +357,8 @@ class Started {
       if (suite.role === "client" && program.status.code === 0) return "";
       if ((await marked(this.#mark)).length > 0) return "";
       const what = suite.role === "server" ? `nothing listens on ${address}: your` : "your";
-      const hint = startHint(program.stderr + program.stdout, program.status);
+      const printed = program.stderr + program.stdout;
+      const hint = startHint(printed, program.status) || bracesHint(this.#run.words, Object.keys(this.#values()));
       return `${what} program ${ending(program.status)}${output(program, 60)}${hint && `\nhint: ${hint}`}`;
     }
     if (suite.role === "client") return "";
@@ -450,6 +451,13 @@ function startHint(printed: string, { code }: Ended): string {
     return "the command is started in the folder where you are: look at the name of the file, and at the folder";
   }
   return "";
+}
+
+/** A word that has the name of a value, but no braces: PowerShell removes them. "" if there is none. */
+function bracesHint(words: readonly string[], names: readonly string[]): string {
+  const name = names.find((name) => words.includes(name));
+  if (name === undefined || words.some((word) => word.includes(`{${name}}`))) return "";
+  return `your program was given the word ${name}: write {${name}} for its value, and "{${name}}" in PowerShell`;
 }
 
 /** How a program ended, for one who does not know signals by their numbers. */

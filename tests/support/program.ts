@@ -85,7 +85,8 @@ export class Program {
       if (options.cwd !== undefined && !isFolder(options.cwd)) {
         throw new Failure(`there is no folder ${options.cwd}`, 3);
       }
-      throw new Failure(`there is no program ${name} on this machine: install it, or check the name`, 3);
+      const python = Deno.build.os === "windows" && /^python[\d.]*$/.test(name) ? ", which is py on Windows" : "";
+      throw new Failure(`there is no program ${name} on this machine: install it, or check the name${python}`, 3);
     }
     running.add(this);
     const child = this.#child;
