@@ -146,20 +146,39 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
   }
 });
 
-Deno.test("the commands in README and sheets mean the same in zsh, where # begins no comment and ? and * want a file", () => {
+/** The commands in blocks of README and sheets. */
+function* commands(): Generator<[file: string, command: string]> {
   const folders = ["", "tcp/", "udp/", "dns/", "http/", "smtp/", "rest/", "ping/", "tests/suites/", "tests/bench/"];
-  let seen = 0;
   for (const file of folders.map((folder) => `${folder}README.md`)) {
     let block = ""; // the language of the block, "" outside of one
     for (const line of Deno.readTextFileSync(join(root, file)).split("\n")) {
       const fence = /^\s*```(.*)$/.exec(line);
       if (fence) block = block === "" ? fence[1] || "text" : "";
       const command = block === "sh" && !fence ? line : block !== "" ? /^\s*\$ (.*)/.exec(line)?.[1] : undefined;
-      if (!command) continue;
-      seen++;
-      const bare = command.replace(/'[^']*'|"[^"]*"/g, "x");
-      assert(!/(^|\s)#|[?*[\]!^~]|(^|\s)=/.test(bare), `${file}: ${command}`);
+      if (command) yield [file, command];
     }
+  }
+}
+
+/** A command without what it quotes. */
+const bare = (command: string) => command.replace(/'[^']*'|"[^"]*"/g, "x");
+
+Deno.test("the commands in README and sheets mean the same in zsh, where # begins no comment and ? and * want a file", () => {
+  let seen = 0;
+  for (const [file, command] of commands()) {
+    seen++;
+    assert(!/(^|\s)#|[?*[\]!^~]|(^|\s)=/.test(bare(command)), `${file}: ${command}`);
+  }
+  assert(seen > 100, `${seen} commands`);
+});
+
+Deno.test("the commands of Deno in README and sheets mean the same in PowerShell, but for the braces", () => {
+  let seen = 0;
+  for (const [file, command] of commands()) {
+    if (!command.startsWith("deno ") || /[|<]/.test(bare(command))) continue; // the README sends the others to Git Bash
+    seen++;
+    // A dash and a dot make two words, @ takes a variable apart; the others end the command, or begin an expression.
+    assert(!/(^|\s)-\S*\.|(^|\s)@|[;&$()`]/.test(bare(command)), `${file}: ${command}`);
   }
   assert(seen > 100, `${seen} commands`);
 });
