@@ -131,7 +131,8 @@ async function receiveBody(server: Server, response: ResponseHead, method: strin
   const framing = responseFraming(response, method);
   const body = new Body(framing);
   const sink: BodySink = output ? await fileSink(output) : terminalSink();
-  const showProgress = progress(output, framing.kind === "length" ? framing.length : Infinity);
+  // A body in the terminal is its own progress: a bar would overwrite it.
+  const showProgress = output ? progress(output, framing.kind === "length" ? framing.length : Infinity) : () => {};
   try {
     while (true) {
       reader.consume(body.push(reader.unread, (data) => sink.write(data)));

@@ -330,6 +330,19 @@ Deno.test("raw_client.ts --output: the whole file or none", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
+testWith(
+  linux && await has("script", "--version"),
+  "script, for a terminal",
+  "raw_client.ts: a body shown in a terminal is not overwritten by a progress bar",
+  async () => {
+    using server = canned('HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}');
+    const command = `deno run -N=127.0.0.1 http/raw_client.ts --port ${server.port}`;
+    await using program = new Program(["script", "--quiet", "--command", command, "/dev/null"], { cwd: root });
+    await program.end();
+    assertMatch(program.stdout, /^\{"a":1\}\r\nbody: 7 bytes, as Content-Length promised\r\n/m);
+  },
+);
+
 Deno.test("the clients print nothing raw: controls in the status line, in fields and in text", async () => {
   const evil =
     "HTTP/1.1 200 \u001b[2J\r\nX: \u009b31m\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\na\u001b]0;evil\u0007\nb";
