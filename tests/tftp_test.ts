@@ -305,6 +305,28 @@ Deno.test("a stranger's port is answered with error 5, and the transfer goes on 
   });
 });
 
+Deno.test("server --write: without the permission it prints the command that grants it, before it takes requests", async () => {
+  const argv = [
+    "deno",
+    "run",
+    "--no-prompt",
+    "-N=127.0.0.1",
+    "-R=http",
+    "udp/tftp_server.ts",
+    "--port",
+    "0",
+    "--write",
+  ];
+  const program = new Program([...argv, "http/site"], { cwd: root });
+  await program.end(10);
+  failedWith(
+    program,
+    2,
+    /^tftp_server: no permission to write to http\/site: add -W=http\/site: deno run .*-W=http\/site/m,
+  );
+  assertEquals(program.stdout, "");
+});
+
 Deno.test("server: names that lead out, links, missing files, wrong modes, no right to write, files that exist", async () => {
   await inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/root/sub`, { recursive: true });

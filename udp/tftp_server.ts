@@ -128,6 +128,7 @@ await run(command, async (flags) => {
     if (error.code === errorCodes.notFound) throw new Failure(`there is no folder ${folder}`, 2);
     throw new Failure(`no permission to read ${folder}: add -R=${folder}`, 2, `-R=${folder}`);
   });
+  if (flags.write) await expectWritable(root);
   const listen = (addr: { hostname: string; port: number }) => Deno.listenDatagram({ ...addr, transport: "udp" });
   const socket = traced(bind(flags, listen), flags, "server");
   const stopped = Promise.withResolvers<void>();
@@ -135,6 +136,13 @@ await run(command, async (flags) => {
   if (socket.addr.transport === "udp") announce("TFTP server", socket.addr);
   await Promise.race([stopped.promise, serve(socket, server, flags)]);
 });
+
+/** Asks for the permission to write at the start: Deno's question at the first upload would stop the server for all. */
+async function expectWritable(folder: string): Promise<void> {
+  const { state } = await Deno.permissions.request({ name: "write", path: folder });
+  const flag = `-W=${printable(folder)}`;
+  if (state !== "granted") throw new Failure(`no permission to write to ${printable(folder)}: add ${flag}`, 2, flag);
+}
 
 /** Takes requests until the process ends, or with --once until the first transfer has. */
 async function serve(socket: Deno.DatagramConn, server: Server, flags: Settings): Promise<void> {
