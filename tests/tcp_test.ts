@@ -689,6 +689,10 @@ testWith(linux, "Linux", "--calls: the system calls of an exchange, in the order
   ]);
   assertEquals(names(server.stderr).slice(0, 7), ["socket", "bind", "listen", "accept4", "recv", "send", "recv"]);
   assertMatch(client.stderr, /^connect\(\d+, \{…\}, 16\) = -1 EINPROGRESS$/m);
+  // The sheet shows the client's side: the same calls, of another socket and with another text.
+  const [, sheet = ""] = /^(socket\([^`]+\n)Received: /m.exec(await Deno.readTextFile(`${root}tcp/README.md`)) ?? [];
+  const everyCall = (text: string) => [...text.matchAll(/^(\w+)\(.*\) = /gm)].map(([, name]) => name);
+  assertEquals(everyCall(sheet), everyCall(client.stderr));
   assertMatch(server.stderr, /^recv\(\d+, "hi", 65536, 0\) = 2$/m);
 });
 
