@@ -72,6 +72,17 @@ for (const { task, command, script } of tasks) {
   });
 }
 
+Deno.test("the tasks of the whole start with the permissions that they grant", async () => {
+  for (const names of [["demo", "watch", "check"], ["mark", "world", "bench"]]) { // Windows may hear no more at once
+    await Promise.all(names.map(async (name) => {
+      const program = new Program(["deno", "task", "-q", name, "--help"], { cwd: root });
+      const { code } = await program.end();
+      assertEquals([code, program.stderr], [0, ""], name);
+      assertMatch(program.stdout, new RegExp(`^usage: deno task ${name} `, "m"));
+    }));
+  }
+});
+
 for (const [at, { script, task }] of tasks.entries()) {
   const name = script.replace(/.*\/|\.ts$/g, "");
 

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "jsr:@std/assert@1";
 import { type Part, planPair } from "../watch/plan.ts";
-import { hasLoopbacks } from "./helpers.ts";
+import { hasLoopbacks } from "./loopbacks.ts";
 import { readCapture } from "./pcapng.ts";
 import { has, output, Program } from "./program.ts";
 import { root } from "./tasks.ts";

@@ -77,17 +77,6 @@ export function testWith(
 export const signals = Deno.build.os !== "windows";
 export const noSignals = "way to send Ctrl-C to another program";
 
-/** Whether this machine answers for the addresses of `dns:walk`. macOS does when they were added. */
-export const hasLoopbacks = [2, 3, 4].every((last) => {
-  try {
-    Deno.listen({ hostname: `127.0.0.${last}`, port: 0 }).close();
-    return true;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrNotAvailable)) throw error;
-    return false;
-  }
-});
-
 /** Whether the fixed ports of a task are free. */
 export const portsFree = (...ports: number[]): boolean => !ports.some((port) => portInUse(port, "both"));
 

@@ -8,7 +8,7 @@ import type { Arrow, Entry, Mark } from "../watch/entries.ts";
 import { Model } from "../watch/model.ts";
 import { planPair } from "../watch/plan.ts";
 import { runPlan } from "../watch/run.ts";
-import { hasLoopbacks } from "./helpers.ts";
+import { hasLoopbacks } from "./loopbacks.ts";
 import { answer, type Show } from "../watch/server.ts";
 
 /** What the picture shows now, each entry once. */
