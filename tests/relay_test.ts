@@ -6,7 +6,18 @@ import { connect } from "node:net";
 import { Failure, within } from "../cli.ts";
 import { Fates } from "../tcp/_fate.ts";
 import { parseNetwork, parseNetworks, parseScript, perfect } from "../tcp/_network.ts";
-import { client, listening, memory, noSignals, runClient, serve, signals, testWith, until } from "./support/helpers.ts";
+import {
+  client,
+  fewDescriptors,
+  listening,
+  memory,
+  noSignals,
+  runClient,
+  serve,
+  signals,
+  testWith,
+  until,
+} from "./support/helpers.ts";
 import { readCapture } from "./support/pcapng.ts";
 import { has, output, Program } from "./support/program.ts";
 import { command, root } from "./support/tasks.ts";
@@ -28,8 +39,7 @@ const python = await has("python3", "--version");
 const few = (script: string, ...args: string[]) =>
   listening((port) => {
     const [, ...rest] = command(script, port, ...args);
-    // With this variable the runtime would read a file now and then, and complain that it cannot.
-    return ["sh", "-c", 'unset NODE_EXTRA_CA_CERTS; ulimit -n 64; exec "$@"', "sh", Deno.execPath(), ...rest];
+    return [...fewDescriptors, ...rest];
   });
 
 Deno.test("relay: settings with their units", () => {

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@1";
 import { within } from "../cli.ts";
 import { decode, encode, negotiate, type Packet, PacketError } from "../udp/_tftp_message.ts";
-import { descriptors, failedWith, listening, serve, testWith, until } from "./support/helpers.ts";
+import { descriptors, failedWith, fewDescriptors, listening, serve, testWith, until } from "./support/helpers.ts";
 import { mutate, type Random, seeded } from "./support/fuzz.ts";
 import { has, Program } from "./support/program.ts";
 import { root } from "./support/tasks.ts";
@@ -478,16 +478,7 @@ testWith(
     await inFolder(async (folder) => {
       await Deno.writeFile(`${folder}/file`, bytes(600));
       const { program, port } = await listening((port) => [
-        ...[
-          "sh",
-          "-c",
-          'unset NODE_EXTRA_CA_CERTS; ulimit -n 64; exec "$@"',
-          "sh",
-          Deno.execPath(),
-          "run",
-          ...rights(folder),
-          "udp/tftp_server.ts",
-        ],
+        ...[...fewDescriptors, "run", ...rights(folder), "udp/tftp_server.ts"],
         ...[folder, "--port", `${port}`, "--timeout", "2", "--max-clients", "1000"],
       ]);
       await using _ = program;

@@ -10,7 +10,7 @@ import { ask } from "../../dns/query.ts";
 import { isClosedLocally } from "../../tcp/_clients.ts";
 import { freePort } from "../support/free_port.ts";
 import { below, mutate, pick, type Random, seeded } from "../support/fuzz.ts";
-import { descriptors, listening, memory, serve, testWith, until } from "../support/helpers.ts";
+import { descriptors, fewDescriptors, listening, memory, serve, testWith, until } from "../support/helpers.ts";
 import { assertEndedWell, eachSeed } from "../support/hostile.ts";
 import { Program } from "../support/program.ts";
 import { command, root } from "../support/tasks.ts";
@@ -450,7 +450,7 @@ testWith(
     await using upstream = new FakeServer((query) => [encode(reply(query))]);
     const { program, port } = await listening((port) => {
       const server = command("dns/server.ts", port, "--rate=0", `--forward=127.0.0.1:${upstream.port}`);
-      return ["sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", Deno.execPath(), ...server.slice(1)];
+      return [...fewDescriptors, ...server.slice(1)];
     });
     await using _ = program;
     const clients: Deno.TcpConn[] = [];

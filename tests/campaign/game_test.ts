@@ -3,7 +3,7 @@ import { assert, assertEquals } from "jsr:@std/assert@1";
 import { type ClientMessage, encodeClient, parseServer } from "../../udp/_game_message.ts";
 import type { Heading, Snapshot } from "../../udp/_game_world.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
-import { client, listening, memory, testWith, until } from "../support/helpers.ts";
+import { client, fewDescriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import { command } from "../support/tasks.ts";
 
 const linux = Deno.build.os === "linux";
@@ -42,7 +42,7 @@ testWith(
   async () => {
     const { program, port } = await listening((port) => {
       const [, ...args] = command("udp/game_server.ts", port);
-      return ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", Deno.execPath(), ...args];
+      return [...fewDescriptors, ...args];
     });
     await using _ = program;
     const anna = client("udp/game_client.ts", port, "--play", "8", "--wait", "5", "--name", "anna", "--timeout", "10");

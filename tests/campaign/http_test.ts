@@ -1,7 +1,16 @@
 /** The HTTP servers and clients against what should not be: too few descriptors, mutated requests, hostile peers. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@1";
 import { below, type Random, seeded } from "../support/fuzz.ts";
-import { descriptors, failedWith, memory, runClient, serve, testWith, until } from "../support/helpers.ts";
+import {
+  descriptors,
+  failedWith,
+  fewDescriptors,
+  memory,
+  runClient,
+  serve,
+  testWith,
+  until,
+} from "../support/helpers.ts";
 import { tcpServer } from "../support/hostile.ts";
 import { canned, folderOf, get, raw, serveFolder, serveFolderBy } from "../support/http.ts";
 import { has, Program } from "../support/program.ts";
@@ -16,8 +25,7 @@ const statusOf = (response: string) => response.slice(9, 12);
 
 testWith(linux, "ulimit", "file_server.ts at ulimit -n 64: 120 clients get a file, or 503", async () => {
   const folder = await folderOf({ "large.bin": new Uint8Array(3 << 20), "small.txt": "hello", "sub/a.txt": "" });
-  const limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", Deno.execPath()];
-  const { program, port } = await serveFolderBy(limited, "http/file_server.ts", folder);
+  const { program, port } = await serveFolderBy(fewDescriptors, "http/file_server.ts", folder);
   await using _ = program;
   for (const [path, size] of [["/large.bin", 3 << 20], ["/sub/", 100], ["/small.txt", 5]] as const) {
     const responses = await Promise.all(Array.from({ length: 120 }, () => raw(port, get(path))));

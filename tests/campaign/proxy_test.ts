@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { MessageError, parseRequest } from "../../http/_message.ts";
 import { below, mutate, pick, seeded } from "../support/fuzz.ts";
-import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
+import { descriptors, fewDescriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import { Program } from "../support/program.ts";
 import { absolute, ask, ProxyPeer, respond, said, startOrigin, startProxy } from "../support/proxy.ts";
 
@@ -214,9 +214,8 @@ Deno.test("proxy: 400 requests whose end is told in two ways: none hides a secon
 });
 
 testWith(linux, "ulimit", "proxy at ulimit -n 64: 120 clients get their page, or 503, and it goes on", async () => {
-  const limited = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", Deno.execPath()];
   const { program, port } = await listening((port) => [
-    ...[...limited, "run", "-N", "http/proxy_server.ts", "--port", `${port}`, "--quiet", "--timeout", "10"],
+    ...[...fewDescriptors, "run", "-N", "http/proxy_server.ts", "--port", `${port}`, "--quiet", "--timeout", "10"],
   ]);
   await using _ = program;
   using origin = startOrigin(({ target }) => respond(target, "Cache-Control: no-store"));

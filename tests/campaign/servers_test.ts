@@ -11,7 +11,7 @@ import { encodeFrame } from "../../tcp/_rpc_frames.ts";
 import { codeOf } from "../../tcp/_socket_errors.ts";
 import { freePort } from "../support/free_port.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
-import { descriptors, listening, memory, testWith, until } from "../support/helpers.ts";
+import { descriptors, fewDescriptors, listening, memory, testWith, until } from "../support/helpers.ts";
 import type { Program } from "../support/program.ts";
 import { command } from "../support/tasks.ts";
 
@@ -121,7 +121,7 @@ for (const [name, subject] of Object.entries(subjects)) {
   testWith(linux, "ulimit", `${name} at ulimit -n 64: 150 clients at once are served in turn`, async () => {
     const { program, port } = await listening((port) => {
       const [, ...args] = subject.start(port);
-      return ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", Deno.execPath(), ...args];
+      return [...fewDescriptors, ...args];
     });
     await using _ = program;
     if (name.includes("--inbox")) await program.line(/Inbox listening/);

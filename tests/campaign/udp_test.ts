@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "jsr:@std/assert@1";
 import { within } from "../../cli.ts";
 import { encode as packet } from "../../udp/_tftp_message.ts";
 import { mutate, pick, seeded } from "../support/fuzz.ts";
-import { descriptors, listening, memory, runClient, testWith, until } from "../support/helpers.ts";
+import { descriptors, fewDescriptors, listening, memory, runClient, testWith, until } from "../support/helpers.ts";
 import { assertEndedWell, assertHarmless, eachSeed, spoiled, udpServer } from "../support/hostile.ts";
 import { has, Program } from "../support/program.ts";
 import { command, root } from "../support/tasks.ts";
@@ -133,8 +133,7 @@ for (const [name, subject] of Object.entries(subjects)) {
   testWith(linux, "ulimit", `${name} at ulimit -n 64: 150 clients at once, and one afterwards`, async () => {
     const { program, port } = await listening((port) => {
       const [, ...rest] = subject.start(port);
-      // With this variable the runtime would read a file now and then, and complain that it cannot.
-      return ["sh", "-c", 'unset NODE_EXTRA_CA_CERTS; ulimit -n 64; exec "$@"', "sh", Deno.execPath(), ...rest];
+      return [...fewDescriptors, ...rest];
     });
     await using _ = program;
     const sockets = Array.from({ length: 150 }, open);

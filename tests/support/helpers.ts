@@ -73,6 +73,9 @@ export function testWith(
   Deno.test(present ? name : `${name} (ignored: this machine has no ${what})`, { ignore: !present }, body);
 }
 
+/** In place of the word `deno` at the begin of a command: with 64 file descriptors. */
+export const fewDescriptors = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", Deno.execPath()];
+
 /** Whether a program can send Ctrl-C or SIGTERM to another. On Windows it can only end it at once. */
 export const signals = Deno.build.os !== "windows";
 export const noSignals = "way to send Ctrl-C to another program";

@@ -13,10 +13,14 @@ export type Ended = Deno.CommandStatus;
 const KEPT = 16_384;
 
 /**
- * What every program finds in its environment: its output is plain text, and is not held back. And where there is no Node,
- * the runtime puts a link to itself in its place, which is a copy where the cache is on another drive: once is enough.
+ * What every program finds in its environment: its output is plain text, and is not held back. The runtime does not ask in the
+ * internet for a newer one, for which it needs descriptors. And where there is no Node, it puts a link to itself in its place,
+ * which is a copy where the cache is on another drive: once is enough.
  */
-const ENVIRONMENT = { NO_COLOR: "1", PYTHONUNBUFFERED: "1", DENO_DISABLE_NODE_SHIM: "1" };
+const ENVIRONMENT = {
+  ...{ NO_COLOR: "1", PYTHONUNBUFFERED: "1" },
+  ...{ DENO_NO_UPDATE_CHECK: "1", DENO_DISABLE_NODE_SHIM: "1" },
+};
 
 /**
  * How many programs can run at once and be heard. On Windows, the runtime reads their output with four threads a processor, two
