@@ -5,7 +5,7 @@
  */
 import { dirname, isAbsolute, join, relative } from "node:path";
 import { Failure, printable } from "../cli.ts";
-import { readText, reason } from "../tcp/_read_file.ts";
+import { decodeText, readText, reason } from "../tcp/_read_file.ts";
 import { type Include, ZoneError } from "./_master_file.ts";
 import { FormatError } from "./_name.ts";
 import { parseZone, type Zone } from "./_zone.ts";
@@ -39,7 +39,7 @@ function includeBeside(zoneFile: string): Include {
     try {
       // A symbolic link may lead elsewhere.
       if (!isInside(Deno.realPathSync(folder), Deno.realPathSync(file))) throw outside;
-      return { file, text: new TextDecoder().decode(Deno.readFileSync(file)) };
+      return { file, text: decodeText(Deno.readFileSync(file)) };
     } catch (error) {
       if (error instanceof FormatError) throw error;
       const path = printable(file);

@@ -36,5 +36,12 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
 
 /** Reads a text file that the command line names. @throws {Failure} with code 2 that says why it cannot. */
 export async function readText(path: string): Promise<string> {
-  return new TextDecoder().decode(await readFile(path));
+  return decodeText(await readFile(path));
+}
+
+/** The text of a file: UTF-8, or UTF-16 with a mark at its beginning, which is what `>` writes in Windows PowerShell 5. */
+export function decodeText(bytes: Uint8Array): string {
+  const [first = 0, second = 0] = bytes;
+  const mark = 256 * first + second;
+  return new TextDecoder(mark === 0xfffe ? "utf-16le" : mark === 0xfeff ? "utf-16be" : "utf-8").decode(bytes);
 }

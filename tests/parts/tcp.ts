@@ -519,6 +519,11 @@ Deno.test("files that the command line names, and what TLS tells a client", asyn
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/a`, "ü");
   assertEquals([await readText(`${folder}/a`), (await readFile(`${folder}/a`)).length], ["ü", 2]);
+  const marked = [[0xff, 0xfe, 0xfc, 0], [0xfe, 0xff, 0, 0xfc], [0xef, 0xbb, 0xbf, 0xc3, 0xbc]];
+  for (const content of marked) {
+    await Deno.writeFile(`${folder}/c`, new Uint8Array(content));
+    assertEquals(await readText(`${folder}/c`), "ü", "as PowerShell and editors on Windows write it");
+  }
   assertMatch(`${await failure(() => readFile(`${folder}/b`))}`, /^2,cannot read \S+\/b: [^(]+$/);
   {
     using _ = stub(Deno, "readFile", () => Promise.reject(new Deno.errors.NotCapable("x")));
