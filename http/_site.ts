@@ -41,6 +41,13 @@ export interface Site {
   readonly followSymlinks: boolean;
 }
 
+/** The folder that a command line names, as its argument or by `--root`. @throws {Failure} with code 2 for more than one. */
+export function namedFolder({ root, args }: { root: string; args: readonly string[] }): string | undefined {
+  const [folder, second] = root ? [root, ...args] : args;
+  if (second !== undefined) throw new Failure(`one folder is enough: unexpected argument ${printable(second)}`, 2);
+  return folder;
+}
+
 /** A folder's path without symbolic links. @throws {Failure} with code 2 when it is not a folder. */
 export async function realFolder(folder: string): Promise<string> {
   const names = [folder];

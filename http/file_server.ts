@@ -28,7 +28,7 @@ import type { Range } from "./_conditions.ts";
 import { FileCache, MAX_SINGLE_WRITE } from "./_file_cache.ts";
 import { headLength, MessageError, parseRequest, type RequestHead, wantsKeepAlive } from "./_message.ts";
 import { encodeHead, type FileResponse, MISDIRECTED, sizeOf, statusPage } from "./_response.ts";
-import { readMore, realFolder } from "./_site.ts";
+import { namedFolder, readMore, realFolder } from "./_site.ts";
 
 /** Serves the requests of one connection in order, until one side closes it. */
 async function serve(connection: Connection, server: Server): Promise<void> {
@@ -205,9 +205,7 @@ const command = {
 };
 
 await run(command, async (flags) => {
-  const [folder, second] = flags.root ? [flags.root, ...flags.args] : flags.args;
-  if (second !== undefined) throw new Failure(`one folder is enough: unexpected argument ${printable(second)}`, 2);
-  const root = await realFolder(folder ?? ".");
+  const root = await realFolder(namedFolder(flags) ?? ".");
   const site = { root, dotfiles: flags.dotfiles, followSymlinks: flags["follow-symlinks"] };
   const pair = await certificateOf(flags, "fetch-client --ca");
   const clients = new Clients(flags, {

@@ -26,7 +26,7 @@ import { encodeResponse, Fields, headLength, MessageError, parseRequest, type Re
 import { folderPath, parseTargetPath } from "./_path.ts";
 import { reasonPhrase } from "./_reason_phrase.ts";
 import { MISDIRECTED } from "./_response.ts";
-import { FileError, findFileOrIndex, openChecked, readMore, realFolder, type Site } from "./_site.ts";
+import { FileError, findFileOrIndex, namedFolder, openChecked, readMore, realFolder, type Site } from "./_site.ts";
 
 /** Receives one request and responds to it. `hostname` is the address that the server listens on. */
 async function exchange(client: Client, site: Site, hostname: string): Promise<void> {
@@ -130,21 +130,22 @@ const command = {
   name: "one_request_server",
   about: "Serves the files of a folder over HTTP, one request at a time, with every byte written by hand.",
   run: "deno run -N=127.0.0.1 -R=http http/one_request_server.ts",
+  args: "[FOLDER]",
   examples: [
     "deno task one-request-server",
-    "deno task one-request-server --root http/site --once --trace",
+    "deno task one-request-server --once --trace http/site",
   ],
   options: {
     ...serverOptions(8080, ""),
     "timeout": seconds(10, "how long a request may take, and a client may be idle; 0: no limit"),
-    "root": text("", "the folder whose files are served; default: a small sample site", "DIR"),
+    "root": text("", "the folder whose files are served, as FOLDER; default: a small sample site", "DIR"),
     "dotfiles": flag("also serve files whose names start with a dot"),
   },
 };
 
 await run(command, async (flags) => {
   const site: Site = {
-    root: await realFolder(flags.root || sampleSite()),
+    root: await realFolder(namedFolder(flags) ?? sampleSite()),
     dotfiles: flags.dotfiles,
     followSymlinks: false,
   };
@@ -164,7 +165,7 @@ await run(command, async (flags) => {
 function sampleSite(): string {
   const { dirname } = import.meta;
   if (dirname === undefined) {
-    throw new Failure("give a folder with --root: a script that is started by URL has no sample site beside it", 2);
+    throw new Failure("give a folder: a script that is started by URL has no sample site beside it", 2);
   }
   return `${dirname}/site`;
 }

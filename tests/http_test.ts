@@ -10,6 +10,7 @@ import {
   listening,
   memory,
   noSignals,
+  refusedWith,
   runClient,
   serve,
   signals,
@@ -78,6 +79,20 @@ Deno.test("one_request_server.ts: a file, a folder, what is not there, another m
   assertMatch(await raw(port, "GET / HTTP/1.1\nHost: localhost\n\n"), /^HTTP\/1\.1 400 [^]*nc -C/);
   await program.line(/"DELETE \/" 405 Method Not Allowed$/);
   await program.line(/400 Bad Request: this line ends in LF alone/);
+});
+
+Deno.test("both file servers take the folder as argument or by --root, and no second one", async () => {
+  for (const script of [one, "http/file_server.ts"]) {
+    for (const args of [["http/site"], ["--root", "http/site"]]) {
+      const { program, port } = await serve(script, ...args);
+      await using _ = program;
+      assertMatch(await raw(port, get("/about.txt")), /^HTTP\/1\.1 200 OK\r\n/);
+    }
+    for (const args of [["http/site", "http"], ["--root", "http/site", "http"]]) {
+      const program = await runClient(script, 0, ...args);
+      refusedWith(program, /: one folder is enough: unexpected argument http$/m);
+    }
+  }
 });
 
 Deno.test("one_request_server.ts: a silent client is closed at --timeout, and the next is served", async () => {

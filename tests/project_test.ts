@@ -108,7 +108,7 @@ Deno.test("by URL: every script is found with all its parts, and one that wants 
   for (
     const [script, line] of [
       ["dns/server.ts", /^server: give a zone file: /m],
-      ["http/one_request_server.ts", /^one_request_server: give a folder with --root: /m],
+      ["http/one_request_server.ts", /^one_request_server: give a folder: /m],
     ] as const
   ) {
     const program = start("run", ...rights, at(script));
