@@ -247,7 +247,7 @@ export function socketAddress(version: IpVersion): { name: Uint8Array<ArrayBuffe
 /** Opens the C library. @throws {Failure} with code 1 without the permission, with code 3 where there is none. */
 function openLibrary(): Deno.DynamicLibrary<typeof symbols> {
   if (Deno.build.os === "windows") {
-    throw new Failure("this script needs the ICMP sockets of Linux or macOS: use ping.ts", 3);
+    throw new Failure("this script needs the ICMP sockets of Linux or macOS: on Windows use ping.ts, or tracert", 3);
   }
   // The permission for one library holds for a path, and the path of libc differs between systems: ask for the whole one.
   if (Deno.permissions.requestSync({ name: "ffi" }).state !== "granted") {
