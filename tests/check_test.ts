@@ -442,6 +442,10 @@ testWith(
     const { tests } = JSON.parse(await Deno.readTextFile(`${folder}/all-results/alan.json`));
     assertEquals(tests.length, suites["tcp:echo"]?.checks.length);
     assertMatch(await Deno.readTextFile(`${folder}/all-results/barbara.txt`), /^✗ half-close/m);
+    await Deno.mkdir(`${folder}/best`);
+    await Deno.rename(`${folder}/all/ada`, `${folder}/best/ada`);
+    const best = await mark("tcp:echo", "best", "--", "python3", "server.py");
+    assertMatch(best.stdout, /^1 submission\nresults: \S+best-results$/m);
     refusedWith(await mark("tcp:echo", "nowhere", "--", "x"), /^mark: there is no folder \S+nowhere$/m);
     refusedWith(await mark("tcp:echo"), /^mark: give a suite, a folder of submissions, and the command/m);
     await Deno.remove(folder, { recursive: true });

@@ -83,7 +83,7 @@ await run(command, async (flags) => {
   }
   const often = new Map<string, number>();
   for (const { failed } of all) for (const check of failed) often.set(check, (often.get(check) ?? 0) + 1);
-  console.log(`\n${count(all.length, "submission")}; failed most often:`);
+  console.log(`\n${count(all.length, "submission")}${often.size > 0 ? "; failed most often:" : ""}`);
   for (const [check, times] of [...often].sort(([, a], [, b]) => b - a)) {
     console.log(`${`${times}`.padStart(5)}  ${check}`);
   }
