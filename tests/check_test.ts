@@ -372,6 +372,25 @@ Deno.test("check --list: the whole specification", async () => {
   );
 });
 
+testWith(
+  python,
+  "python3",
+  "the sheet's command for GitHub Classroom finds the submission beside the checkout",
+  async () => {
+    const sheet = await Deno.readTextFile(`${root}tests/suites/README.md`);
+    const [, words = ""] = /`npx -y deno@[\d.]+ (task --cwd socketlab check [^`]+)`/.exec(sheet) ?? [];
+    const args = words.split(" ").map((word) => word === "socketlab" ? root : word);
+    args.splice(args.indexOf("--"), 0, "--only", "exact bytes");
+    const folder = await Deno.makeTempDir();
+    await Deno.copyFile(`${root}tests/peers/echo_threads.py`, `${folder}/server.py`);
+    await using program = new Program(["deno", ...args], { cwd: folder });
+    await program.end(60);
+    assertEquals(program.status?.code, 0, program.stdout + program.stderr);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).toSorted(), ["results.xml", "server.py"]);
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
 testWith(python, "python3", "check --watch: checks again when a file changes", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/client.py`, "print('one')\n");
