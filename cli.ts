@@ -240,7 +240,8 @@ export async function connect(flags: Target, dial: Dial<unknown>): Promise<unkno
       return await dial({ hostname: flags.host, port: flags.port, signal });
     } catch (error) {
       if (codeOf(error) !== "ECONNREFUSED" || Date.now() >= until) throw error;
-      await new Promise((again) => setTimeout(again, 50));
+      // By chance, or all clients that wait would come in the same millisecond.
+      await new Promise((again) => setTimeout(again, 25 + 50 * Math.random()));
     }
   }
 }

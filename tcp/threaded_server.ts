@@ -28,13 +28,20 @@ async function serve(threads: number, shared: boolean, flags: Settings, onListen
   const stop = () => workers.forEach((worker) => tell(worker, "stop"));
   onStop(stop);
 
+  let ready = 0;
   let listening = 0;
   for (const [i, worker] of workers.entries()) {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if (data === "ready") {
+        // All begin to listen together: one that listens alone gets every client that is waiting for the server. Nobody waits
+        // at port 0, which the first worker's listener turns into a number.
+        const first = flags.port === 0 ? workers.slice(0, 1) : workers;
+        if (++ready === threads) first.forEach((worker) => tell(worker, { shared, flags }));
+        return;
+      }
       if ("problem" in data) return done.reject(new Failure(data.problem));
       if ("listening" in data) {
-        // The first worker's listener turns port 0 into a number; the others then share it.
-        if (i === 0) {
+        if (i === 0 && flags.port === 0) {
           workers.slice(1).forEach((other) => tell(other, { shared, flags: { ...flags, port: data.listening.port } }));
         }
         if (++listening === threads) onListen(data.listening);
@@ -46,7 +53,6 @@ async function serve(threads: number, shared: boolean, flags: Settings, onListen
       if (counts.every(({ over }) => over)) done.resolve();
     };
   }
-  tell(workers[0], { shared, flags });
   await done.promise;
   return counts;
 }

@@ -43,8 +43,8 @@ export type ToWorker = "stop" | {
   };
 };
 
-/** What a worker tells the server: where it listens or why it cannot, then its counts whenever they change. */
-export type FromWorker = { readonly problem: string } | { readonly listening: Deno.NetAddr } | {
+/** What a worker tells the server: that it has started, where it listens or why it cannot, its counts whenever they change. */
+export type FromWorker = "ready" | { readonly problem: string } | { readonly listening: Deno.NetAddr } | {
   readonly open: number;
   readonly served: number;
   readonly failed: number;
@@ -57,6 +57,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data === "stop") clients?.interrupt();
   else serve(data);
 };
+self.postMessage("ready" satisfies FromWorker);
 
 async function serve({ shared, flags }: Exclude<ToWorker, "stop">): Promise<void> {
   const tell = (message: FromWorker) => self.postMessage(message);

@@ -536,6 +536,13 @@ for (const script of ["tcp/echo_server.ts", ...calls]) {
   );
 }
 
+Deno.test("a worker of the threaded server says that it has started, so that all can begin to listen together", async () => {
+  const worker = new Worker(new URL("../tcp/threaded_worker.ts", import.meta.url), { type: "module" });
+  const first = await new Promise((heard) => worker.onmessage = ({ data }) => heard(data));
+  worker.terminate();
+  assertEquals(first, "ready");
+});
+
 Deno.test(
   "no file descriptors left: the clients inside are served, and later ones when there is room",
   { ignore: !linux },
