@@ -834,6 +834,14 @@ Deno.test("pinger_client: a late answer is not the next one's, a stranger's coun
   assertMatch(pinger.stdout, /^1: lost.*\n2: lost.*\n3: \d+\.\d{3} ms\n3 sent, 1 received, 67 % lost\nround trip/);
   const none = await runClient("udp/pinger_client.ts", socket.addr.port, "--timeout", "0.1", "--count", "2");
   failedWith(none, 1, /^pinger_client: no answer from 127\.0\.0\.1:\d+ in 0\.1 s: is the server running\?$/m);
+  for (let i = 0; i < 2; i++) await socket.receive(); // what it has sent
+  const slow = client("udp/pinger_client.ts", socket.addr.port, "--timeout", "0.3", "--count", "2");
+  const [first, from] = await socket.receive();
+  const late = first.slice();
+  await socket.receive(); // the first one is lost by now
+  await socket.send(late, from);
+  await slow.end();
+  failedWith(slow, 1, /: no answer from 127\.0\.0\.1:\d+ in 0\.3 s, only late or other datagrams: raise --timeout$/m);
   socket.close();
   stranger.close();
 });

@@ -34,6 +34,8 @@ class Replies {
   readonly #socket: Deno.DatagramConn;
   readonly #server: Deno.NetAddr;
   #receiving: ReturnType<Deno.DatagramConn["receive"]> | undefined;
+  /** Whether the server has sent anything, be it late or something else. */
+  heard = false;
 
   constructor(socket: Deno.DatagramConn, server: Deno.NetAddr) {
     this.#socket = socket;
@@ -58,6 +60,7 @@ class Replies {
         this.#receiving = undefined;
         const [datagram, from] = result;
         if (from.transport !== "udp" || from.port !== this.#server.port) continue; // anyone can send to this port
+        this.heard = true;
         return { text: new TextDecoder().decode(datagram), received: performance.now() };
       } catch (error) {
         this.#receiving = undefined;
@@ -108,7 +111,8 @@ await run(command, async (flags) => {
   }
   const lost = flags.count - times.length;
   if (times.length === 0) {
-    throw new Failure(`no answer from ${formatAddress(server)} in ${limit} s: is the server running?`);
+    const advice = replies.heard ? ", only late or other datagrams: raise --timeout" : ": is the server running?";
+    throw new Failure(`no answer from ${formatAddress(server)} in ${limit} s${advice}`);
   }
   const mean = times.reduce((sum, ms) => sum + ms, 0) / times.length;
   const [min, avg, max] = [Math.min(...times), mean, Math.max(...times)].map((ms) => ms.toFixed(3));
