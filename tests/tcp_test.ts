@@ -488,7 +488,7 @@ Deno.test("--once: the exit code tells how the first client's exchange ended", a
     const { connect } = await import("node:net");
     const socket = connect(port, "127.0.0.1", () => socket.write("hi"));
     socket.once("data", () => socket.resetAndDestroy());
-    assertEquals((await program.end()).code, 1, script);
+    assertEquals((await program.end()).code, 1, `${script}: ${program.tail()}`);
     assertMatch(program.stdout, /reset the connection\n$/);
   }
 });
