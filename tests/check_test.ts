@@ -4,6 +4,7 @@ import { Failure } from "../cli.ts";
 import { canned, right, wrong } from "./peers/table.ts";
 import { levels } from "./suites/_suite.ts";
 import { suites } from "./suites/suites.ts";
+import { freePort } from "./support/free_port.ts";
 import { portsFree, refusedWith, serve, testWith, until } from "./support/helpers.ts";
 import { failures, judge, patiently, suitesAtOnce } from "./support/judge.ts";
 import { readCapture } from "./support/pcapng.ts";
@@ -506,8 +507,6 @@ testWith(
 );
 
 Deno.test("check: wrong usage is one line and exit code 2, a missing program exit code 3", async () => {
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  closed.close();
   for (
     const [args, code, line] of [
       [[], 2, /give the name of a suite: .*tcp:echo, tcp:echo-client/],
@@ -529,9 +528,10 @@ Deno.test("check: wrong usage is one line and exit code 2, a missing program exi
     Failure,
     "no folder",
   );
-  const nobody = await check("tcp:echo", "--at", `127.0.0.1:${closed.addr.port}`);
+  const closed = freePort(); // no other test gets it from the system
+  const nobody = await check("tcp:echo", "--at", `127.0.0.1:${closed}`);
   assertEquals([nobody.status?.code, failed(nobody)], [1, ["exact bytes"]]);
-  assertStringIncludes(nobody.stdout, `nothing listens on 127.0.0.1:${closed.addr.port}`);
+  assertStringIncludes(nobody.stdout, `nothing listens on 127.0.0.1:${closed}`);
 });
 
 Deno.test("check: every check says why it matters, and counts", () => {
