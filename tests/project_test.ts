@@ -172,7 +172,7 @@ Deno.test("the commands in README and sheets mean the same in zsh, where # begin
   assert(seen > 100, `${seen} commands`);
 });
 
-Deno.test("the commands of Deno in README and sheets mean the same in PowerShell, but for the braces", () => {
+Deno.test("commands that begin with deno in README and sheets mean the same in PowerShell, which only takes their braces", () => {
   let seen = 0;
   for (const [file, command] of commands()) {
     if (!command.startsWith("deno ") || /[|<]/.test(bare(command))) continue; // the README sends the others to Git Bash

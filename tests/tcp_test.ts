@@ -9,6 +9,7 @@ import {
   client,
   descriptors,
   failedWith,
+  fewDescriptors,
   listening,
   memory,
   noSignals,
@@ -549,8 +550,7 @@ Deno.test(
   async () => {
     for (const script of ["tcp/echo_server.ts", "tcp/threaded_server.ts", ...calls]) {
       const port = freePort();
-      const argv = command(script, port).map((word) => `'${word === "deno" ? Deno.execPath() : word}'`);
-      await using program = new Program(["sh", "-c", `ulimit -n 64; exec ${argv.join(" ")}`], { cwd: root });
+      await using program = new Program([...fewDescriptors, ...command(script, port).slice(1)], { cwd: root });
       await program.line(/listening on/);
       assertEquals((await runClient("tcp/echo_client.ts", port, "x")).status?.code, 0); // by now it has its reserve
       const peers = await Promise.all(Array.from({ length: 80 }, () => Peer.connect(at(port))));
@@ -575,8 +575,7 @@ Deno.test(
 testWith(linux, "Linux", "many_clients: more clients than file descriptors is one line and exit code 1", async () => {
   const { program, port } = await serve("tcp/echo_server.ts");
   await using _ = program;
-  const argv = command("tcp/many_clients.ts", port).map((word) => `'${word === "deno" ? Deno.execPath() : word}'`);
-  const many = new Program(["sh", "-c", `ulimit -n 64; exec ${argv.join(" ")}`], { cwd: root });
+  const many = new Program([...fewDescriptors, ...command("tcp/many_clients.ts", port).slice(1)], { cwd: root });
   await many.end();
   failedWith(
     many,

@@ -34,7 +34,7 @@ class Replies {
   readonly #socket: Deno.DatagramConn;
   readonly #server: Deno.NetAddr;
   #receiving: ReturnType<Deno.DatagramConn["receive"]> | undefined;
-  /** Whether the server has sent anything, be it late or something else. */
+  /** Whether a datagram of the server has come, be it too late or no answer. */
   heard = false;
 
   constructor(socket: Deno.DatagramConn, server: Deno.NetAddr) {

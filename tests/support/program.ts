@@ -18,8 +18,10 @@ const KEPT = 16_384;
  * which is a copy where the cache is on another drive: once is enough.
  */
 const ENVIRONMENT = {
-  ...{ NO_COLOR: "1", PYTHONUNBUFFERED: "1" },
-  ...{ DENO_NO_UPDATE_CHECK: "1", DENO_DISABLE_NODE_SHIM: "1" },
+  NO_COLOR: "1",
+  PYTHONUNBUFFERED: "1",
+  DENO_NO_UPDATE_CHECK: "1",
+  DENO_DISABLE_NODE_SHIM: "1",
 };
 
 /**
